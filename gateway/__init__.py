@@ -1,0 +1,1 @@
+"""The gateway: a public, multi-tenant reporting API in front of Apache Druid."""
