@@ -1,0 +1,3 @@
+from druid.cli import app
+
+app(prog_name="python -m druid")

@@ -1,0 +1,257 @@
+"""Start, watch and stop one cluster."""
+
+import collections
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+from druid import checks, config, jars
+from druid.errors import ClusterError, NotReadyError, ServiceFailedError
+from druid.health import is_healthy
+from druid.processes import NOT_RUNNING, Supervisord
+from druid.services import MAX_PORT_OFFSET, USUAL_PORTS, Ports, Service
+
+ROOT = Path(__file__).parent.parent
+START_SECONDS = 180.0
+# supervisord stops one group after the other; this covers both, and its own end.
+STOP_SECONDS = 2 * config.STOP_SECONDS + 10
+POLL_SECONDS = 0.2
+LOG_LINES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """`state` is supervisord's (RUNNING, STARTING, BACKOFF, FATAL, STOPPING, …), `uptime` in seconds."""
+
+    service: Service
+    port: int
+    state: str
+    pid: int | None
+    uptime: float
+    healthy: bool
+
+
+class Observer(Protocol):
+    """Is told what a start or stop is about at the moment."""
+
+    def say(self, what: str) -> None: ...
+
+    def show(self, services: tuple[ServiceStatus, ...]) -> None: ...
+
+
+class _Silence:
+    def say(self, what: str) -> None:
+        pass
+
+    def show(self, services: tuple[ServiceStatus, ...]) -> None:
+        pass
+
+
+SILENCE: Observer = _Silence()
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster on this machine. Its state is what runs on `var`; nothing is kept here.
+
+    var: absolute folder of its own for data, logs and generated files.
+    home: absolute folder of the jars, shared between clusters.
+    """
+
+    var: Path = ROOT / "var" / "druid"
+    ports: Ports = USUAL_PORTS
+    home: Path = ROOT / "var" / f"druid-{jars.VERSION}"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """DRUID_VAR, DRUID_HOME (relative ones from the working directory) and DRUID_PORT_OFFSET."""
+        default = cls()
+        offset = environment.get("DRUID_PORT_OFFSET") or "0"
+        if not (offset.isdecimal() and int(offset) <= MAX_PORT_OFFSET):
+            raise ClusterError(f"DRUID_PORT_OFFSET is {offset!r}, not a number from 0 to {MAX_PORT_OFFSET}.")
+        return cls(
+            var=Path(environment.get("DRUID_VAR") or default.var).absolute(),
+            ports=Ports.shifted(int(offset)),
+            home=Path(environment.get("DRUID_HOME") or default.home).absolute(),
+        )
+
+    @property
+    def broker_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.broker}"
+
+    @property
+    def coordinator_url(self) -> str:
+        """The coordinator is the overlord, too: ingestion tasks go here."""
+        return f"http://127.0.0.1:{self.ports.coordinator}"
+
+    @property
+    def layout(self) -> config.Layout:
+        return config.Layout(var=self.var, home=self.home)
+
+    def is_running(self) -> bool:
+        """Whether a supervisord runs on `var`, whatever its services' health."""
+        return self._supervisord.is_alive()
+
+    def status(self) -> tuple[ServiceStatus, ...]:
+        """Every service, in the order of Service. Raises ClusterError when it runs on other ports."""
+        processes = {}
+        if self.is_running():
+            self._check_same_ports()
+            processes = self._supervisord.processes()
+        return tuple(
+            ServiceStatus(
+                service=service,
+                port=self.ports.of(service),
+                state=process.state,
+                pid=process.pid,
+                uptime=process.uptime,
+                healthy=process.pid is not None and is_healthy(service, self.ports),
+            )
+            for service in Service
+            for process in (processes.get(service, NOT_RUNNING),)
+        )
+
+    def start(self, *, timeout: float = START_SECONDS, observer: Observer = SILENCE) -> bool:
+        """Return once every service is healthy: True when this call started them, False when they ran already.
+
+        Raises NotReadyError before anything starts, ServiceFailedError when a service ends or is not healthy
+        after `timeout` seconds; what this call started is stopped again then.
+        """
+        with self._alone():
+            if self.is_running():
+                self._check_same_ports()
+                self._wait_until_healthy(timeout, observer, fatal=frozenset({"FATAL"}))
+                return False
+            java = self._preflight()
+            if not jars.are_there(self.home):
+                jars.fetch(self.home, observer.say)
+            try:
+                self._launch(java)
+                # A service that ends while it starts would end again: say so now, not after the last try.
+                self._wait_until_healthy(timeout, observer, fatal=frozenset({"FATAL", "BACKOFF", "EXITED"}))
+            except BaseException:
+                self._stop(observer)
+                raise
+            return True
+
+    def stop(self, *, observer: Observer = SILENCE) -> bool:
+        """End every service, ZooKeeper last, and wait for it. False when nothing ran."""
+        with self._alone():
+            return self._stop(observer)
+
+    def last_log_lines(self, service: Service, count: int = LOG_LINES) -> tuple[str, ...]:
+        try:
+            with self.layout.log(service).open(errors="replace") as log:
+                return tuple(line.rstrip("\n") for line in collections.deque(log, maxlen=count))
+        except FileNotFoundError:
+            return ()
+
+    @property
+    def _supervisord(self) -> Supervisord:
+        return Supervisord(self.layout.socket)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self.var.mkdir(parents=True, exist_ok=True)
+        with self.layout.lock.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ClusterError(f"Another start or stop is under way on {self.var}. Wait for it.") from None
+            yield
+
+    def _check_same_ports(self) -> None:
+        running = self._supervisord.identifier()
+        if running != self.ports.label:
+            raise ClusterError(
+                f"The cluster on {self.var} runs on other ports ({running.removeprefix('druid-')}) than asked for. "
+                "Set DRUID_PORT_OFFSET as it was when it was started, or stop it first: python -m druid stop."
+            )
+
+    def _preflight(self) -> Path:
+        problems: list[str | None] = []
+        java = None
+        try:
+            java = checks.find_java(os.environ)
+        except ClusterError as error:
+            problems.append(str(error))
+        if not jars.are_there(self.home):
+            problems.append(checks.maven_problem(os.environ))
+        problems += [
+            checks.memory_problem(checks.memory_available()),
+            checks.path_problem(self.layout.socket),
+            *checks.port_problems(self.ports),
+        ]
+        found = tuple(problem for problem in problems if problem is not None)
+        if java is None or found:
+            raise NotReadyError(found)
+        return java
+
+    def _launch(self, java: Path) -> None:
+        layout = self.layout
+        # ZooKeeper only holds who is alive. After a crash it would hold the dead, for as long as a session lasts.
+        shutil.rmtree(layout.zookeeper, ignore_errors=True)
+        # Left by processes that were killed.
+        shutil.rmtree(layout.temporary, ignore_errors=True)
+        layout.socket.unlink(missing_ok=True)
+        layout.pid.unlink(missing_ok=True)
+        for folder in (layout.logs, layout.temporary, layout.zookeeper):
+            folder.mkdir(parents=True, exist_ok=True)
+        shared = (config.CONF / "zookeeper" / "zoo.cfg").read_text()
+        layout.zoo_cfg.write_text(config.zoo_cfg(shared, layout, self.ports))
+        setpriv = shutil.which("setpriv")
+        layout.supervisord_conf.write_text(
+            config.supervisord_conf(layout, self.ports, java, Path(setpriv) if setpriv else None)
+        )
+        launched = subprocess.run(  # noqa: S603 - fixed arguments
+            [sys.executable, "-m", "supervisor.supervisord", "-c", layout.supervisord_conf],
+            env={**os.environ, **config.environment(layout, self.ports)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if launched.returncode != 0:
+            raise ClusterError(f"supervisord did not start: {launched.stderr or launched.stdout}")
+
+    def _wait_until_healthy(self, timeout: float, observer: Observer, fatal: frozenset[str]) -> None:
+        deadline = time.monotonic() + timeout
+        while True:
+            services = self.status()
+            observer.show(services)
+            for status in services:
+                if status.state in fatal:
+                    raise self._failed(status.service, "ended while it started")
+            waiting = [status.service for status in services if not status.healthy]
+            if not waiting:
+                return
+            if time.monotonic() > deadline:
+                raise self._failed(waiting[0], f"is not healthy after {timeout:.0f} s")
+            time.sleep(POLL_SECONDS)
+
+    def _failed(self, service: Service, reason: str) -> ServiceFailedError:
+        return ServiceFailedError(service, reason, self.last_log_lines(service))
+
+    def _stop(self, observer: Observer) -> bool:
+        if not self.is_running():
+            return False
+        supervisord = self._supervisord
+        supervisord.shut_down()
+        deadline = time.monotonic() + STOP_SECONDS
+        # supervisord closes its socket when the last service has ended, and removes its pid file as its last act.
+        while self.is_running() or self.layout.pid.exists():
+            if time.monotonic() > deadline:
+                raise ClusterError(f"supervisord has not ended; {self.layout.supervisord_log} says why.")
+            try:
+                observer.show(self.status())
+            except OSError:
+                observer.say("The last service has ended")
+            time.sleep(POLL_SECONDS)
+        return True

@@ -1,0 +1,25 @@
+"""What can go wrong with the cluster, in words for whoever typed the command."""
+
+from druid.services import Service
+
+
+class ClusterError(Exception):
+    """The text says what is wrong and what to do about it."""
+
+
+class NotReadyError(ClusterError):
+    """Nothing was started: every requirement that is not met, one sentence each."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class ServiceFailedError(ClusterError):
+    """A service ended, or did not become healthy in time."""
+
+    def __init__(self, service: Service, reason: str, log: tuple[str, ...]) -> None:
+        super().__init__(f"{service} {reason}")
+        self.service = service
+        self.reason = reason
+        self.log = log

@@ -1,0 +1,34 @@
+"""Asking a service whether it is ready."""
+
+import http.client
+import socket
+
+from druid.services import READY_PATHS, Ports, Service
+
+# A local service that takes longer than this is not ready.
+PROBE_SECONDS = 2.0
+
+
+def is_healthy(service: Service, ports: Ports) -> bool:
+    port = ports.of(service)
+    try:
+        if service is Service.ZOOKEEPER:
+            return _zookeeper_serves(port)
+        return _answers_200(port, READY_PATHS[service])
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def _answers_200(port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PROBE_SECONDS)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    finally:
+        connection.close()
+
+
+def _zookeeper_serves(port: int) -> bool:
+    with socket.create_connection(("127.0.0.1", port), timeout=PROBE_SECONDS) as connection:
+        connection.sendall(b"srvr")
+        return connection.recv(64).startswith(b"Zookeeper version")

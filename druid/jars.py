@@ -1,0 +1,90 @@
+"""Druid's jars from Maven Central, laid out as the public apache/druid image does."""
+
+import collections
+import fcntl
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from druid.errors import ClusterError
+
+POM = Path(__file__).parent / "pom.xml"
+VERSION = "33.0.0"
+# Each is a profile of the pom and a name in druid.extensions.loadList.
+EXTENSIONS = ("druid-datasketches", "druid-kafka-indexing-service")
+
+
+def are_there(home: Path) -> bool:
+    """A home appears as a whole, by a rename, or not at all."""
+    return (home / "lib").is_dir() and all((home / "extensions" / name).is_dir() for name in EXTENSIONS)
+
+
+def fetch(home: Path, say: Callable[[str], None]) -> None:
+    """Lay out `home` unless it is there; safe to interrupt, and to run twice at once.
+
+    Raises ClusterError with Maven's own last words when a jar cannot be had.
+    """
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(home.parent / f".{home.name}.lock", say):
+        if are_there(home):
+            return
+        if home.exists():
+            raise ClusterError(
+                f"{home} exists but holds no complete Druid. Remove it to have it fetched anew, "
+                "or set DRUID_HOME to another folder."
+            )
+        partial = home.parent / f".{home.name}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        lib = partial / "lib"
+        say(f"Druid {VERSION}: the server's jars")
+        _copy_dependencies(lib, (), say)
+        for name in EXTENSIONS:
+            say(f"Druid {VERSION}: the extension {name}")
+            extension = partial / "extensions" / name
+            _copy_dependencies(extension, ("-P", name), say)
+            for jar in extension.iterdir():
+                if (lib / jar.name).exists():
+                    jar.unlink()
+        partial.rename(home)
+
+
+@contextmanager
+def _alone(lock: Path, say: Callable[[str], None]) -> Iterator[None]:
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("Another command is fetching Druid's jars; waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _copy_dependencies(target: Path, profile: tuple[str, ...], say: Callable[[str], None]) -> None:
+    command = [
+        *("mvn", "-B", "-f", str(POM), *profile),
+        *("dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={target}"),
+    ]
+    last_words: collections.deque[str] = collections.deque(maxlen=15)
+    downloaded = 0
+    environment = {**os.environ, "MAVEN_OPTS": f"{os.environ.get('MAVEN_OPTS', '')} -Dstyle.color=never"}
+    with subprocess.Popen(  # noqa: S603 - fixed arguments
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as maven:
+        try:
+            for line in maven.stdout or ():
+                if line.startswith("Downloaded from"):
+                    downloaded += 1
+                    say(f"{downloaded} files downloaded, the last {line.split('/')[-1].strip()}")
+                elif line.startswith(("[ERROR]", "[WARNING]")):
+                    last_words.append(line.rstrip())
+        except BaseException:
+            maven.terminate()
+            raise
+    if maven.returncode != 0:
+        raise ClusterError(
+            "Maven could not fetch Druid's jars. Is Maven Central (or your mirror, ~/.m2/settings.xml) in reach? "
+            "Maven said:\n" + "\n".join(last_words)
+        )

@@ -1,0 +1,72 @@
+"""The running supervisord of one cluster, asked over its Unix socket."""
+
+import http.client
+import socket
+import time
+import xmlrpc.client
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from druid.services import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One service's process: supervisord's name of its state, the pid, and seconds since it was started."""
+
+    state: str
+    pid: int | None
+    uptime: float
+
+
+NOT_RUNNING = Process("STOPPED", None, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Supervisord:
+    """What listens on `socket`. A call raises ConnectionError or FileNotFoundError when nothing does."""
+
+    socket: Path
+
+    def is_alive(self) -> bool:
+        """Whether anything listens; a socket file left by a killed supervisord does not count."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(self.socket))
+            except OSError:
+                return False
+        return True
+
+    def identifier(self) -> str:
+        return cast("str", self._call("supervisor.getIdentification"))
+
+    def pid(self) -> int:
+        return cast("int", self._call("supervisor.getPID"))
+
+    def processes(self) -> dict[Service, Process]:
+        found = self._call("supervisor.getAllProcessInfo")
+        now = time.time()
+        return {
+            Service(info["name"]): Process(
+                state=info["statename"],
+                pid=info["pid"] or None,
+                uptime=max(0.0, now - info["start"]) if info["pid"] else 0.0,
+            )
+            for info in found
+        }
+
+    def shut_down(self) -> None:
+        """Ask for the end of all services and of supervisord itself; returns at once."""
+        self._call("supervisor.shutdown")
+
+    # XML-RPC has no types; the public methods above give each answer its own.
+    def _call(self, method: str) -> Any:  # noqa: ANN401
+        transport = SupervisorTransport(None, None, f"unix://{self.socket}")
+        try:
+            with xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport) as proxy:
+                return getattr(proxy, method)()
+        except http.client.HTTPException as error:
+            raise ConnectionError(f"supervisord closed the connection: {error}") from error
