@@ -8,13 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, Self
 
 from druid import checks, config, jars
-from druid.errors import ClusterError, NotReadyError, ServiceFailedError
+from druid.errors import ClusterError, NotReadyError, ServiceFailedError, ShuttingDownError
 from druid.health import is_healthy
 from druid.processes import NOT_RUNNING, Supervisord
 from druid.services import MAX_PORT_OFFSET, USUAL_PORTS, Ports, Service
@@ -101,22 +101,15 @@ class Cluster:
         return self._supervisord.is_alive()
 
     def status(self) -> tuple[ServiceStatus, ...]:
-        """Every service, in the order of Service. Raises ClusterError when it runs on other ports."""
-        processes = {}
+        """Every service, in the order of Service.
+
+        Raises ClusterError when the cluster runs on other ports, or is stopping.
+        """
         if self.is_running():
             self._check_same_ports()
-            processes = self._supervisord.processes()
         return tuple(
-            ServiceStatus(
-                service=service,
-                port=self.ports.of(service),
-                state=process.state,
-                pid=process.pid,
-                uptime=process.uptime,
-                healthy=process.pid is not None and is_healthy(service, self.ports),
-            )
-            for service in Service
-            for process in (processes.get(service, NOT_RUNNING),)
+            replace(status, healthy=status.pid is not None and is_healthy(status.service, self.ports))
+            for status in self._processes()
         )
 
     def start(self, *, timeout: float = START_SECONDS, observer: Observer = SILENCE) -> bool:
@@ -167,6 +160,22 @@ class Cluster:
             except BlockingIOError:
                 raise ClusterError(f"Another start or stop is under way on {self.var}. Wait for it.") from None
             yield
+
+    def _processes(self) -> tuple[ServiceStatus, ...]:
+        """As `status`, without asking the services themselves: none counts as healthy."""
+        processes = self._supervisord.processes() if self.is_running() else {}
+        return tuple(
+            ServiceStatus(
+                service=service,
+                port=self.ports.of(service),
+                state=process.state,
+                pid=process.pid,
+                uptime=process.uptime,
+                healthy=False,
+            )
+            for service in Service
+            for process in (processes.get(service, NOT_RUNNING),)
+        )
 
     def _check_same_ports(self) -> None:
         running = self._supervisord.identifier()
@@ -242,16 +251,31 @@ class Cluster:
     def _stop(self, observer: Observer) -> bool:
         if not self.is_running():
             return False
-        supervisord = self._supervisord
-        supervisord.shut_down()
+        services: tuple[ServiceStatus, ...] = ()
+        # A stop that was interrupted is only waited for.
+        with suppress(ShuttingDownError):
+            services = self._processes()
+            self._supervisord.shut_down()
         deadline = time.monotonic() + STOP_SECONDS
         # supervisord closes its socket when the last service has ended, and removes its pid file as its last act.
         while self.is_running() or self.layout.pid.exists():
             if time.monotonic() > deadline:
                 raise ClusterError(f"supervisord has not ended; {self.layout.supervisord_log} says why.")
-            try:
-                observer.show(self.status())
-            except OSError:
-                observer.say("The last service has ended")
+            # It answers no questions any more, but it reaps: a pid that is gone is a service that has ended.
+            services = tuple(
+                replace(status, state="STOPPING")
+                if status.pid is not None and _exists(status.pid)
+                else replace(status, state="STOPPED", pid=None, healthy=False)
+                for status in services
+            )
+            observer.show(services)
             time.sleep(POLL_SECONDS)
         return True
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -15,6 +15,11 @@ class NotReadyError(ClusterError):
         self.problems = problems
 
 
+class ShuttingDownError(ClusterError):
+    def __init__(self) -> None:
+        super().__init__("The cluster is stopping. Wait until `python -m druid stop` says that it has stopped.")
+
+
 class ServiceFailedError(ClusterError):
     """A service ended, or did not become healthy in time."""
 

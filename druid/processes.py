@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from supervisor.xmlrpc import SupervisorTransport
+from supervisor.xmlrpc import Faults, SupervisorTransport
 
+from druid.errors import ShuttingDownError
 from druid.services import Service
 
 
@@ -27,7 +28,10 @@ NOT_RUNNING = Process("STOPPED", None, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class Supervisord:
-    """What listens on `socket`. A call raises ConnectionError or FileNotFoundError when nothing does."""
+    """What listens on `socket`.
+
+    A call raises ConnectionError or FileNotFoundError when nothing does, ShuttingDownError after `shut_down`.
+    """
 
     socket: Path
 
@@ -42,9 +46,6 @@ class Supervisord:
 
     def identifier(self) -> str:
         return cast("str", self._call("supervisor.getIdentification"))
-
-    def pid(self) -> int:
-        return cast("int", self._call("supervisor.getPID"))
 
     def processes(self) -> dict[Service, Process]:
         found = self._call("supervisor.getAllProcessInfo")
@@ -68,5 +69,9 @@ class Supervisord:
         try:
             with xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport) as proxy:
                 return getattr(proxy, method)()
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode == Faults.SHUTDOWN_STATE:
+                raise ShuttingDownError from None
+            raise
         except http.client.HTTPException as error:
             raise ConnectionError(f"supervisord closed the connection: {error}") from error
