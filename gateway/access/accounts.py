@@ -1,24 +1,25 @@
 """The account store as requests use it: SQLite or PostgreSQL, asked rarely and never waited for long."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
 
 import structlog
 from asyncpg import InterfaceError, PostgresError  # type: ignore[import-untyped]  # it ships no types
-from sqlalchemy import Row, Select, and_, bindparam, event, select, true
+from sqlalchemy import Row, Select, and_, bindparam, select, true
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gateway.access import schema
 from gateway.access.administration import Administration
 from gateway.access.administration.changes import Changes
+from gateway.access.database import engine_for, writing
 from gateway.access.last_used import LastUsed
 from gateway.access.principal import PERMISSIONS, Principal
 from gateway.access.recent import Recent
+from gateway.access.schema import DatabaseNotReady
 from gateway.access.settings import AccessSettings
 from gateway.access.tables import organizations, partnerships, tokens, users
 from gateway.access.tenant import Standing
@@ -79,7 +80,7 @@ class Accounts:
     """
 
     def __init__(self, settings: AccessSettings) -> None:
-        self.engine = _engine(settings.database_url.get_secret_value())
+        self.engine = engine_for(settings.database_url.get_secret_value())
         self.token_secret = settings.token_secret.get_secret_value().encode()
         self.last_used = LastUsed(self.engine)
         self._tokens = Recent(self._load_token, ttl=TTL, size=_KEPT)
@@ -97,18 +98,32 @@ class Accounts:
         await self.engine.dispose()
 
     async def migrate(self) -> str:
-        """Make or update the tables; the schema's revision."""
-        return await schema.migrate(self.engine)
+        """Make or update the tables; the schema's revision. Raises `DatabaseNotReady`."""
+        with self._explained():
+            return await schema.migrate(self.engine)
 
     async def check_schema(self) -> None:
-        """Raise `SchemaNotCurrent`, whose text says what to do, unless the tables are those of this version."""
-        await schema.check(self.engine)
+        """Raise `DatabaseNotReady`, whose text says what to do, unless the tables are those of this version."""
+        with self._explained():
+            await schema.check(self.engine)
 
     @asynccontextmanager
     async def administration(self) -> AsyncIterator[Administration]:
-        """Changes, all in one transaction: an exception undoes every one of them."""
-        async with self.engine.begin() as connection:
-            yield Administration(Changes(connection), self.token_secret)
+        """Changes, all in one transaction: an exception undoes every one of them. Raises `DatabaseNotReady`."""
+        with self._explained():
+            async with writing(self.engine).begin() as connection:
+                yield Administration(Changes(connection), self.token_secret)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except _FAILURES as failure:
+            # For whoever runs the gateway; the URL is shown without its password.
+            raise DatabaseNotReady(
+                f"The account database {self.engine.url} does not work: {failure or type(failure).__name__}. "
+                "Is it running, and is GATEWAY_DATABASE_URL right?"
+            ) from failure
 
     async def token(self, prefix: str) -> KnownToken | None:
         """The token with this prefix. Who shows it must still be compared with its digest."""
@@ -152,19 +167,3 @@ class Accounts:
 def _principal(row: Row[*tuple[Any, ...]], credential: str) -> Principal:
     permissions: Sequence[str] = row.permissions
     return Principal(row.id, row.organization_id, PERMISSIONS & set(permissions), credential)
-
-
-def _engine(url: str) -> AsyncEngine:
-    # hide_parameters: no value of a statement in any exception's text. pre_ping: a restarted database is no error.
-    engine = create_async_engine(url, hide_parameters=True, pool_pre_ping=True)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine.sync_engine, "connect", _set_up_sqlite)
-    return engine
-
-
-def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401  (the driver's own connection type)
-    cursor = connection.cursor()
-    # WAL: several gateway processes read while one writes.
-    for pragma in ("foreign_keys=ON", "journal_mode=WAL", "busy_timeout=2000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()

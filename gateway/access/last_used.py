@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import bindparam, or_, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway.access.database import writing
 from gateway.access.tables import tokens
 
 EVERY: Final = 60.0
@@ -60,7 +61,7 @@ class LastUsed:
             return
         rows = [{"token": prefix, "used_at": datetime.fromtimestamp(at, UTC)} for prefix, at in sorted(used.items())]
         try:
-            async with asyncio.timeout(_PATIENCE), self._engine.begin() as connection:
+            async with asyncio.timeout(_PATIENCE), writing(self._engine).begin() as connection:
                 await connection.execute(_LATER, rows)
         except Exception as failure:  # noqa: BLE001  (whatever it is, no request may fail for it)
             _log.warning("last_used_not_written", tokens=len(rows), failure=type(failure).__name__)

@@ -100,10 +100,17 @@ class Users:
         """A deactivated user is not let in, with whatever credential."""
         return await self._replace((await self.get(user)).model_copy(update={"active": active}))
 
-    async def set_permissions(self, user: str, permissions: Iterable[str]) -> User:
-        """Exactly these permissions from now on."""
-        granted = parsed(_PERMISSIONS, set(permissions))
-        return await self._replace((await self.get(user)).model_copy(update={"permissions": granted}))
+    async def grant(self, user: str, permission: str) -> User:
+        """Give a permission; having it already is no error."""
+        found = await self.get(user)
+        added = parsed(_PERMISSIONS, {permission})
+        return await self._replace(found.model_copy(update={"permissions": found.permissions | added}))
+
+    async def withdraw(self, user: str, permission: str) -> User:
+        """Take a permission away; not having it is no error."""
+        found = await self.get(user)
+        removed = parsed(_PERMISSIONS, {permission})
+        return await self._replace(found.model_copy(update={"permissions": found.permissions - removed}))
 
     async def _find(self, user: str) -> User | None:
         named = user.strip().lower()
