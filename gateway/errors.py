@@ -54,6 +54,12 @@ class LimitExceeded(GatewayError):
     status, code, title = 400, "limit_exceeded", "The report is larger than the limits allow"
 
 
+class BodyTimeout(GatewayError):
+    """The caller did not send its body in time."""
+
+    status, code, title = 408, "request_timeout", "The body did not arrive in time"
+
+
 class Unauthenticated(GatewayError):
     """Nobody, or nobody who can be believed, is asking."""
 

@@ -1,0 +1,50 @@
+"""The application: routes, middleware, and what lives as long as the process does."""
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+from yarl import URL
+
+from gateway.access.accounts import Accounts
+from gateway.access.authenticate import Authenticator
+from gateway.broker import Broker
+from gateway.catalog import DATASETS
+from gateway.handlers import ACCOUNTS, AUTHENTICATOR, BROKER, SETTINGS, alive, ready, report_on
+from gateway.middleware import outermost
+from gateway.query.schema import compile_schema
+from gateway.settings import Settings
+
+ORGANIZATION = "/api/reporting/v1/orgs/{organization_id}"
+
+
+def create_app(settings: Settings) -> web.Application:
+    """Return the gateway as an application that has not been started.
+
+    Run it with `handler_cancellation=True`, without which a caller who leaves goes unnoticed.
+    """
+    app = web.Application(middlewares=[outermost], client_max_size=settings.max_body_bytes)
+    app[SETTINGS] = settings
+    app.cleanup_ctx.extend([_accounts, _broker])
+    app.router.add_get("/healthz", alive)
+    app.router.add_get("/readyz", ready)
+    for dataset in DATASETS.values():
+        schema = compile_schema(dataset, settings.limits)
+        app.router.add_post(f"{ORGANIZATION}/{dataset.name}", report_on(schema))
+    return app
+
+
+async def _accounts(app: web.Application) -> AsyncIterator[None]:
+    async with Accounts(app[SETTINGS]) as accounts, Authenticator(app[SETTINGS], accounts) as authenticator:
+        await accounts.check_schema()
+        app[ACCOUNTS], app[AUTHENTICATOR] = accounts, authenticator
+        yield
+
+
+async def _broker(app: web.Application) -> AsyncIterator[None]:
+    settings = app[SETTINGS]
+    url = URL(str(settings.druid_broker_url))
+    async with Broker(
+        url, connections=settings.druid_connections, max_answer_bytes=settings.max_answer_bytes
+    ) as broker:
+        app[BROKER] = broker
+        yield

@@ -1,0 +1,67 @@
+"""The command line: gateway serve, accounts, ingest."""
+
+import gc
+import sys
+from enum import Enum
+
+import structlog
+import typer
+import uvloop
+from aiohttp import web
+
+from gateway.access.cli import app as accounts
+from gateway.access.schema import DatabaseNotReady
+from gateway.app import create_app
+from gateway.ingest.cli import app as ingest
+from gateway.logs import configure_logging
+from gateway.settings import Settings, SettingsInvalid, load_settings
+
+log = structlog.get_logger(__name__)
+
+app = typer.Typer(
+    help="A public, multi-tenant reporting API in front of Apache Druid.", no_args_is_help=True, add_completion=False
+)
+app.add_typer(accounts, name="accounts")
+app.add_typer(ingest, name="ingest")
+
+
+def _settings_help() -> str:
+    lines = ["Serve the reporting API over HTTP until Ctrl-C or SIGTERM.", "", "Settings come from the environment:"]
+    for name, setting in Settings.model_fields.items():
+        value = setting.default.value if isinstance(setting.default, Enum) else setting.default
+        default = "required" if setting.is_required() else f"default: {value}"
+        lines += ["", f"GATEWAY_{name.upper()} ({default})", f"  {setting.description}"]
+    return "\b\n" + "\n".join(lines)
+
+
+@app.command(help=_settings_help())
+def serve() -> None:
+    try:
+        settings = load_settings()
+        configure_logging(settings.log_format)
+        application = create_app(settings)
+        # What was made until now stays: the garbage collector need not look at it again and again.
+        gc.freeze()
+        web.run_app(
+            application,
+            host=settings.host,
+            port=settings.port,
+            loop=uvloop.new_event_loop(),
+            access_log=None,
+            handler_cancellation=True,
+            print=lambda _: log.info("listening", host=settings.host, port=settings.port),
+        )
+    except (SettingsInvalid, DatabaseNotReady) as error:
+        raise typer.Exit(_complain(str(error))) from None
+    except OSError as error:
+        raise typer.Exit(_complain(f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}.")) from None
+
+
+def _complain(sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return 1
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

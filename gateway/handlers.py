@@ -1,0 +1,122 @@
+"""The pipeline: what happens to a report from the request to the answer, from top to bottom."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from itertools import islice
+from time import perf_counter
+
+import orjson
+from aiohttp import web
+from structlog.contextvars import bind_contextvars
+
+from gateway.access.accounts import Accounts
+from gateway.access.authenticate import Authenticator
+from gateway.access.schema import DatabaseNotReady
+from gateway.access.tenant import authorize
+from gateway.broker import Broker
+from gateway.errors import BodyTimeout, GatewayError
+from gateway.middleware import REQUEST_ID
+from gateway.query.body import read_json
+from gateway.query.compile import compile_report, compile_totals
+from gateway.query.parse import parse
+from gateway.query.plan import Plan, plan
+from gateway.query.report import Report
+from gateway.query.respond import Answer, respond
+from gateway.query.schema import ReportSchema
+from gateway.settings import Settings
+
+ACCOUNTS = web.AppKey("accounts", Accounts)
+AUTHENTICATOR = web.AppKey("authenticator", Authenticator)
+BROKER = web.AppKey("broker", Broker)
+SETTINGS = web.AppKey("settings", Settings)
+
+_LARGE_BODY = 16_384
+_SLICE = 500
+
+
+def report_on(schema: ReportSchema) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Return the handler of POST …/orgs/<organization_id>/<data set>."""
+
+    async def report(request: web.Request) -> web.Response:
+        app, settings = request.app, request.app[SETTINGS]
+        deadline = asyncio.get_running_loop().time() + settings.request_timeout
+
+        principal = await app[AUTHENTICATOR].authenticate(request.headers.getall("Authorization", ()))
+        bind_contextvars(credential=principal.credential, user=principal.user_id)
+        tenant = await authorize(principal, request.match_info["organization_id"], app[ACCOUNTS])
+        bind_contextvars(organization=tenant.owner_organization_id, partner=tenant.involved_organization_id)
+
+        asked = await _parse(await _read(request, deadline), schema)
+        planned = plan(asked, tenant, schema.dataset, settings.limits, settings.uniques)
+        bind_contextvars(data_set=schema.dataset.name, groups=len(asked.group_by))
+
+        answer = await _ask(planned, app[BROKER], request[REQUEST_ID], deadline)
+        return web.Response(body=await _encode(answer), content_type="application/json")
+
+    return report
+
+
+async def _read(request: web.Request, deadline: float) -> bytes:
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await request.read()
+    except TimeoutError as error:
+        raise BodyTimeout("The body did not arrive in time.") from error
+
+
+async def _parse(raw: bytes, schema: ReportSchema) -> Report:
+    if len(raw) < _LARGE_BODY:
+        return parse(read_json(raw), schema)
+    # To say what is wrong with a large body takes so long that others would notice: a thread shares the time.
+    return await asyncio.to_thread(lambda: parse(read_json(raw), schema))
+
+
+async def _ask(planned: Plan, broker: Broker, request_id: str, deadline: float) -> Answer:
+    """Run the report's query, and that of its totals beside it; if one fails or is cancelled, so is the other."""
+    started = perf_counter()
+    query = compile_report(planned)
+    try:
+        async with asyncio.TaskGroup() as group:
+            rows = group.create_task(broker.run(query, f"{request_id}-report", deadline))
+            if planned.report.totals:
+                totals = group.create_task(broker.run(compile_totals(planned), f"{request_id}-totals", deadline))
+    except* GatewayError as errors:
+        raise errors.exceptions[0] from None
+    finally:
+        bind_contextvars(druid_query_id=f"{request_id}-report", druid_ms=round((perf_counter() - started) * 1000, 3))
+    return respond(planned, query, rows.result(), totals.result() if planned.report.totals else None)
+
+
+async def _encode(answer: Answer) -> bytes:
+    """Write the answer as JSON: whole before any of it is sent, and in slices, between which others have their turn."""
+    fields = [{"name": name, "type": kind} for name, kind in answer.fields]
+    slices = []
+    count = 0
+    while rows := list(islice(answer.rows, _SLICE)):
+        slices.append(orjson.dumps(rows)[1:-1])
+        count += len(rows)
+        await asyncio.sleep(0)
+    bind_contextvars(rows=count)
+    totals = b"" if answer.totals is None else b',"totals":' + orjson.dumps(answer.totals)
+    return b'{"fields":%b,"data":[%b]%b}' % (orjson.dumps(fields), b",".join(slices), totals)
+
+
+async def _has_schema(accounts: Accounts) -> bool:
+    try:
+        await accounts.check_schema()
+    except DatabaseNotReady:
+        return False
+    return True
+
+
+async def alive(_: web.Request) -> web.Response:
+    """GET /healthz: the process runs and its event loop turns."""
+    return web.json_response({"status": "ok"})
+
+
+async def ready(request: web.Request) -> web.Response:
+    """GET /readyz: whether reports can be answered, 200 or 503, with what is missing."""
+    accounts, druid = await asyncio.gather(_has_schema(request.app[ACCOUNTS]), request.app[BROKER].is_healthy())
+    checks = {"accounts": accounts, "druid": druid}
+    status = 200 if all(checks.values()) else 503
+    return web.json_response({"status": "ready" if status == 200 else "not ready", "checks": checks}, status=status)

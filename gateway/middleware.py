@@ -1,0 +1,84 @@
+"""What every request passes through: its id, its log line, and the one place where an error becomes an answer."""
+
+import asyncio
+from time import perf_counter
+from uuid import uuid4
+
+import orjson
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from gateway.errors import GatewayError, InternalError
+
+REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
+PROBLEM_JSON = "application/problem+json"
+
+log = structlog.get_logger(__name__)
+
+
+@web.middleware
+async def outermost(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the request an id, answer it or say what is wrong as problem+json (RFC 9457), and log how it went."""
+    started = perf_counter()
+    request_id = request[REQUEST_ID] = uuid4().hex
+    clear_contextvars()
+    bind_contextvars(request_id=request_id)
+    code = None
+    try:
+        response = await handler(request)
+    except GatewayError as error:
+        code, response = error.code, _problem(error, request_id)
+    except web.HTTPException as error:
+        code, response = _of_aiohttp(error, request_id)
+    except asyncio.CancelledError:
+        log.info("request_abandoned", method=request.method, ms=_since(started))
+        raise
+    except Exception:
+        log.exception("request_failed")
+        unforeseen = InternalError("Something went wrong here. The request id leads to it in the logs.")
+        code, response = unforeseen.code, _problem(unforeseen, request_id)
+    response.headers["X-Request-Id"] = request_id
+    log.info("request_finished", method=request.method, status=response.status, code=code, ms=_since(started))
+    return response
+
+
+def _since(started: float) -> float:
+    return round((perf_counter() - started) * 1000, 3)
+
+
+def _problem(error: GatewayError, request_id: str) -> web.Response:
+    body: dict[str, object] = _members(error.status, error.code, error.title, error.detail, request_id)
+    if error.problems:
+        body["errors"] = [{"pointer": each.pointer, "message": each.message} for each in error.problems]
+    return web.Response(
+        status=error.status, body=orjson.dumps(body), content_type=PROBLEM_JSON, headers=dict(error.headers)
+    )
+
+
+def _of_aiohttp(error: web.HTTPException, request_id: str) -> tuple[str, web.Response]:
+    """Give aiohttp's own refusals (no such path, wrong method, body too large) the form of all others."""
+    code = error.reason.lower().replace(" ", "_")
+    detail = _DETAILS.get(error.status, f"{error.reason}.")
+    headers = {name: error.headers[name] for name in ("Allow", "Location") if name in error.headers}
+    body = _members(error.status, code, error.reason, detail, request_id)
+    return code, web.Response(status=error.status, body=orjson.dumps(body), content_type=PROBLEM_JSON, headers=headers)
+
+
+_DETAILS = {
+    404: "There is nothing here. Reports are asked with POST /api/reporting/v1/orgs/<organization_id>/<data set>.",
+    405: "This path does not take this method; the header Allow lists those that it takes.",
+    413: "The body is larger than a report may be.",
+}
+
+
+def _members(status: int, code: str, title: str, detail: str, request_id: str) -> dict[str, object]:
+    return {
+        "type": f"urn:druid-gateway:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": request_id,
+    }

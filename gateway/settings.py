@@ -1,0 +1,64 @@
+"""Everything that can be set, from the environment: GATEWAY_ and the name in capitals."""
+
+from typing import Literal
+
+from pydantic import AnyHttpUrl, Field, ValidationError
+from pydantic_settings import SettingsConfigDict
+
+from gateway.access.settings import AccessSettings
+from gateway.query.aggregations import Uniques
+from gateway.query.report import Limits
+
+_LIMITS = Limits()
+
+
+class SettingsInvalid(Exception):
+    """The environment says something that cannot be; the message names every variable at fault."""
+
+
+class Settings(AccessSettings):
+    """The gateway's settings: the account store's and these."""
+
+    model_config = SettingsConfigDict(title="Settings")
+
+    host: str = Field(default="127.0.0.1", description="The address to listen on.")
+    port: int = Field(default=8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    druid_broker_url: AnyHttpUrl = Field(
+        default=AnyHttpUrl("http://127.0.0.1:8082"), description="Where Druid's broker is."
+    )
+    druid_connections: int = Field(default=100, ge=1, description="The most connections to the broker.")
+    request_timeout: float = Field(
+        default=60.0, gt=0, description="Seconds until a request must be answered; Druid is told what is left of them."
+    )
+    uniques: Uniques = Field(
+        default=Uniques.SKETCH,
+        description="How hyperUnique counts: `sketch` keeps within 2 %; `metric` reads the hyperUnique metrics that "
+        "ingestion made, which is faster for the largest organizations and errs by more.",
+    )
+    max_rows: int = Field(default=_LIMITS.rows, ge=1, description="The most rows that an answer may have.")
+    max_buckets: int = Field(default=_LIMITS.buckets, ge=1, description="The most buckets that a report may have.")
+    max_interval_days: int = Field(default=_LIMITS.interval_days, ge=1, description="The longest interval, in days.")
+    max_body_bytes: int = Field(default=262_144, ge=1024, description="The longest request body.")
+    max_answer_bytes: int = Field(
+        default=268_435_456, ge=1024, description="The longest answer of Druid's that is taken in."
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto", description="How to log: json, text, or text on a terminal and json elsewhere."
+    )
+
+    @property
+    def limits(self) -> Limits:
+        """How large a report may be."""
+        return Limits(rows=self.max_rows, buckets=self.max_buckets, interval_days=self.max_interval_days)
+
+
+def load_settings() -> Settings:
+    """Return the settings of this process's environment; raises SettingsInvalid with every problem at once."""
+    try:
+        return Settings.from_environment()
+    except ValidationError as error:
+        lines = [
+            f"  GATEWAY_{'_'.join(str(part) for part in each['loc']).upper()}: {each['msg']}"
+            for each in error.errors(include_input=False, include_url=False)
+        ]
+        raise SettingsInvalid("These settings are wrong:\n" + "\n".join(lines)) from None
