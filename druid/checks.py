@@ -48,10 +48,13 @@ def find_java(environment: Mapping[str, str]) -> Path:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ClusterError(f"{java} does not run ({error}). {remedy}") from error
-    version = java_version(answer.stderr + answer.stdout)
+    said = answer.stderr + answer.stdout
+    if answer.returncode != 0:
+        raise ClusterError(f"{java} does not run; it said: {said.strip()}\n{remedy}")
+    version = java_version(said)
     if version in JAVA_VERSIONS:
         return java
-    found = "an unknown version" if version is None else f"Java {version}"
+    found = "of an unknown version" if version is None else f"Java {version}"
     raise ClusterError(f"{java} is {found}; Druid 33 runs on Java 17 or 11. {remedy}")
 
 

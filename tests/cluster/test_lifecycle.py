@@ -1,0 +1,199 @@
+"""A true cluster, started, hurt and stopped."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from druid.cluster import Cluster, ServiceStatus
+from druid.errors import ClusterError, ServiceFailedError
+from druid.services import Ports, Service
+
+pytestmark = pytest.mark.cluster
+
+
+def pids(cluster: Cluster) -> dict[Service, int]:
+    found = {status.service: status.pid for status in cluster.status()}
+    return {service: pid for service, pid in found.items() if pid is not None}
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        # A process that has ended and that nobody has waited for is a Z.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def eventually(condition: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def command(cluster: Cluster, *arguments: str) -> subprocess.CompletedProcess[str]:
+    offset = cluster.ports.broker - Ports().broker
+    return subprocess.run(
+        [sys.executable, "-m", "druid", *arguments],
+        env={**os.environ, "DRUID_VAR": str(cluster.var), "DRUID_PORT_OFFSET": str(offset)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+class Saboteur:
+    """An Observer that kills one service as soon as it has a process."""
+
+    def __init__(self, victim: Service) -> None:
+        self.victim = victim
+        self.seen: set[int] = set()
+        self.killed = False
+
+    def say(self, what: str) -> None:
+        pass
+
+    def show(self, services: tuple[ServiceStatus, ...]) -> None:
+        self.seen |= {status.pid for status in services if status.pid is not None}
+        for status in services:
+            if status.service is self.victim and status.pid is not None and not self.killed:
+                os.kill(status.pid, signal.SIGKILL)
+                self.killed = True
+
+
+def test_every_service_is_healthy_after_start(running: Cluster) -> None:
+    assert [(status.service, status.healthy) for status in running.status()] == [(service, True) for service in Service]
+    shown = command(running, "status")
+    assert shown.returncode == 0
+    assert all(service in shown.stdout for service in Service)
+
+
+def test_starting_again_changes_nothing_and_succeeds(running: Cluster) -> None:
+    before = pids(running)
+    again = command(running, "start")
+    assert again.returncode == 0
+    assert "running already" in again.stdout
+    assert pids(running) == before
+
+
+def test_nothing_listens_beyond_this_machine(running: Cluster) -> None:
+    ports = {port for _, port in running.ports.named()}
+    listening = [
+        (address, int(port, 16))
+        for table in ("/proc/net/tcp", "/proc/net/tcp6")
+        for line in Path(table).read_text().splitlines()[1:]
+        for address, port in (line.split()[1].split(":"),)
+        if line.split()[3] == "0A" and int(port, 16) in ports
+    ]
+    assert {port for _, port in listening} == ports
+    # 127.0.0.1, and the same in IPv6's clothes, each as the kernel writes it.
+    assert {address for address, _ in listening} <= {"0100007F", "0000000000000000FFFF00000100007F"}
+
+
+def test_other_ports_than_the_running_ones_are_refused(running: Cluster) -> None:
+    other = replace(running, ports=Ports.shifted(32000))
+    with pytest.raises(ClusterError, match="runs on other ports"):
+        other.start()
+    with pytest.raises(ClusterError, match="runs on other ports"):
+        other.status()
+
+
+def test_env_prints_what_a_shell_understands(running: Cluster) -> None:
+    lines = command(running, "env").stdout
+    printed = subprocess.run(
+        ["sh", "-c", f'{lines}\necho "$DRUID_BROKER_URL $DRUID_COORDINATOR_URL"'],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert printed.stdout.split() == [running.broker_url, running.coordinator_url]
+
+
+def test_logs_shows_the_last_lines_of_one_service(running: Cluster) -> None:
+    shown = command(running, "logs", "broker", "-n", "3")
+    assert shown.returncode == 0
+    assert len(shown.stdout.splitlines()) == 3
+
+
+def test_a_killed_service_is_reported_and_comes_back(running: Cluster) -> None:
+    killed = pids(running)[Service.HISTORICAL]
+    os.kill(killed, signal.SIGKILL)
+    assert eventually(lambda: not is_alive(killed), 5)
+    shown = command(running, "status")
+    assert shown.returncode == 1
+    assert not running.status()[list(Service).index(Service.HISTORICAL)].healthy
+    # start on a running cluster waits for its health.
+    assert running.start() is False
+    assert all(status.healthy for status in running.status())
+    assert pids(running)[Service.HISTORICAL] != killed
+
+
+def test_stop_leaves_no_process_and_no_port(running: Cluster) -> None:
+    supervisord = int(running.layout.pid.read_text())
+    processes = [supervisord, *pids(running).values()]
+    assert len(processes) == 6
+    stopped = command(running, "stop")
+    assert stopped.returncode == 0, stopped.stderr
+    assert eventually(lambda: not any(map(is_alive, processes)), 2)
+    for _, port in running.ports.named():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+    assert {status.state for status in running.status()} == {"STOPPED"}
+    assert command(running, "status").returncode == 1
+    assert "No cluster runs" in command(running, "stop").stdout
+
+
+def test_zookeeper_stops_last(running: Cluster) -> None:
+    running.stop()
+    stops = [
+        line.split("stopped: ")[1].split()[0]
+        for line in running.layout.supervisord_log.read_text().splitlines()
+        if "stopped: " in line
+    ]
+    assert stops[-1] == "zookeeper"
+    assert set(stops[-5:]) == set(Service)
+
+
+def test_a_service_that_ends_while_it_starts_fails_the_start_and_stops_the_rest(cluster: Cluster) -> None:
+    cluster.stop()
+    saboteur = Saboteur(Service.COORDINATOR)
+    with pytest.raises(ServiceFailedError, match="coordinator ended while it started") as failure:
+        cluster.start(observer=saboteur)
+    assert failure.value.service is Service.COORDINATOR
+    assert len(saboteur.seen) >= 5
+    assert not cluster.is_running()
+    assert not any(map(is_alive, saboteur.seen))
+
+
+def test_a_start_that_takes_too_long_says_who_was_late_with_its_log(cluster: Cluster) -> None:
+    cluster.stop()
+    failed = command(cluster, "start", "--timeout", "3")
+    assert failed.returncode == 1
+    assert "is not healthy after 3 s" in failed.stderr
+    assert "The last lines of" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert not cluster.is_running()
+
+
+def test_services_end_with_a_killed_supervisor_and_a_new_start_clears_its_remains(running: Cluster) -> None:
+    services = list(pids(running).values())
+    os.kill(int(running.layout.pid.read_text()), signal.SIGKILL)
+    assert eventually(lambda: not any(map(is_alive, services)), 10)
+    assert running.layout.socket.exists()
+    assert running.layout.pid.exists()
+    assert not running.is_running()
+    assert {status.state for status in running.status()} == {"STOPPED"}
+    assert running.start() is True
+    assert all(status.healthy for status in running.status())
