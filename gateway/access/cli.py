@@ -58,7 +58,7 @@ OfOrganization = Annotated[
 
 
 def _fail(sentence: str, code: int) -> NoReturn:
-    print(sentence, file=sys.stderr)  # noqa: T201
+    print(sentence, file=sys.stderr)
     raise typer.Exit(code)
 
 
@@ -90,7 +90,7 @@ def _change(work: Callable[[Administration], Awaitable[T]]) -> T:
 @app.command()
 def migrate() -> None:
     """Make the database's tables, or bring them up to date. Safe to repeat."""
-    print(f"The account database is at revision {_with_accounts(Accounts.migrate)}.")  # noqa: T201
+    print(f"The account database is at revision {_with_accounts(Accounts.migrate)}.")
 
 
 @app.command(name="import")
@@ -118,7 +118,7 @@ def import_(file: Annotated[typer.FileBinaryRead, typer.Argument(help="JSON line
                 await importing.apply(entries, administration, progress=lambda: progress.advance(task))
         return len(entries)
 
-    print(f"Imported {_with_accounts(work)} entries.")  # noqa: T201
+    print(f"Imported {_with_accounts(work)} entries.")
 
 
 @organizations.command("create")
@@ -251,7 +251,7 @@ def create_token(
     made = _change(lambda accounts: accounts.tokens.create(user, name, expires_at))
     show_one(made, sentence=made.text, as_json=as_json)
     if not as_json:
-        print("Keep it now: it is not shown again.", file=sys.stderr)  # noqa: T201
+        print("Keep it now: it is not shown again.", file=sys.stderr)
 
 
 @tokens.command("list")

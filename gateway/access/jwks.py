@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from math import inf
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 from aiohttp import ClientError, ClientSession, ClientTimeout
 from jwt import PyJWK, PyJWTError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gateway.access.settings import Algorithm, OAuthSettings
 from gateway.errors import AccountsUnavailable
@@ -50,31 +51,36 @@ def parse(text: bytes, algorithms: AbstractSet[Algorithm]) -> _Keys:
     document = json.loads(text)
     listed = document.get("keys") if isinstance(document, dict) else None
     keys: dict[tuple[str, str], PyJWK] = {}
-    for jwk in listed if isinstance(listed, list) else ():
-        if not _verifies(jwk):
+    for entry in listed if isinstance(listed, list) else ():
+        try:
+            jwk = _Jwk.model_validate(entry)
+            for algorithm in jwk.verifies() & algorithms:
+                key = PyJWK(entry, algorithm)
+                if key.Algorithm.check_key_length(key.key) is None:
+                    keys.setdefault((jwk.kid, algorithm), key)
+        except (ValidationError, PyJWTError):
             continue
-        can = _SIGNS.get((jwk.get("kty"), jwk.get("crv")), frozenset())
-        for algorithm in can & algorithms & ({jwk["alg"]} if "alg" in jwk else algorithms):
-            try:
-                key = PyJWK(jwk, algorithm)
-            except PyJWTError:
-                continue
-            if key.Algorithm.check_key_length(key.key) is None:
-                keys.setdefault((jwk["kid"], algorithm), key)
     if not keys:
         raise ValueError("no usable key")
     return MappingProxyType(keys)
 
 
-def _verifies(jwk: object) -> bool:
-    return (
-        isinstance(jwk, dict)
-        and all(isinstance(jwk.get(name, ""), str) for name in ("kty", "crv", "alg", "use"))
-        and isinstance(jwk.get("kid"), str)
-        and jwk.get("use", "sig") == "sig"
-        and "verify" in jwk.get("key_ops", ["verify"])
-        and "d" not in jwk
-    )
+class _Jwk(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    kid: str
+    kty: str
+    crv: str | None = None
+    alg: str | None = None
+    use: Literal["sig"] = "sig"
+    key_ops: list[str] = ["verify"]
+    d: None = None  # the private part
+
+    def verifies(self) -> AbstractSet[Algorithm]:
+        if "verify" not in self.key_ops:
+            return frozenset()
+        can = _SIGNS.get((self.kty, self.crv), frozenset())
+        return can if self.alg is None else {each for each in can if each == self.alg}
 
 
 class KeySet:

@@ -83,7 +83,8 @@ class OAuth:
             _refuse("The access token is not valid.")
         # What the token says of itself is only used to choose among our own keys and algorithms.
         if (
-            not (isinstance(key_id, str) and isinstance(kind, str) and kind.lower() in _TYPES)
+            not (isinstance(key_id, str) and isinstance(algorithm, str) and isinstance(kind, str))
+            or kind.lower() not in _TYPES
             or algorithm not in self._settings.algorithms
         ):
             _refuse("The access token is not valid.")

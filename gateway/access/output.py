@@ -18,7 +18,7 @@ def show(records: Sequence[BaseModel], *, columns: Sequence[str], as_json: bool)
     """Print many records."""
     rows = [_plain(record) for record in records]
     if as_json:
-        print(json.dumps(rows, indent=2, ensure_ascii=False))  # noqa: T201
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -34,7 +34,7 @@ def show(records: Sequence[BaseModel], *, columns: Sequence[str], as_json: bool)
 
 def show_one(record: BaseModel, *, sentence: str, as_json: bool) -> None:
     """Print what became of one record."""
-    print(json.dumps(_plain(record), indent=2, ensure_ascii=False) if as_json else sentence)  # noqa: T201
+    print(json.dumps(_plain(record), indent=2, ensure_ascii=False) if as_json else sentence)
 
 
 def _plain(record: BaseModel) -> dict[str, object]:

@@ -40,14 +40,13 @@ class Recent(Generic[K, V]):
             return kept[1]
         asking = self._asking.get(key)
         if asking is None:
-            asking = asyncio.create_task(self._ask(key))
+            asking = asyncio.create_task(self._ask(key, self._clock() + self._ttl))
             self._asking[key] = asking
             asking.add_done_callback(lambda task: self._forget(key, task))
         # Shielded: a caller who goes away must not take the answer from the others who wait for it.
         return await asyncio.shield(asking)
 
-    async def _ask(self, key: K) -> V | None:
-        until = self._clock() + self._ttl
+    async def _ask(self, key: K, until: float) -> V | None:
         value = await self._load(key)
         self._found.pop(key, None)
         self._absent.pop(key, None)

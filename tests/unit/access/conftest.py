@@ -9,14 +9,15 @@ import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 import pytest
+from pydantic import SecretStr
+
 from gateway.access.accounts import Accounts
 from gateway.access.settings import AccessSettings
-from pydantic import SecretStr
 
 _VERSION = "15"
 _MISSING = (
@@ -25,20 +26,71 @@ _MISSING = (
 )
 
 
-@dataclass(frozen=True, slots=True)
 class PostgreSql:
-    """A server of this test run's own, on loopback."""
+    """A server of this test run's own, on loopback. PostgreSQL refuses to run as root, so that root runs it as the
+    user whom the package made.
+    """
 
-    process: subprocess.Popen[bytes]
-    port: int
-    password: str
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._user = "postgres" if os.getuid() == 0 else None
+        self._password = secrets.token_hex(16)
+        self._process: subprocess.Popen[bytes] | None = None
+        initdb = _binary("initdb")
+        if self._user:
+            shutil.chown(folder, self._user)
+        password_file = folder / "password"
+        password_file.write_text(self._password)
+        subprocess.run(
+            [
+                initdb, "--no-sync", "--username=postgres", f"--pwfile={password_file}", "--encoding=UTF8",
+                "--locale=C", "--auth=scram-sha-256", folder / "data",
+            ],
+            user=self._user, check=True, capture_output=True, cwd=folder,
+        )  # fmt: skip
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self._port: int = listener.getsockname()[1]
 
     def url(self, database: str) -> str:
-        return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://postgres:{self._password}@127.0.0.1:{self._port}/{database}"
+
+    def start(self) -> None:
+        options = (
+            "listen_addresses=127.0.0.1", f"port={self._port}", "unix_socket_directories=", "fsync=off",
+            "full_page_writes=off", "shared_buffers=16MB", "max_connections=50",
+        )  # fmt: skip
+        log = self._folder / "log"
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [_binary("postgres"), "-D", self._folder / "data", *(f"--{option}" for option in options)],
+                user=self._user, cwd=self._folder, stdout=output, stderr=output,
+            )  # fmt: skip
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and self._process.poll() is None:
+            if b"ready to accept connections" in log.read_bytes():
+                return
+            time.sleep(0.05)
+        self.stop()
+        pytest.fail(f"PostgreSQL did not start:\n{log.read_text()}", pytrace=False)
+
+    def stop(self) -> None:
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGINT)  # its "fast" shutdown
+        try:
+            self._process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()  # its children notice, and end
+            self._process.wait(timeout=10)
+        self._process = None
 
     def signal(self, number: signal.Signals) -> None:
-        """To the server and all its backends: they are one process group."""
-        os.killpg(self.process.pid, number)
+        """To the server and all its children, each of which is in a process group of its own."""
+        assert self._process is not None
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for process in (pid, *map(int, children)):
+            os.kill(process, number)
 
 
 def _binary(name: str) -> Path:
@@ -51,68 +103,29 @@ def _binary(name: str) -> Path:
     pytest.fail(_MISSING, pytrace=False)
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def start_postgresql(folder: Path) -> PostgreSql:
-    """PostgreSQL refuses to run as root, so that root runs it as the user whom the package made."""
-    initdb, postgres = _binary("initdb"), _binary("postgres")
-    user = "postgres" if os.getuid() == 0 else None
-    if user:
-        shutil.chown(folder, user)
-    password = secrets.token_hex(16)
-    data, log = folder / "data", folder / "log"
-    with tempfile.NamedTemporaryFile("w", dir=folder) as password_file:
-        password_file.write(password)
-        password_file.flush()
-        Path(password_file.name).chmod(0o644)
-        subprocess.run(
-            [
-                initdb, "--no-sync", "--username=postgres", f"--pwfile={password_file.name}", "--encoding=UTF8",
-                "--locale=C", "--auth=scram-sha-256", data,
-            ],
-            user=user, check=True, capture_output=True, cwd=folder,
-        )  # fmt: skip
-    port = _free_port()
-    options = {
-        "listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": "", "fsync": "off",
-        "full_page_writes": "off", "shared_buffers": "16MB", "max_connections": "50",
-    }  # fmt: skip
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [postgres, "-D", data, *(part for name, value in options.items() for part in ("-c", f"{name}={value}"))],
-            user=user, cwd=folder, stdout=output, stderr=output, start_new_session=True,
-        )  # fmt: skip
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and process.poll() is None:
-        if b"ready to accept connections" in log.read_bytes():
-            return PostgreSql(process, port, password)
-        time.sleep(0.05)
-    process.kill()
-    pytest.fail(f"PostgreSQL did not start:\n{log.read_text()}", pytrace=False)
-
-
-def stop_postgresql(server: PostgreSql) -> None:
-    server.process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
-    try:
-        server.process.wait(timeout=20)
-    except subprocess.TimeoutExpired:
-        server.signal(signal.SIGKILL)
-        server.process.wait(timeout=10)
+@contextmanager
+def _running() -> Iterator[PostgreSql]:
+    # Not pytest's own temporary folder: only its owner may enter that one.
+    with tempfile.TemporaryDirectory(prefix="gateway-postgresql-") as folder:
+        server = PostgreSql(Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSql]:
-    # Not pytest's own temporary folder: only its owner may enter that one.
-    with tempfile.TemporaryDirectory(prefix="gateway-postgresql-") as folder:
-        server = start_postgresql(Path(folder))
-        try:
-            yield server
-        finally:
-            stop_postgresql(server)
+    with _running() as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgresql() -> Iterator[PostgreSql]:
+    """One that a test may stop and start."""
+    with _running() as server:
+        yield server
 
 
 @pytest.fixture

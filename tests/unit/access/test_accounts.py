@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
+
 from gateway.access import tables
 from gateway.access.accounts import Accounts
 from gateway.access.administration import Refused
 from gateway.access.schema import DatabaseNotReady
 from gateway.access.settings import AccessSettings
-from sqlalchemy import select, text
-from sqlalchemy.exc import IntegrityError
 
 A = "b0a1d32b-e82c-11e4-b081-6c4008adf7e8"
 B = "5f1c3a60-0000-4000-8000-00000000000b"
