@@ -1,6 +1,6 @@
 """The application: routes, middleware, and what lives as long as the process does."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 from aiohttp import web
 from yarl import URL
@@ -9,6 +9,7 @@ from gateway.access.accounts import Accounts
 from gateway.access.authenticate import Authenticator
 from gateway.broker import Broker
 from gateway.catalog import DATASETS
+from gateway.catalog.model import Dataset
 from gateway.handlers import ACCOUNTS, AUTHENTICATOR, BROKER, SETTINGS, alive, ready, report_on
 from gateway.middleware import outermost
 from gateway.query.schema import compile_schema
@@ -17,8 +18,8 @@ from gateway.settings import Settings
 ORGANIZATION = "/api/reporting/v1/orgs/{organization_id}"
 
 
-def create_app(settings: Settings) -> web.Application:
-    """Return the gateway as an application that has not been started.
+def create_app(settings: Settings, datasets: Iterable[Dataset] = DATASETS.values()) -> web.Application:
+    """Return the gateway, serving these data sets, as an application that has not been started.
 
     Run it with `handler_cancellation=True`, without which a caller who leaves goes unnoticed.
     """
@@ -27,7 +28,7 @@ def create_app(settings: Settings) -> web.Application:
     app.cleanup_ctx.extend([_accounts, _broker])
     app.router.add_get("/healthz", alive)
     app.router.add_get("/readyz", ready)
-    for dataset in DATASETS.values():
+    for dataset in datasets:
         schema = compile_schema(dataset, settings.limits)
         app.router.add_post(f"{ORGANIZATION}/{dataset.name}", report_on(schema))
     return app

@@ -40,6 +40,7 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
         unforeseen = InternalError("Something went wrong here. The request id leads to it in the logs.")
         code, response = unforeseen.code, _problem(unforeseen, request_id)
     response.headers["X-Request-Id"] = request_id
+    response.headers["Server"] = "gateway"
     log.info("request_finished", method=request.method, status=response.status, code=code, ms=_since(started))
     return response
 
