@@ -4,7 +4,7 @@ UV := 0.13.9
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help check test lock format
+.PHONY: help run check test lock format
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -16,6 +16,9 @@ help: ## show this list
 	$(BIN)/uv pip sync -q --python $(BIN)/python requirements-dev.lock
 	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
+
+run: .venv/ready ## the whole thing on this machine: Druid, sample data, the gateway, until Ctrl-C
+	@$(BIN)/python demo.py
 
 check: .venv/ready ## style (ruff) and types (mypy, strict)
 	$(BIN)/ruff check .

@@ -1,0 +1,237 @@
+"""`make run`: a Druid cluster, sample data, demo organizations and the gateway, until Ctrl-C.
+
+Everything that it makes is under var/. What it starts it stops; a cluster that ran before goes on running.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import aiohttp
+from pydantic import SecretStr
+from rich.console import Console
+
+from druid.cluster import Cluster
+from druid.display import LiveObserver
+from druid.errors import ClusterError
+from gateway.access.accounts import Accounts
+from gateway.access.settings import AccessSettings
+from gateway.catalog import DATASETS
+from gateway.catalog.model import Dataset
+from gateway.ingest import display
+from gateway.ingest.druid_client import Cluster as IngestCluster
+from gateway.ingest.errors import IngestError
+from gateway.ingest.ingestion import ingest
+from gateway.ingest.spec import parse
+
+ROOT = Path(__file__).parent
+VAR = ROOT / "var"
+SPECS = ROOT / "ingestion-specs"
+
+ORGANIZATION = "b0a1d32b-e82c-11e4-b081-6c4008adf7e8"
+PARTNER = "c7d0f6a4-1c5e-11e5-9f3c-6c4008adf7e8"
+USER = "demo@example.com"
+EXAMPLE = {
+    "interval": {
+        "start": "2019-01-01T00:00:00.000+02:00",
+        "end": "2019-01-01T23:59:59.999+02:00",
+        "time_zone": "Europe/Helsinki",
+    },
+    "granularity": "all",
+    "group_by": [],
+    "aggregations": [{"type": "hyperUnique", "fields": ["visitor_ids"]}],
+    "filters": {
+        "type": "and",
+        "fields": [
+            {"type": "selector", "dimension": "scope", "value": "org"},
+            {"type": "selector", "dimension": "chat_type", "value": "visitor"},
+            {"type": "selector", "dimension": "chat_initiator", "value": "visitor"},
+        ],
+    },
+}
+"""The example of the public Chat Sessions API: visitors who began a chat on 1.1.2019, Helsinki time."""
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+class DemoError(Exception):
+    """The text says what is wrong and what to do about it."""
+
+
+def main() -> int:
+    """Run the demo; the exit code is 0 after Ctrl-C or SIGTERM."""
+    began = time.monotonic()
+    port = int(os.environ.get("GATEWAY_PORT") or 8080)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        _check_port(port)
+        with _druid() as cluster:
+            for dataset in DATASETS.values():
+                _fill(dataset, cluster)
+            environment = _environment(port, cluster)
+            token = asyncio.run(_accounts(environment))
+            with _gateway(environment) as process:
+                _write_env(port, token, cluster)
+                _ask(port, token, process)
+                console.print(
+                    f"\nUp after {time.monotonic() - began:.0f} s. Ctrl-C stops everything that this started."
+                )
+                process.wait()
+                console.print(f"\n[bold red]The gateway ended with exit code {process.returncode}; its log is above.[/]")
+                return 1
+    except (ClusterError, IngestError, DemoError) as error:
+        console.print(f"\n[bold red]{error}[/]")
+        return 1
+    except KeyboardInterrupt:
+        console.print("\nEverything that this started has been stopped.")
+        return 0
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise DemoError(
+                f"Port {port} is taken by another process. End that, or choose another: GATEWAY_PORT=8090 make run"
+            ) from error
+
+
+@contextmanager
+def _druid() -> Iterator[Cluster]:
+    cluster = Cluster.from_environment()
+    with LiveObserver(console, "Starting Druid") as observer:
+        started = cluster.start(observer=observer)
+    console.print(f"Druid {'is up' if started else 'was running already'}: broker {cluster.broker_url}")
+    try:
+        yield cluster
+    finally:
+        if started:
+            # A second Ctrl-C must not leave half a cluster behind.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            with LiveObserver(console, "Stopping Druid") as observer:
+                cluster.stop(observer=observer)
+
+
+def _fill(dataset: Dataset, cluster: Cluster) -> None:
+    """Ingest sample rows of the data set, unless Druid has rows of it already."""
+    if asyncio.run(_has_rows(dataset, cluster)):
+        console.print(f"{dataset.title}: data is there already")
+        return
+    sample = VAR / "samples" / f"{dataset.name}.jsonl.gz"
+    sample.parent.mkdir(parents=True, exist_ok=True)
+    generator = SPECS / "samples" / f"{dataset.name}.py"
+    subprocess.run([sys.executable, generator, "--out", sample], check=True)
+    path = SPECS / f"{dataset.name}.json"
+    spec = parse(path.name, path.read_text(encoding="utf-8"), brings_files=True)
+    druid = IngestCluster(cluster.coordinator_url, cluster.broker_url)
+    with display.progress_bar(console) as bar:
+        result = asyncio.run(ingest(spec, druid, files=[sample], on_progress=bar))
+    display.summary(console, result)
+
+
+async def _has_rows(dataset: Dataset, cluster: Cluster) -> bool:
+    query = {"queryType": "timeBoundary", "dataSource": dataset.data_source}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{cluster.broker_url}/druid/v2", json=query) as response,
+    ):
+        return response.status == 200 and bool(await response.json())
+
+
+def _environment(port: int, cluster: Cluster) -> dict[str, str]:
+    secret = VAR / "demo-token-secret"
+    if not secret.exists():
+        secret.touch(mode=0o600)
+        secret.write_text(secrets.token_urlsafe(32), encoding="utf-8")
+    return {
+        "GATEWAY_DATABASE_URL": f"sqlite:///{VAR / 'demo-accounts.db'}",
+        "GATEWAY_TOKEN_SECRET": secret.read_text(encoding="utf-8"),
+        **os.environ,
+        "GATEWAY_PORT": str(port),
+        "GATEWAY_DRUID_BROKER_URL": cluster.broker_url,
+    }
+
+
+async def _accounts(environment: dict[str, str]) -> str:
+    """Make the demo's organizations and user where they are missing, and a fresh token in place of the last one."""
+    settings = AccessSettings(
+        database_url=SecretStr(environment["GATEWAY_DATABASE_URL"]),
+        token_secret=SecretStr(environment["GATEWAY_TOKEN_SECRET"]),
+    )
+    async with Accounts(settings) as accounts:
+        await accounts.migrate()
+        async with accounts.administration() as administration:
+            await administration.organizations.ensure(ORGANIZATION, "Demo")
+            await administration.organizations.ensure(PARTNER, "Partner of Demo")
+            await administration.partnerships.ensure(ORGANIZATION, PARTNER)
+            await administration.users.ensure(USER, ORGANIZATION, ["reports"])
+            return (await administration.tokens.replace(USER, "demo")).text
+
+
+@contextmanager
+def _gateway(environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    # A session of its own: Ctrl-C reaches this process alone, which then stops one thing after the other.
+    process = subprocess.Popen([sys.executable, "-m", "gateway", "serve"], env=environment, start_new_session=True)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _write_env(port: int, token: str, cluster: Cluster) -> None:
+    values = {
+        "GATEWAY_URL": f"http://127.0.0.1:{port}",
+        "GATEWAY_TOKEN": token,
+        "GATEWAY_ORGANIZATION_ID": ORGANIZATION,
+        "GATEWAY_PARTNER_ORGANIZATION_ID": PARTNER,
+        "DRUID_BROKER_URL": cluster.broker_url,
+    }
+    path = VAR / "demo.env"
+    path.touch(mode=0o600)
+    path.write_text("".join(f"{name}={value}\n" for name, value in values.items()), encoding="utf-8")
+
+
+def _ask(port: int, token: str, process: subprocess.Popen[bytes]) -> None:
+    """Ask the documented example with curl's words, and show both."""
+    url = f"http://127.0.0.1:{port}/api/reporting/v1/orgs/{ORGANIZATION}/chat_sessions"
+    answer = asyncio.run(_answer(url, token, process))
+    console.print(
+        "\nThe example of the public API, asked with the token of var/demo.env:\n\n"
+        f"  . {VAR.relative_to(ROOT)}/demo.env\n"
+        "  curl $GATEWAY_URL/api/reporting/v1/orgs/$GATEWAY_ORGANIZATION_ID/chat_sessions \\\n"
+        "    -H \"Authorization: Token $GATEWAY_TOKEN\" -H 'Content-Type: application/json' \\\n"
+        f"    -d '{json.dumps(EXAMPLE)}'\n",
+        markup=False,
+    )
+    console.print_json(json.dumps(answer))
+
+
+async def _answer(url: str, token: str, process: subprocess.Popen[bytes]) -> object:
+    deadline = time.monotonic() + 30
+    async with aiohttp.ClientSession(headers={"Authorization": f"Token {token}"}) as session:
+        while process.poll() is None and time.monotonic() < deadline:
+            try:
+                async with session.post(url, json=EXAMPLE) as response:
+                    answer = await response.json(content_type=None)
+                    if response.status == 200:
+                        return answer
+                    raise DemoError(f"The gateway answered the documented example with {response.status}: {answer}")
+            except aiohttp.ClientConnectorError:
+                await asyncio.sleep(0.1)
+    raise DemoError("The gateway did not start; its log is above.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
