@@ -1,0 +1,163 @@
+"""What every test may ask for: a real Druid, data in it, and the real gateway in front of it.
+
+Run as they are, the tests start a Druid of their own and stop it at the end. While developing it is quicker to keep
+one running: `python -m druid start`, then `eval "$(python -m druid env)"`; data sources get names of their own there,
+and are marked unused at the end. Only this way can pytest-xdist be used: each worker would start a Druid otherwise.
+"""
+
+import asyncio
+import importlib.util
+import os
+import secrets
+import shutil
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from druid.cluster import Cluster
+from druid.errors import ClusterError
+from druid.services import Ports
+from gateway import ingest
+from gateway.catalog.chat_sessions import CHAT_SESSIONS
+from gateway.catalog.model import Dataset
+from tests.serving import D, Gateway, P, T, serving_aside, settings_for
+
+ROOT = Path(__file__).parent.parent
+SPECS = ROOT / "ingestion-specs"
+SAMPLES = SPECS / "samples"
+
+# Far from Druid's own ports, and from those of the tests of the cluster itself.
+PORT_OFFSET = 20000
+GENERATED_SESSIONS = 4000
+GENERATED_ORGANIZATIONS = 6
+SEED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Druid:
+    """A running Druid. The coordinator is the overlord, too."""
+
+    broker_url: str
+    coordinator_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Rows that Druid serves: `file` holds the very rows that were ingested, as JSON lines."""
+
+    dataset: Dataset
+    file: Path
+    organizations: tuple[str, ...]
+
+
+@pytest.fixture(scope="session")
+def druid() -> Iterator[Druid]:
+    broker, coordinator = (os.environ.get(name) for name in ("DRUID_BROKER_URL", "DRUID_COORDINATOR_URL"))
+    if broker and coordinator:
+        yield Druid(broker, coordinator)
+        return
+    if broker or coordinator or "PYTEST_XDIST_WORKER" in os.environ:
+        pytest.exit('Set both DRUID_BROKER_URL and DRUID_COORDINATOR_URL: eval "$(python -m druid env)"', returncode=2)
+    cluster = Cluster(var=ROOT / "var" / "test-druid", ports=Ports.shifted(PORT_OFFSET))
+    try:
+        # What an earlier run left, perhaps one that was killed.
+        cluster.stop()
+        shutil.rmtree(cluster.var)
+        cluster.start()
+    except ClusterError as error:
+        # Not once for every test that needs it.
+        pytest.exit(f"Druid did not start. {error}", returncode=2)
+    try:
+        yield Druid(cluster.broker_url, cluster.coordinator_url)
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def ingested(druid: Druid) -> Iterator[Callable[[str, Path], Dataset]]:
+    """Fill a data source of its own from a file of chat sessions; the data set that reads it."""
+    spec = ingest.parse("chat_sessions.json", (SPECS / "chat_sessions.json").read_text(), brings_files=True)
+    cluster = ingest.Cluster(overlord=druid.coordinator_url, broker=druid.broker_url)
+    made = []
+
+    def fill(purpose: str, file: Path) -> Dataset:
+        data_source = f"test_{purpose}_{secrets.token_hex(4)}"
+        made.append(data_source)
+        asyncio.run(ingest.ingest(spec, cluster, files=[file], data_source=data_source))
+        return replace(CHAT_SESSIONS, data_source=data_source)
+
+    yield fill
+    for data_source in made:
+        url = f"{druid.coordinator_url}/druid/coordinator/v1/datasources/{data_source}"
+        urllib.request.urlopen(urllib.request.Request(url, method="DELETE"), timeout=30).close()
+
+
+@pytest.fixture(scope="session")
+def hand_counted(ingested: Callable[[str, Path], Dataset]) -> Data:
+    """The 33 rows that ingestion-specs/samples/README.md counts."""
+    file = SAMPLES / "hand_counted.jsonl"
+    return Data(ingested("hand_counted", file), file, (D, P, T))
+
+
+@pytest.fixture(scope="session")
+def generator() -> ModuleType:
+    """The program that makes realistic sample data: ingestion-specs/samples/chat_sessions.py."""
+    return load_program("sample_chat_sessions", SAMPLES / "chat_sessions.py")
+
+
+@pytest.fixture(scope="session")
+def generated(
+    ingested: Callable[[str, Path], Dataset], generator: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Data:
+    """Some 12,000 rows of realistic sessions, always the same."""
+    owners = generator.organizations(GENERATED_ORGANIZATIONS, SEED)
+    file = tmp_path_factory.mktemp("generated") / "chat_sessions.jsonl"
+    with file.open("w", encoding="utf-8") as out:
+        generator.write(generator.sessions(GENERATED_SESSIONS, owners, SEED), out)
+    return Data(ingested("generated", file), file, tuple(owner.organization_id for owner in owners))
+
+
+@pytest.fixture(scope="session")
+def gateway_for(druid: Druid, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Data], Gateway]]:
+    """Start a gateway that serves this data, in a thread of its own, until the end of the run.
+
+    Each of the data's organizations has a token; D is a partner of P.
+    """
+    with ExitStack() as stack:
+
+        def start(data: Data, **changes: Any) -> Gateway:
+            settings = settings_for(tmp_path_factory.mktemp("accounts"), druid.broker_url, **changes)
+            return stack.enter_context(
+                serving_aside(settings, organizations=data.organizations, datasets=[data.dataset])
+            )
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def hand_counted_gateway(gateway_for: Callable[[Data], Gateway], hand_counted: Data) -> Gateway:
+    return gateway_for(hand_counted)
+
+
+@pytest.fixture(scope="session")
+def generated_gateway(gateway_for: Callable[[Data], Gateway], generated: Data) -> Gateway:
+    return gateway_for(generated)
+
+
+def load_program(name: str, path: Path) -> ModuleType:
+    """Import a file that is no module of a package."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look their module up there.
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,133 @@
+"""The real gateway on a free port, with an account store of its own, for tests that ask it over a socket."""
+
+import http.client
+import json
+import secrets
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from anyio.from_thread import start_blocking_portal
+from pydantic import AnyHttpUrl, SecretStr
+
+from gateway.access.accounts import Accounts
+from gateway.app import create_app
+from gateway.catalog.chat_sessions import CHAT_SESSIONS
+from gateway.catalog.model import Dataset
+from gateway.settings import Settings
+
+D = "b0a1d32b-e82c-11e4-b081-6c4008adf7e8"
+"""The documented organization, and the one that asks unless another one is named."""
+P = "c7d0f6a4-1c5e-11e5-9f3c-6c4008adf7e8"
+"""D's partner: D may ask for it, and not the other way round."""
+T = "5d0c7a1e-7f0b-4b1e-8a55-0d9c5f0e2a11"
+"""A third organization, of which the others know nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: header names are in small letters, `data` are the rows of a report."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def data(self) -> list[list[Any]]:
+        assert self.status == 200, self.body
+        rows: list[list[Any]] = self.json["data"]
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A running gateway: `tokens` holds a token for each organization, of a user who may ask for reports."""
+
+    url: str
+    tokens: Mapping[str, str]
+    settings: Settings
+    app: web.Application
+
+    def path(self, organization: str = D, dataset: str = CHAT_SESSIONS.name) -> str:
+        return f"/api/reporting/v1/orgs/{organization}/{dataset}"
+
+    def post(
+        self,
+        body: object,
+        *,
+        organization: str = D,
+        caller: str | None = None,
+        token: str | None = None,
+        dataset: str = CHAT_SESSIONS.name,
+    ) -> Answer:
+        """Ask for a report; of any thread but the gateway's own. `caller` (an organization) asks with its own token."""
+        headers = {"Authorization": f"Token {token or self.tokens[caller or organization]}"}
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=120)
+        try:
+            connection.request("POST", self.path(organization, dataset), json.dumps(body), headers)
+            response = connection.getresponse()
+            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        finally:
+            connection.close()
+
+
+def settings_for(folder: Path, broker_url: str, **changes: Any) -> Settings:
+    """Settings with an account store in `folder`; `changes` are fields of Settings."""
+    given: dict[str, Any] = {
+        "database_url": SecretStr(f"sqlite:///{folder}/accounts.db"),
+        "token_secret": SecretStr(secrets.token_hex(32)),
+        "druid_broker_url": AnyHttpUrl(broker_url),
+        "port": 0,
+    }
+    return Settings(**{**given, **changes})
+
+
+async def make_accounts(settings: Settings, organizations: Iterable[str]) -> dict[str, str]:
+    """Make tables, these organizations with a user and a token each, and D's partnership with P; the tokens."""
+    tokens = {}
+    async with Accounts(settings) as accounts:
+        await accounts.migrate()
+        async with accounts.administration() as administration:
+            for organization in organizations:
+                await administration.organizations.create(f"Organization {organization[:8]}", organization)
+                user = await administration.users.create(f"user@{organization}.test", organization, {"reports"})
+                tokens[organization] = (await administration.tokens.create(user.id, "tests")).text
+            if {D, P} <= tokens.keys():
+                await administration.partnerships.create(D, P)
+    return tokens
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings, *, organizations: Iterable[str] = (D, P, T), datasets: Iterable[Dataset] = (CHAT_SESSIONS,)
+) -> AsyncIterator[Gateway]:
+    """Run the gateway in this event loop, as the command line would."""
+    tokens = await make_accounts(settings, organizations)
+    app = create_app(settings, datasets)
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield Gateway(f"http://127.0.0.1:{runner.addresses[0][1]}", tokens, settings, app)
+    finally:
+        await runner.cleanup()
+
+
+@contextmanager
+def serving_aside(
+    settings: Settings, *, organizations: Iterable[str] = (D, P, T), datasets: Iterable[Dataset] = (CHAT_SESSIONS,)
+) -> Iterator[Gateway]:
+    """Run the gateway in a thread with an event loop of its own, so that any test, async or not, can ask it."""
+    with (
+        start_blocking_portal(backend_options={"use_uvloop": True}) as portal,
+        portal.wrap_async_context_manager(serving(settings, organizations=organizations, datasets=datasets)) as gateway,
+    ):
+        yield gateway
