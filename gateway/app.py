@@ -10,12 +10,21 @@ from gateway.access.authenticate import Authenticator
 from gateway.broker import Broker
 from gateway.catalog import DATASETS
 from gateway.catalog.model import Dataset
-from gateway.handlers import ACCOUNTS, AUTHENTICATOR, BROKER, SETTINGS, alive, ready, report_on
+from gateway.handlers import (
+    ACCOUNTS,
+    AUTHENTICATOR,
+    BROKER,
+    SETTINGS,
+    alive,
+    description_of,
+    document,
+    ready,
+    report_on,
+)
 from gateway.middleware import outermost
+from gateway.openapi import PREFIX, openapi
 from gateway.query.schema import compile_schema
 from gateway.settings import Settings
-
-ORGANIZATION = "/api/reporting/v1/orgs/{organization_id}"
 
 
 def create_app(settings: Settings, datasets: Iterable[Dataset] = DATASETS.values()) -> web.Application:
@@ -28,9 +37,12 @@ def create_app(settings: Settings, datasets: Iterable[Dataset] = DATASETS.values
     app.cleanup_ctx.extend([_accounts, _broker])
     app.router.add_get("/healthz", alive)
     app.router.add_get("/readyz", ready)
-    for dataset in datasets:
-        schema = compile_schema(dataset, settings.limits)
-        app.router.add_post(f"{ORGANIZATION}/{dataset.name}", report_on(schema))
+    schemas = [compile_schema(dataset, settings.limits) for dataset in datasets]
+    app.router.add_get(f"{PREFIX}/openapi.json", document(openapi(schemas)))
+    for schema in schemas:
+        path = f"{PREFIX}/orgs/{{organization_id}}/{schema.dataset.name}"
+        app.router.add_post(path, report_on(schema))
+        app.router.add_get(path, description_of(schema))
     return app
 
 

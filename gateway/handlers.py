@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from itertools import islice
-from time import perf_counter
+from time import perf_counter, time
 
 import orjson
 from aiohttp import web
@@ -12,17 +12,21 @@ from structlog.contextvars import bind_contextvars
 from gateway.access.accounts import Accounts
 from gateway.access.authenticate import Authenticator
 from gateway.access.schema import DatabaseNotReady
-from gateway.access.tenant import authorize
+from gateway.access.tenant import Tenant, authorize
 from gateway.broker import Broker
-from gateway.errors import BodyTimeout, GatewayError
+from gateway.catalog.model import Dataset
+from gateway.errors import BodyTimeout, GatewayError, InvalidReport
 from gateway.middleware import REQUEST_ID
 from gateway.query.body import read_json
-from gateway.query.compile import compile_report, compile_totals
+from gateway.query.compile import compile_report, compile_time_range, compile_totals
+from gateway.query.describe import describe
+from gateway.query.explain import explain
 from gateway.query.parse import parse
 from gateway.query.plan import Plan, plan
 from gateway.query.report import Report
-from gateway.query.respond import Answer, respond
+from gateway.query.respond import Answer, read_time_range, respond
 from gateway.query.schema import ReportSchema
+from gateway.query.values import Json
 from gateway.settings import Settings
 
 ACCOUNTS = web.AppKey("accounts", Accounts)
@@ -40,20 +44,50 @@ def report_on(schema: ReportSchema) -> Callable[[web.Request], Awaitable[web.Res
     async def report(request: web.Request) -> web.Response:
         app, settings = request.app, request.app[SETTINGS]
         deadline = asyncio.get_running_loop().time() + settings.request_timeout
-
-        principal = await app[AUTHENTICATOR].authenticate(request.headers.getall("Authorization", ()))
-        bind_contextvars(credential=principal.credential, user=principal.user_id)
-        tenant = await authorize(principal, request.match_info["organization_id"], app[ACCOUNTS])
-        bind_contextvars(organization=tenant.owner_organization_id, partner=tenant.involved_organization_id)
-
+        tenant = await _tenant(request, schema.dataset)
         asked = await _parse(await _read(request, deadline), schema)
         planned = plan(asked, tenant, schema.dataset, settings.limits, settings.uniques)
-        bind_contextvars(data_set=schema.dataset.name, groups=len(asked.group_by))
-
+        if _wants_explanation(request):
+            return _json(explain(planned, settings.limits, now=int(time() * 1000)))
         answer = await _ask(planned, app[BROKER], request[REQUEST_ID], deadline)
         return web.Response(body=await _encode(answer), content_type="application/json")
 
     return report
+
+
+def description_of(schema: ReportSchema) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Return the handler of GET …/orgs/<organization_id>/<data set>: what can be asked, and of which time."""
+    described = describe(schema.dataset, schema.limits)
+
+    async def description(request: web.Request) -> web.Response:
+        deadline = asyncio.get_running_loop().time() + request.app[SETTINGS].request_timeout
+        tenant = await _tenant(request, schema.dataset)
+        query = compile_time_range(tenant, schema.dataset)
+        rows = await request.app[BROKER].run(query, f"{request[REQUEST_ID]}-range", deadline)
+        found = read_time_range(rows)
+        time_range = None if found is None else {"first": found[0], "last": found[1]}
+        return _json({**described, "time_range": time_range})
+
+    return description
+
+
+async def _tenant(request: web.Request, dataset: Dataset) -> Tenant:
+    principal = await request.app[AUTHENTICATOR].authenticate(request.headers.getall("Authorization", ()))
+    bind_contextvars(credential=principal.credential, user=principal.user_id, data_set=dataset.name)
+    tenant = await authorize(principal, request.match_info["organization_id"], request.app[ACCOUNTS])
+    bind_contextvars(organization=tenant.owner_organization_id, partner=tenant.involved_organization_id)
+    return tenant
+
+
+def _wants_explanation(request: web.Request) -> bool:
+    wanted = request.query.get("explain", "false")
+    if wanted not in ("true", "false") or request.query.keys() - {"explain"}:
+        raise InvalidReport("The only query parameter is explain: true or false.")
+    return wanted == "true"
+
+
+def _json(body: Json) -> web.Response:
+    return web.Response(body=orjson.dumps(body), content_type="application/json")
 
 
 async def _read(request: web.Request, deadline: float) -> bytes:
@@ -99,6 +133,16 @@ async def _encode(answer: Answer) -> bytes:
     bind_contextvars(rows=count)
     totals = b"" if answer.totals is None else b',"totals":' + orjson.dumps(answer.totals)
     return b'{"fields":%b,"data":[%b]%b}' % (orjson.dumps(fields), b",".join(slices), totals)
+
+
+def document(body: Json) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Return a handler that answers with this JSON document."""
+    text = orjson.dumps(body)
+
+    async def get(_: web.Request) -> web.Response:
+        return web.Response(body=text, content_type="application/json")
+
+    return get
 
 
 async def _has_schema(accounts: Accounts) -> bool:

@@ -1,9 +1,19 @@
-"""What can be asked: the data sets that this gateway serves, by the name they have in the URL."""
+"""What can be asked: the data sets that this gateway serves, by the name they have in the URL.
 
-from collections.abc import Mapping
+Every module here that holds a `Dataset` adds it: there is no list to keep.
+"""
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pkgutil import iter_modules
 from types import MappingProxyType
 
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.catalog.model import Dataset
 
-DATASETS: Mapping[str, Dataset] = MappingProxyType({dataset.name: dataset for dataset in (CHAT_SESSIONS,)})
+
+def _datasets() -> Iterator[Dataset]:
+    for module in iter_modules(__path__, f"{__name__}."):
+        yield from (value for value in vars(import_module(module.name)).values() if isinstance(value, Dataset))
+
+
+DATASETS: Mapping[str, Dataset] = MappingProxyType({dataset.name: dataset for dataset in _datasets()})

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from pydruid.query import QueryBuilder
-from pydruid.utils.aggregators import filtered
+from pydruid.utils.aggregators import filtered, longmax, longmin
 from pydruid.utils.filters import Filter as DruidFilter
 
 from gateway.access.tenant import Tenant
@@ -18,7 +18,7 @@ from gateway.catalog.model import Dataset, Dimension
 from gateway.query.aggregations import Metric, Native, Uniques
 from gateway.query.plan import Plan
 from gateway.query.report import COMPARISONS, START_TIME, Having
-from gateway.query.time import Buckets, Span, format_moment
+from gateway.query.time import FIRST_YEAR, LAST_YEAR, Buckets, Span, format_moment
 from gateway.query.values import Json
 
 LABEL = "_start_time"
@@ -49,6 +49,25 @@ def compile_report(plan: Plan) -> DruidQuery:
 def compile_totals(plan: Plan) -> DruidQuery:
     """Return the query for one row over all that the report's filter matches."""
     return _timeseries(plan, None)
+
+
+def compile_time_range(tenant: Tenant, dataset: Dataset) -> DruidQuery:
+    """Return the query for when the first and the last of the tenant's rows are, and how many there are."""
+    query: Json = (
+        QueryBuilder()
+        .timeseries(
+            {
+                "datasource": dataset.data_source,
+                "intervals": f"{FIRST_YEAR}-01-01/{LAST_YEAR}-01-01",
+                "granularity": "all",
+                "filter": DruidFilter(type="and", fields=tenant_filters(tenant, dataset)),
+                "aggregations": {"first": longmin("__time"), "last": longmax("__time"), "rows": {"type": "count"}},
+                "context": {},
+            }
+        )
+        .query_dict
+    )
+    return DruidQuery(query, tenant, dataset)
 
 
 def tenant_filters(tenant: Tenant, dataset: Dataset) -> list[DruidFilter]:

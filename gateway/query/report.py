@@ -32,7 +32,7 @@ class Limits:
     """How large a report may be. Settings give them (GATEWAY_MAX_…), and every error that speaks of one says it."""
 
     rows: int = 100_000
-    buckets: int = 50_000
+    buckets: int = 45_000
     interval_days: int = 3_660
     filter_depth: int = 12
     filters: int = 200

@@ -7,6 +7,7 @@ from functools import lru_cache
 from operator import eq, ge, gt, itemgetter, le, lt
 from types import MappingProxyType
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from gateway.errors import BadUpstreamAnswer, LimitExceeded
 from gateway.query.aggregations import Metric, Number
@@ -56,6 +57,19 @@ def respond(plan: Plan, query: DruidQuery, rows: list[Any], totals: list[Any] | 
             "shorter interval, a coarser granularity or the first rows alone (limit)."
         )
     return Answer(fields, _with_groups(plan, query, rows), total)
+
+
+def read_time_range(rows: list[Any]) -> tuple[str, str] | None:
+    """Return the first and the last moment with a row, in UTC, from the answer to compile_time_range; None: no rows."""
+    try:
+        found = rows[0]["result"] if rows else {"rows": 0}
+        return (_utc(found["first"]), _utc(found["last"])) if found["rows"] else None
+    except (KeyError, TypeError, OverflowError) as error:
+        raise BadUpstreamAnswer("The database answered with rows of another shape.") from error
+
+
+def _utc(moment: int) -> str:
+    return format_moment(moment, ZoneInfo("UTC"))
 
 
 def _with_groups(plan: Plan, query: DruidQuery, rows: list[Any]) -> Iterator[Row]:

@@ -1,0 +1,44 @@
+"""What can be asked of a data set, for people and programs: all of it read off the catalog."""
+
+from dataclasses import asdict
+
+from gateway.catalog.model import Dataset, Kind
+from gateway.query.aggregations import AGGREGATIONS
+from gateway.query.filters import FILTERS
+from gateway.query.report import Limits
+from gateway.query.time import GRANULARITIES
+from gateway.query.values import Json
+
+_TYPES = {Kind.STRING: "string", Kind.LONG: "integer", Kind.DOUBLE: "number"}
+
+
+def describe(dataset: Dataset, limits: Limits) -> Json:
+    """Return the dimensions, aggregations, granularities, filters and limits of reports on the data set."""
+    return {
+        "name": dataset.name,
+        "title": dataset.title,
+        "description": dataset.description,
+        "dimensions": [
+            {
+                "name": dimension.name,
+                "description": dimension.description,
+                "type": _TYPES[dimension.kind],
+                "multi_valued": dimension.multi_valued,
+                "allowed_values": list(dimension.allowed) or None,
+                "aggregations": list(dimension.aggregations),
+            }
+            for dimension in dataset.dimensions
+        ],
+        "aggregations": [
+            {
+                "type": aggregation.name,
+                "description": aggregation.description,
+                "result": aggregation.result,
+                "fields": list(dataset.having_aggregation(aggregation.name)),
+            }
+            for aggregation in AGGREGATIONS.values()
+        ],
+        "granularities": ["all", *GRANULARITIES],
+        "filters": list(FILTERS),
+        "limits": asdict(limits),
+    }

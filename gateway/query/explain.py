@@ -1,0 +1,64 @@
+"""What a report would do, without doing it: for people who write reports and for those who wonder at a number."""
+
+from math import prod
+
+from gateway.query.compile import compile_report, compile_totals
+from gateway.query.filters import Filter
+from gateway.query.plan import Plan
+from gateway.query.report import Limits
+from gateway.query.time import format_moment
+from gateway.query.values import Json
+
+
+def explain(plan: Plan, limits: Limits, now: int) -> Json:
+    """Return the report as it was understood, its size against the limits, warnings, and Druid's native queries.
+
+    `now` is the moment of asking: a period that is not over yet goes on changing.
+    """
+    buckets = 1 if plan.buckets is None else len(plan.buckets.starts)
+    queries = {"report": compile_report(plan).native}
+    if plan.report.totals:
+        queries["totals"] = compile_totals(plan).native
+    return {
+        "report": plan.report.to_json(),
+        "size": {
+            "buckets": {"count": buckets, "limit": limits.buckets},
+            "rows": {"at_most": _rows(plan, buckets), "limit": limits.rows},
+        },
+        "warnings": _warnings(plan, now),
+        "queries": queries,
+    }
+
+
+def _rows(plan: Plan, buckets: int) -> int | None:
+    """Return the most rows that there can be; None where a dimension may have any number of values."""
+    sizes = [len(dimension.allowed) + 1 for dimension in plan.report.group_by]
+    if not all(dimension.allowed for dimension in plan.report.group_by):
+        return plan.report.limit
+    return min(buckets * prod(sizes), plan.report.limit or plan.row_limit)
+
+
+def _warnings(plan: Plan, now: int) -> list[str]:
+    report = plan.report
+    # Rows are told apart by a filter of the report, or by one in each of its aggregations, or by groups.
+    apart = _dimensions(report.filter) | set.intersection(*(_dimensions(metric.filter) for metric in report.metrics))
+    apart |= {dimension.name for dimension in report.group_by}
+    warnings = [
+        f"There is no filter on {advice.dimension}: {advice.message}."
+        for advice in plan.dataset.advice
+        if advice.dimension not in apart
+    ]
+    if report.interval.end > now:
+        end = format_moment(report.interval.end, report.interval.zone)
+        warnings.append(f"The interval is not over before {end}: its numbers may still change.")
+    return warnings
+
+
+def _dimensions(condition: Filter | None) -> set[str]:
+    """Return the names of all dimensions that the filter looks at, at whatever depth."""
+    found: set[str] = set()
+    level = [] if condition is None else [condition.to_json()]
+    while level:
+        found.update(each["dimension"] for each in level if "dimension" in each)
+        level = [child for each in level for child in each.get("fields", [each["field"]] if "field" in each else [])]
+    return found
