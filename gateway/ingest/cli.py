@@ -59,7 +59,9 @@ Coordinator = Annotated[
 
 @app.command()
 def run(  # noqa: PLR0913 these are the command line's options
-    spec: Annotated[Path, typer.Argument(help="A native batch spec (index_parallel).", exists=True, dir_okay=False)],
+    spec: Annotated[
+        Path, typer.Argument(metavar="SPEC", help="A native batch spec (index_parallel).", exists=True, dir_okay=False)
+    ],
     *,
     data: Annotated[
         list[Path] | None,
@@ -182,6 +184,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except KeyboardInterrupt:
+        Console(stderr=True).print("Interrupted: a task that read --data is cancelled, any other goes on.")
         raise typer.Exit(130) from None
     except FailedTask as error:
         display.row_errors(Console(stderr=True), error.row_errors)

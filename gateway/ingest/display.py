@@ -8,7 +8,7 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
-from rich.table import Table
+from rich.table import Column, Table
 
 from gateway.ingest.ingestion import Progress, Summary
 from gateway.ingest.reports import Phase, Report, RowError, State, TaskStatus
@@ -107,11 +107,12 @@ def status(console: Console, task: TaskStatus, phase: Phase | None, report: Repo
 
 
 def listing(console: Console, tasks: Sequence[TaskStatus]) -> None:
-    table = Table("task", "data source", "state", "started", "seconds")
+    table = Table(Column("task", no_wrap=True), "data source", "state", "started", "seconds", box=None)
     for task in tasks:
         seconds = f"{task.duration / 1000:.1f}" if task.duration >= 0 else ""
-        table.add_row(task.task_id, task.data_source, _state(task, None), task.created, seconds)
-    console.print(table)
+        table.add_row(task.task_id, task.data_source, _state(task, None), task.created[:19], seconds)
+    # Ids are there to be copied: a narrow terminal wraps lines rather than lose a part of one.
+    console.print(table, width=max(console.width, 120))
 
 
 def _state(task: TaskStatus, phase: Phase | None) -> str:

@@ -1,5 +1,6 @@
 """The HTTP APIs of Druid's overlord, coordinator and broker, as far as an ingestion needs them."""
 
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -78,6 +79,8 @@ class DruidClient:
     async def sample(self, sampler: bytes) -> list[dict[str, Any]]:
         """What Druid's parser makes of each row of a sampler spec."""
         status, body = await self._request("POST", f"{self._overlord}/sampler", data=sampler)
+        if status == 400:
+            raise RejectedSpec(f"Druid refused the spec: {_text(body)}")
         rows: list[dict[str, Any]] = _json("overlord", self._overlord, status, body)["data"]
         return rows
 
@@ -106,6 +109,10 @@ class DruidClient:
             raise Unreachable(f"The overlord at {url} has no leader yet.") from error
         except TimeoutError as error:
             raise Unreachable(f"{url} does not answer in {TIMEOUT.total:g} s. Is Druid overloaded?") from error
+        except aiohttp.ClientConnectorError as error:
+            number = error.os_error.errno
+            reason = os.strerror(number) if number and number > 0 else error.os_error.strerror
+            raise Unreachable(f"{url} cannot be reached: {reason}. Is Druid running there?") from error
         except aiohttp.ClientError as error:
             raise Unreachable(f"{url} cannot be reached ({error}). Is Druid running there?") from error
 

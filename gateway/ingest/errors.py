@@ -21,6 +21,15 @@ class InvalidSpec(IngestError):
         super().__init__("\n".join([f"{name} was not sent to Druid:", *(f"  - {problem}" for problem in problems)]))
 
 
+class EmptyInput(IngestError):
+    """There is not one row to ingest. Druid would take that as success and replace what is served by nothing."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(
+            f"There are no rows in {source}: ingesting it would empty the spec's intervals. Nothing was sent."
+        )
+
+
 class RejectedSpec(IngestError):
     """Druid refused the spec."""
 

@@ -34,6 +34,8 @@ class ServeAddress:
         host, colon, port = text.partition(":")
         if not host or (colon and not port.isdecimal()) or ":" in port:
             raise ValueError(f"{text!r} is no address: give HOST or HOST:PORT")
+        if int(port or 0) > 65_535:
+            raise ValueError(f"{text!r} is no address: ports of HOST:PORT end at 65535")
         return ServeAddress(host, int(port or 0))
 
 
@@ -66,11 +68,11 @@ async def serve(files: Sequence[Path], address: ServeAddress) -> AsyncIterator[S
 
     application = web.Application()
     application.router.add_get(r"/{token}/{index:\d+}/{name}", send)
-    runner = web.AppRunner(application, access_log=None, handler_cancellation=True)
+    runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=1)
     await runner.setup()
     try:
         try:
-            site = web.TCPSite(runner, address.host, address.port, shutdown_timeout=1)
+            site = web.TCPSite(runner, address.host, address.port)
             await site.start()
         except OSError as error:
             raise IngestError(
@@ -95,24 +97,34 @@ def _stat(path: Path) -> os.stat_result:
 
 
 async def _send(request: web.Request, path: Path, expected: os.stat_result, served: ServedFiles) -> web.StreamResponse:
-    """Druid asks for `bytes=N-`, with N over 0 to go on where a connection broke."""
     with path.open("rb") as file:
         stat = os.fstat(file.fileno())
         if (stat.st_size, stat.st_mtime_ns) != (expected.st_size, expected.st_mtime_ns):
             # Druid reads twice; two different files would be cut at the wrong places.
             served.changed.append(path)
             raise web.HTTPGone(text=f"{path.name} was changed while Druid read it")
-        start = request.http_range.start or 0
-        response = web.StreamResponse(status=206 if "Range" in request.headers else 200)
+        start = _start(request)
+        if start is not None and start >= stat.st_size:
+            raise web.HTTPRequestRangeNotSatisfiable(headers={"Content-Range": f"bytes */{stat.st_size}"})
+        response = web.StreamResponse(status=200 if start is None else 206)
         response.headers["Accept-Ranges"] = "bytes"
         response.content_type = "application/octet-stream"
-        response.content_length = stat.st_size - start
-        if response.status == 206:
+        response.content_length = stat.st_size - (start or 0)
+        if start is not None:
             response.headers["Content-Range"] = f"bytes {start}-{stat.st_size - 1}/{stat.st_size}"
         await response.prepare(request)
-        file.seek(start)
+        file.seek(start or 0)
         while chunk := await asyncio.to_thread(file.read, CHUNK):
             await response.write(chunk)
             served.sent += len(chunk)
         await response.write_eof()
         return response
+
+
+def _start(request: web.Request) -> int | None:
+    """Druid asks for `bytes=N-`, N over 0 to go on where a connection broke; others may be ignored (RFC 9110)."""
+    try:
+        asked = request.http_range
+    except ValueError:
+        return None
+    return asked.start if asked.start is not None and asked.start >= 0 and asked.stop is None else None

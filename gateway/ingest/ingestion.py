@@ -18,7 +18,7 @@ import stamina
 
 from gateway.ingest import row_errors
 from gateway.ingest.druid_client import Cluster, DruidClient, connect
-from gateway.ingest.errors import FailedTask, NotServed, Unreachable
+from gateway.ingest.errors import EmptyInput, FailedTask, NotServed, Unreachable
 from gateway.ingest.files import ServeAddress, ServedFiles, serve
 from gateway.ingest.reports import Phase, Report, RowError, RowStats, Segment, State, TaskStatus, served
 from gateway.ingest.spec import BatchSpec
@@ -77,6 +77,7 @@ async def ingest(  # noqa: PLR0913 all but two have a default that is right
     target = data_source or spec.data_source
     task_id = new_task_id(target)
     async with connect(cluster) as client, _serving(files, serve_address) as source:
+        await _refuse_emptiness(client, spec, files)
         await client.submit(task_id, spec.submission(task_id, data_source, source.uris if source else ()))
         run = _Run(client, spec, task_id, target, files, source, on_progress)
         on_progress(Progress(task_id, Phase.WAITING))
@@ -105,6 +106,7 @@ async def submit(spec: BatchSpec, cluster: Cluster, *, data_source: str | None =
     """Start an ingestion from the spec's own input source; return the task's id at once. Raises IngestError."""
     task_id = new_task_id(data_source or spec.data_source)
     async with connect(cluster) as client:
+        await _refuse_emptiness(client, spec)
         await client.submit(task_id, spec.submission(task_id, data_source))
     return task_id
 
@@ -112,6 +114,15 @@ async def submit(spec: BatchSpec, cluster: Cluster, *, data_source: str | None =
 def new_task_id(data_source: str) -> str:
     """Ours, not Druid's, so that a submission can be repeated without starting a second task."""
     return f"gateway_{data_source}_{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}_{secrets.token_hex(4)}"
+
+
+async def _refuse_emptiness(client: DruidClient, spec: BatchSpec, files: Sequence[Path] = ()) -> None:
+    """A path that is not there is no error to Druid's local input source: it would replace what is served by nothing"""
+    if files:
+        if not await asyncio.to_thread(row_errors.have_rows, files):
+            raise EmptyInput(", ".join(map(str, files)))
+    elif not await client.sample(spec.sampler(1)):
+        raise EmptyInput(f"the input source of {spec.name}, as Druid's overlord sees it")
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Which lines of local files Druid cannot read, in its own words.
+"""Which lines of local files Druid cannot read, in its own words, and whether there are any.
 
 With `maxParseExceptions: 0` a task fails at the first such row, which is right: a row that is left out makes a wrong
 number. But the phase that looks for where to cut by range keeps no report of the row: Druid's API says "Max parse
@@ -33,17 +33,28 @@ async def find(
     for path, lines in _batches(files):
         if time.monotonic() > deadline:
             break
-        rows = await client.sample(spec.sampler([line for _, line in lines]))
+        rows = await client.sample(spec.sampler(len(lines), [line for _, line in lines]))
         # One row a line, in order; if the format makes it otherwise, better no line numbers than wrong ones.
         numbered = len(rows) == len(lines)
         for index, row in enumerate(rows):
             if row.get("error"):
                 number, line = lines[index] if numbered else (None, "")
                 text = line or orjson.dumps(row.get("input")).decode()
-                found.append(RowError(text, row["error"], f"{path}:{number}" if number else str(path)))
+                found.append(RowError(text, _reason(row["error"]), f"{path}:{number}" if number else str(path)))
         if len(found) >= most:
             break
     return found[:most]
+
+
+def have_rows(files: Sequence[Path]) -> bool:
+    """Whether any of them has a line that is not empty."""
+    return next(_batches(files), None) is not None
+
+
+def _reason(error: str) -> str:
+    """Of a value that does not fit its column the sampler tells the whole row twice, and the reason at the end."""
+    _, found, reason = error.rpartition("exceptions: [")
+    return reason.removesuffix("]") if found else error
 
 
 def _batches(files: Sequence[Path]) -> Iterator[tuple[Path, list[tuple[int, str]]]]:

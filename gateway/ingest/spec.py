@@ -40,21 +40,17 @@ class BatchSpec:
             task["spec"]["ioConfig"]["inputSource"] = {"type": "http", "uris": list(uris)}
         return json.dumps(task).encode()
 
-    def sampler(self, lines: Sequence[str]) -> bytes:
-        """A question for Druid: what would its parser make of these lines?"""
+    def sampler(self, rows: int, lines: Sequence[str] = ()) -> bytes:
+        """A question for Druid: what would its parser make of these lines, or of the input source's first rows?"""
         spec = json.loads(self._json)["spec"]
-        io_config = {
+        io_config = spec["ioConfig"]
+        source = {"type": "inline", "data": "\n".join(lines)} if lines else io_config["inputSource"]
+        sampled = {
             "type": "index",
-            "inputSource": {"type": "inline", "data": "\n".join(lines)},
-            "inputFormat": spec["ioConfig"]["inputFormat"],
+            "dataSchema": spec["dataSchema"],
+            "ioConfig": {"type": "index", "inputSource": source, "inputFormat": io_config["inputFormat"]},
         }
-        return json.dumps(
-            {
-                "type": "index",
-                "spec": {"type": "index", "dataSchema": spec["dataSchema"], "ioConfig": io_config},
-                "samplerConfig": {"numRows": len(lines)},
-            }
-        ).encode()
+        return json.dumps({"type": "index", "spec": sampled, "samplerConfig": {"numRows": rows}}).encode()
 
 
 def parse(name: str, text: str, *, brings_files: bool = False) -> BatchSpec:
@@ -101,7 +97,7 @@ def _columns(task: Any, dataset: Dataset) -> Iterator[str]:  # noqa: ANN401 JSON
             yield f"{where} lacks {name} ({type_}){_nearest(name, columns)}"
             continue
         if column.get("type", "string") != type_:
-            yield f"{where}: {name} is {column.get('type')!r}; the catalog has it as {type_!r}"
+            yield f"{where}: {name} is {column.get('type', 'string')!r}; the catalog has it as {type_!r}"
         elif (name == involved or (dimension and dimension.multi_valued)) and (
             column.get("multiValueHandling") != "SORTED_SET"
         ):

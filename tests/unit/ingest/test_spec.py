@@ -1,0 +1,147 @@
+"""A spec is held against the catalog before Druid sees it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.ingest.errors import InvalidSpec
+from gateway.ingest.spec import BatchSpec, parse
+
+SHIPPED = (Path(__file__).parents[3] / "ingestion-specs" / "chat_sessions.json").read_text()
+
+Task = dict[str, Any]
+
+
+def problems(change: Callable[[Task], object]) -> tuple[str, ...]:
+    task = json.loads(SHIPPED)
+    change(task)
+    with pytest.raises(InvalidSpec) as caught:
+        parse("spec.json", json.dumps(task))
+    assert str(caught.value).startswith("spec.json was not sent to Druid:")
+    return caught.value.problems
+
+
+def schema(task: Task) -> Task:
+    data_schema: Task = task["spec"]["dataSchema"]
+    return data_schema
+
+
+def column(task: Task, name: str) -> Task:
+    return next(d for d in schema(task)["dimensionsSpec"]["dimensions"] if d["name"] == name)
+
+
+def metric(task: Task, name: str) -> Task:
+    return next(m for m in schema(task)["metricsSpec"] if m["name"] == name)
+
+
+def test_the_shipped_spec_makes_the_catalogs_data_set() -> None:
+    spec = parse("chat_sessions.json", SHIPPED)
+    assert (spec.data_source, spec.intervals, spec.passes) == ("chat_sessions", ("2018-12-01/2020-02-01",), 2)
+
+
+def test_the_shipped_spec_cuts_by_tenant_and_fails_at_the_first_bad_row() -> None:
+    tuning = json.loads(SHIPPED)["spec"]["tuningConfig"]
+    assert tuning["partitionsSpec"]["type"] == "range"
+    assert tuning["partitionsSpec"]["partitionDimensions"] == ["owner_organization_id"]
+    assert tuning["forceGuaranteedRollup"] is True
+    assert tuning["maxParseExceptions"] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda task: column(task, "sales").update(name="sale"), ["lacks sales (double)", "it has 'sale'"]),
+        (lambda task: column(task, "sales").update(type="long"), ["sales is 'long'", "'double'"]),
+        (lambda task: column(task, "order_count").pop("type"), ["order_count is 'string'", "'long'"]),
+        (lambda task: column(task, "room_ids").pop("multiValueHandling"), ["room_ids", "SORTED_SET", "twice"]),
+        (
+            lambda task: column(task, "involved_organization_ids").update(multiValueHandling="ARRAY"),
+            ["involved_organization_ids", "SORTED_SET"],
+        ),
+        (lambda task: column(task, "owner_organization_id").update(name="x"), ["lacks owner_organization_id (string)"]),
+        (lambda task: column(task, "involved_organization_ids").update(name="x"), ["lacks involved_organization_ids"]),
+        (lambda task: metric(task, "visitor_ids_unique").update(name="y"), ["lacks visitor_ids_unique (hyperUnique"]),
+        (lambda task: metric(task, "visitor_ids_unique").update(fieldName="room_ids"), ["of 'room_ids'"]),
+        (lambda task: metric(task, "visitor_ids_unique").update(type="thetaSketch"), ["is 'thetaSketch'"]),
+        (lambda task: schema(task)["granularitySpec"].update(rollup=True), ["rollup must be false"]),
+        (lambda task: schema(task)["granularitySpec"].pop("rollup"), ["rollup must be false"]),
+        (lambda task: schema(task)["granularitySpec"].update(queryGranularity="hour"), ["queryGranularity", "none"]),
+        (lambda task: schema(task)["granularitySpec"].update(intervals=[]), ["intervals must name what is replaced"]),
+        (lambda task: task["spec"]["ioConfig"].update(appendToExisting=True), ["appendToExisting", "twice"]),
+        (lambda task: task["spec"]["ioConfig"].pop("dropExisting"), ["dropExisting must be true"]),
+        (lambda task: task["spec"]["ioConfig"].pop("inputSource"), ["inputSource is missing", "--data FILE"]),
+        (lambda task: schema(task).update(dataSource="orders"), ["'orders'", "chat_sessions", "--data-source"]),
+        (lambda task: task.update(type="kafka"), ["'kafka'", "index_parallel"]),
+    ],
+)
+def test_one_fault_is_one_problem_that_names_it(change: Callable[[Task], object], words: list[str]) -> None:
+    [problem] = problems(change)
+    for word in words:
+        assert word in problem
+
+
+def test_all_problems_are_told_at_once() -> None:
+    def change(task: Task) -> None:
+        column(task, "sales").update(type="long")
+        metric(task, "visitor_ids_unique").update(type="count")
+        schema(task)["granularitySpec"].update(rollup=True)
+
+    assert len(problems(change)) == 3
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "null", '{"type": "index_parallel"}', '{"type": "index_parallel", "spec": 5}', "{"]
+)
+def test_what_is_no_spec_at_all_is_a_problem_too(text: str) -> None:
+    with pytest.raises(InvalidSpec):
+        parse("spec.json", text)
+
+
+def test_a_dimension_may_be_its_name_alone() -> None:
+    task = json.loads(SHIPPED)
+    dimensions = schema(task)["dimensionsSpec"]["dimensions"]
+    dimensions[:] = [d["name"] if d == {"name": d["name"], "type": "string"} else d for d in dimensions]
+    assert "scope" in dimensions
+    parse("spec.json", json.dumps(task))
+
+
+def test_files_make_an_input_source_needless() -> None:
+    task = json.loads(SHIPPED)
+    del task["spec"]["ioConfig"]["inputSource"]
+    parse("spec.json", json.dumps(task), brings_files=True)
+
+
+def shipped() -> BatchSpec:
+    return parse("chat_sessions.json", SHIPPED)
+
+
+def test_a_submission_is_the_spec_with_id_data_source_and_files_in_place() -> None:
+    task = json.loads(shipped().submission("an-id", "copy", ["http://127.0.0.1:1/a.jsonl"]))
+    expected = json.loads(SHIPPED)
+    expected["id"] = "an-id"
+    expected["spec"]["dataSchema"]["dataSource"] = "copy"
+    expected["spec"]["ioConfig"]["inputSource"] = {"type": "http", "uris": ["http://127.0.0.1:1/a.jsonl"]}
+    assert task == expected
+
+
+def test_a_submission_without_files_keeps_the_specs_own_input_source() -> None:
+    assert json.loads(shipped().submission("an-id")) == {**json.loads(SHIPPED), "id": "an-id"}
+
+
+@pytest.mark.parametrize(
+    ("partitions", "passes"),
+    [
+        ({"type": "range"}, 2),
+        ({"type": "hashed"}, 2),
+        ({"type": "hashed", "numShards": 3}, 1),
+        ({"type": "dynamic"}, 1),
+        (None, 1),
+    ],
+)
+def test_passes_tell_how_often_druid_reads_the_input(partitions: Task | None, passes: int) -> None:
+    task = json.loads(SHIPPED)
+    task["spec"]["tuningConfig"]["partitionsSpec"] = partitions
+    assert parse("spec.json", json.dumps(task)).passes == passes
