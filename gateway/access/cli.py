@@ -94,7 +94,9 @@ def migrate() -> None:
 
 
 @app.command(name="import")
-def import_(file: Annotated[typer.FileBinaryRead, typer.Argument(help="JSON lines; - reads standard input.")]) -> None:
+def import_(
+    file: Annotated[typer.FileBinaryRead, typer.Argument(metavar="FILE", help="JSON lines; - reads standard input.")],
+) -> None:
     """Make or update many accounts: all that the file describes, or nothing.
 
     One JSON object a line, in any order; repeating an import changes nothing:
@@ -178,7 +180,7 @@ def create_user(
 def list_users(organization: OfOrganization = None, *, as_json: Json = False) -> None:
     """Show users and their permissions."""
     found = _change(lambda accounts: accounts.users.all(organization))
-    columns = ("id", "email", "organization_id", "permissions", "subject", "active")
+    columns = ("email", "organization_id", "permissions", "subject", "active")
     show(found, columns=columns, as_json=as_json)
 
 
@@ -260,9 +262,9 @@ def list_tokens(
     *,
     as_json: Json = False,
 ) -> None:
-    """Show tokens by their public prefix, and when each was last used."""
+    """Show tokens by their public prefix, and when each was last used (UTC)."""
     found = _change(lambda accounts: accounts.tokens.all(user))
-    columns = ("prefix", "name", "email", "state", "created_at", "expires_at", "revoked_at", "last_used_at")
+    columns = ("prefix", "name", "email", "state", "created_at", "expires_at", "last_used_at")
     show(found, columns=columns, as_json=as_json)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 _WRITES: Final = "gateway_writes"
@@ -10,9 +10,10 @@ _WRITES: Final = "gateway_writes"
 
 def engine_for(url: str) -> AsyncEngine:
     """An engine for SQLite or PostgreSQL, for reading."""
-    # hide_parameters: no value of a statement in any exception's text. pre_ping: a restarted database is no error.
-    engine = create_async_engine(url, hide_parameters=True, pool_pre_ping=True)
-    if engine.dialect.name == "sqlite":
+    sqlite = make_url(url).get_backend_name() == "sqlite"
+    # hide_parameters: no value of a statement in any exception's text. pre_ping: a restarted server is no error.
+    engine = create_async_engine(url, hide_parameters=True, pool_pre_ping=not sqlite)
+    if sqlite:
         event.listen(engine.sync_engine, "connect", _set_up_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_on_sqlite)
     return engine
@@ -35,5 +36,6 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401  (
 
 def _begin_on_sqlite(connection: Connection) -> None:
     # Whoever will write waits for its turn at once: SQLite refuses those who read first and find it taken later.
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    # A single SELECT needs no transaction.
+    if connection.get_execution_options().get(_WRITES, False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

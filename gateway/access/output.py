@@ -9,26 +9,24 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gateway.access.records import Token
-
-_WIDE = 1000  # columns, where the output is no terminal: a program downstream gets every cell whole
+_WIDE = 1000  # columns, where the output is no terminal: a program downstream gets each row on one line
 
 
 def show(records: Sequence[BaseModel], *, columns: Sequence[str], as_json: bool) -> None:
     """Print many records."""
-    rows = [_plain(record) for record in records]
     if as_json:
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        print(json.dumps([_plain(record) for record in records], indent=2, ensure_ascii=False))
         return
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDE
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column.removesuffix("_at").replace("_", " "), no_wrap=column.endswith("id"))
-    for row in rows:
+        # Folded, so that a narrow terminal loses no character of an id.
+        table.add_column(column.removesuffix("_at").replace("_", " "), overflow="fold")
+    for record in records:
         # As Text: square brackets in somebody's name are no markup.
-        table.add_row(*(Text(_cell(row[column])) for column in columns))
+        table.add_row(*(Text(_cell(getattr(record, column))) for column in columns))
     console.print(table)
 
 
@@ -41,16 +39,7 @@ def _plain(record: BaseModel) -> dict[str, object]:
     row = record.model_dump(mode="json")
     if "permissions" in row:
         row["permissions"] = sorted(row["permissions"])
-    if isinstance(record, Token):
-        row["state"] = _state(record)
     return row
-
-
-def _state(token: Token) -> str:
-    if token.revoked_at is not None:
-        return "revoked"
-    expired = token.expires_at is not None and token.expires_at <= datetime.now(UTC)
-    return "expired" if expired else "active"
 
 
 def _cell(value: object) -> str:
@@ -59,7 +48,9 @@ def _cell(value: object) -> str:
             return "-"
         case bool():
             return "yes" if value else "no"
-        case list():
-            return ", ".join(map(str, value)) or "-"
+        case datetime():
+            return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}"
+        case frozenset():
+            return ", ".join(sorted(value)) or "-"
         case _:
             return str(value)

@@ -1,10 +1,10 @@
 """What the account store holds, as the command line shows and takes it."""
 
 import uuid
-from datetime import datetime
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, computed_field
 
 from gateway.access.principal import PERMISSIONS
 
@@ -81,6 +81,14 @@ class Token(_Record):
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
+
+    @computed_field  # type: ignore[prop-decorator]  # pydantic's own order; mypy knows no decorated property
+    @property
+    def state(self) -> Literal["active", "expired", "revoked"]:
+        """Now."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "active" if self.expires_at is None or self.expires_at > datetime.now(UTC) else "expired"
 
 
 class NewToken(Token):

@@ -50,6 +50,8 @@ class OAuthSettings(BaseModel):
         url = urlsplit(value)
         if url.scheme == "http" and url.hostname not in _LOOPBACK:
             raise ValueError("keys must be fetched over https: whoever alters them can sign tokens")
+        if url.username or url.password:
+            raise ValueError("public keys need no password, and the address is logged")
         if "://" in value and url.scheme not in {"http", "https"}:
             raise ValueError("give an https URL or the path of a file")
         return value
@@ -76,7 +78,8 @@ class AccessSettings(BaseSettings):
     # Secret, because a PostgreSQL URL holds a password.
     database_url: SecretStr = Field(
         default=SecretStr("sqlite+aiosqlite:///var/accounts.db"),
-        description="The account database: sqlite:///path or postgresql://user:password@host/name.",
+        description="The account database: sqlite:///path or postgresql://user:password@host/name. Without it, "
+        "SQLite in var/accounts.db.",
     )
     token_secret: Annotated[SecretStr, Field(min_length=32)] = Field(
         description="At least 32 characters, random and kept: API tokens are hashed with it, and all of them "

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Row, Select, Table, insert, update
+from sqlalchemy import Row, Select, Table, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,6 +30,7 @@ class Changes:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+        self._new = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
 
     async def rows(self, statement: Select[*tuple[Any, ...]]) -> Sequence[Row[*tuple[Any, ...]]]:
         """All rows of the answer."""
@@ -36,21 +38,20 @@ class Changes:
 
     async def insert(self, table: Table, values: Mapping[str, object], *, taken: str) -> None:
         """Add a row, or raise `Refused` with the sentence `taken` where one of its keys is in use."""
-        try:
-            # A savepoint: PostgreSQL would otherwise refuse the whole transaction from here on.
-            async with self._connection.begin_nested():
-                await self._connection.execute(insert(table).values(**values))
-        except IntegrityError:
-            raise Refused(taken) from None
+        # Skipping a taken row rather than failing on it: an error would end the whole transaction on PostgreSQL.
+        statement = self._new(table).values(**values).on_conflict_do_nothing()
+        if (await self._connection.execute(statement)).rowcount == 0:
+            raise Refused(taken)
 
     async def update(
-        self, table: Table, key: Mapping[str, object], values: Mapping[str, object], *, taken: str = ""
+        self, table: Table, key: Mapping[str, object], values: Mapping[str, object], *, taken: str | None = None
     ) -> bool:
-        """Change the row with this key; whether there is one. `taken` as for `insert`."""
+        """Change the row with this key; whether there is one. With `taken`, as for `insert`, other keys may clash."""
         statement = update(table).where(*(table.c[name] == value for name, value in key.items())).values(**values)
+        if taken is None:
+            return (await self._connection.execute(statement)).rowcount > 0
         try:
             async with self._connection.begin_nested():
-                result = await self._connection.execute(statement)
+                return (await self._connection.execute(statement)).rowcount > 0
         except IntegrityError:
             raise Refused(taken) from None
-        return result.rowcount > 0

@@ -1,5 +1,6 @@
 """The account store, on SQLite and PostgreSQL alike."""
 
+import asyncio
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -32,6 +33,14 @@ async def test_migrations_make_exactly_the_tables_that_the_code_uses(accounts: A
 async def test_migrating_again_changes_nothing(accounts: Accounts) -> None:
     assert await accounts.migrate() == await accounts.migrate()
     await accounts.check_schema()
+
+
+async def test_processes_that_migrate_at_the_same_time_make_the_tables_once(settings: AccessSettings) -> None:
+    async def one() -> str:
+        async with Accounts(settings) as accounts:
+            return await accounts.migrate()
+
+    assert len(set(await asyncio.gather(*(one() for _ in range(4))))) == 1
 
 
 async def test_an_empty_database_is_refused_with_what_to_do(settings: AccessSettings) -> None:

@@ -426,7 +426,9 @@ def test_only_asymmetric_algorithms_can_be_set(algorithm: Algorithm) -> None:
         oauth_settings("keys.json", algorithms=set())
 
 
-@pytest.mark.parametrize("source", ["http://login.example.com/keys", "ftp://login.example.com/keys"])
+@pytest.mark.parametrize(
+    "source", ["http://login.example.com/keys", "ftp://login.example.com/keys", "https://u:p@login.example.com/"]
+)
 def test_keys_are_not_fetched_where_others_can_alter_them(source: str) -> None:
     with pytest.raises(ValidationError):
         oauth_settings(source)

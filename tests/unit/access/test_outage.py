@@ -6,6 +6,7 @@ from typing import Protocol
 
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from gateway.access.accounts import Accounts
 from gateway.access.schema import DatabaseNotReady
@@ -46,8 +47,10 @@ async def test_an_unreachable_database_is_503_and_a_clear_sentence(url: str) -> 
 async def test_a_wrong_password_is_503_and_a_clear_sentence(postgresql_url: str) -> None:
     wrong = postgresql_url.replace(postgresql_url.split(":")[2].split("@", maxsplit=1)[0], "not-the-password")
     async with Accounts(_settings(wrong)) as accounts:
-        with pytest.raises(AccountsUnavailable):
+        with capture_logs() as logs, pytest.raises(AccountsUnavailable):
             await accounts.token("abcdefgh")
+        assert [entry["event"] for entry in logs] == ["accounts_unavailable"]
+        assert "not-the-password" not in repr(logs)
         with pytest.raises(DatabaseNotReady, match="password authentication failed") as not_ready:
             await accounts.check_schema()
         assert "not-the-password" not in str(not_ready.value)
