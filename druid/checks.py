@@ -43,9 +43,7 @@ def find_java(environment: Mapping[str, str]) -> Path:
             raise ClusterError(f"Java is missing: JAVA_HOME is not set and no java is on PATH. {remedy}")
         java = Path(on_path)
     try:
-        answer = subprocess.run(  # noqa: S603 - the caller's own java
-            [java, "-version"], capture_output=True, text=True, timeout=30, check=False
-        )
+        answer = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ClusterError(f"{java} does not run ({error}). {remedy}") from error
     said = answer.stderr + answer.stdout

@@ -11,13 +11,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 from druid import checks, config, jars
-from druid.errors import ClusterError, NotReadyError, ServiceFailedError, ShuttingDownError
+from druid.errors import ClusterError, NotReadyError, NotServedError, ServiceFailedError, ShuttingDownError
 from druid.health import is_healthy
 from druid.processes import NOT_RUNNING, Supervisord
+from druid.served import segments_unserved
 from druid.services import MAX_PORT_OFFSET, USUAL_PORTS, Ports, Service
+from druid.watch import SILENCE, Observer, ServiceStatus
 
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 180.0
@@ -25,37 +27,6 @@ START_SECONDS = 180.0
 STOP_SECONDS = 2 * config.STOP_SECONDS + 10
 POLL_SECONDS = 0.2
 LOG_LINES = 40
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceStatus:
-    """`state` is supervisord's (RUNNING, STARTING, BACKOFF, FATAL, STOPPING, …), `uptime` in seconds."""
-
-    service: Service
-    port: int
-    state: str
-    pid: int | None
-    uptime: float
-    healthy: bool
-
-
-class Observer(Protocol):
-    """Is told what a start or stop is about at the moment."""
-
-    def say(self, what: str) -> None: ...
-
-    def show(self, services: tuple[ServiceStatus, ...]) -> None: ...
-
-
-class _Silence:
-    def say(self, what: str) -> None:
-        pass
-
-    def show(self, services: tuple[ServiceStatus, ...]) -> None:
-        pass
-
-
-SILENCE: Observer = _Silence()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +84,17 @@ class Cluster:
         )
 
     def start(self, *, timeout: float = START_SECONDS, observer: Observer = SILENCE) -> bool:
-        """Return once every service is healthy: True when this call started them, False when they ran already.
+        """Return once every service is healthy and serves the data there is.
 
-        Raises NotReadyError before anything starts, ServiceFailedError when a service ends or is not healthy
-        after `timeout` seconds; what this call started is stopped again then.
+        True when this call started them, False when they ran already. Raises NotReadyError before anything starts,
+        ServiceFailedError when a service ends or is not healthy after `timeout` seconds; what this call started is
+        stopped again then. Raises NotServedError, and leaves the cluster up, when data is missing for so long.
         """
         with self._alone():
             if self.is_running():
                 self._check_same_ports()
                 self._wait_until_healthy(timeout, observer, fatal=frozenset({"FATAL"}))
+                self._wait_until_served(timeout, observer)
                 return False
             java = self._preflight()
             if not jars.are_there(self.home):
@@ -133,6 +106,7 @@ class Cluster:
             except BaseException:
                 self._stop(observer)
                 raise
+            self._wait_until_served(timeout, observer)
             return True
 
     def stop(self, *, observer: Observer = SILENCE) -> bool:
@@ -220,7 +194,7 @@ class Cluster:
         layout.supervisord_conf.write_text(
             config.supervisord_conf(layout, self.ports, java, Path(setpriv) if setpriv else None)
         )
-        launched = subprocess.run(  # noqa: S603 - fixed arguments
+        launched = subprocess.run(
             [sys.executable, "-m", "supervisor.supervisord", "-c", layout.supervisord_conf],
             env={**os.environ, **config.environment(layout, self.ports)},
             capture_output=True,
@@ -243,6 +217,14 @@ class Cluster:
                 return
             if time.monotonic() > deadline:
                 raise self._failed(waiting[0], f"is not healthy after {timeout:.0f} s")
+            time.sleep(POLL_SECONDS)
+
+    def _wait_until_served(self, timeout: float, observer: Observer) -> None:
+        deadline = time.monotonic() + timeout
+        while (unserved := segments_unserved(self.ports)) != {}:
+            if time.monotonic() > deadline:
+                raise NotServedError(unserved or {})
+            observer.say("Waiting for the stored data to be served")
             time.sleep(POLL_SECONDS)
 
     def _failed(self, service: Service, reason: str) -> ServiceFailedError:

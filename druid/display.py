@@ -8,7 +8,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 
-from druid.cluster import ServiceStatus
+from druid.watch import ServiceStatus
 
 
 def table(services: tuple[ServiceStatus, ...]) -> Table:
@@ -48,6 +48,8 @@ class LiveObserver:
         self._live.stop()
 
     def say(self, what: str) -> None:
+        if what == self._spinner.text:
+            return
         self._spinner.update(text=what)
         if not self._console.is_terminal:
             self._console.print(what, highlight=False)

@@ -28,3 +28,14 @@ class ServiceFailedError(ClusterError):
         self.service = service
         self.reason = reason
         self.log = log
+
+
+class NotServedError(ClusterError):
+    """All services are healthy, but data that should be served is not: number of segments by data source."""
+
+    def __init__(self, unserved: dict[str, int]) -> None:
+        missing = ", ".join(f"{count} of {source}" for source, count in sorted(unserved.items()))
+        super().__init__(
+            f"All services are healthy and left running, but segments are not served: {missing or 'unknown'}. "
+            "`python -m druid logs historical` says why."
+        )

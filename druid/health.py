@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+from dataclasses import dataclass
 
 from druid.services import READY_PATHS, Ports, Service
 
@@ -14,16 +15,24 @@ def is_healthy(service: Service, ports: Ports) -> bool:
     try:
         if service is Service.ZOOKEEPER:
             return _zookeeper_serves(port)
-        return _answers_200(port, READY_PATHS[service])
+        return get(port, READY_PATHS[service]).status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False
 
 
-def _answers_200(port: int, path: str) -> bool:
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+
+
+def get(port: int, path: str) -> Answer:
+    """Raises OSError or HTTPException when there is no answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PROBE_SECONDS)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status == http.HTTPStatus.OK
+        response = connection.getresponse()
+        return Answer(response.status, response.read())
     finally:
         connection.close()
 

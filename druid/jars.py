@@ -70,7 +70,7 @@ def _copy_dependencies(target: Path, profile: tuple[str, ...], say: Callable[[st
     last_words: collections.deque[str] = collections.deque(maxlen=15)
     downloaded = 0
     environment = {**os.environ, "MAVEN_OPTS": f"{os.environ.get('MAVEN_OPTS', '')} -Dstyle.color=never"}
-    with subprocess.Popen(  # noqa: S603 - fixed arguments
+    with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     ) as maven:
         try:

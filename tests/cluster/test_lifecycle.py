@@ -1,20 +1,24 @@
 """A true cluster, started, hurt and stopped."""
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from druid.cluster import Cluster, ServiceStatus
+from druid.cluster import Cluster
 from druid.errors import ClusterError, ServiceFailedError
 from druid.services import Ports, Service
+from druid.watch import ServiceStatus
 
 pytestmark = pytest.mark.cluster
 
@@ -51,6 +55,24 @@ def command(cluster: Cluster, *arguments: str) -> subprocess.CompletedProcess[st
         timeout=300,
         check=False,
     )
+
+
+def ask(url: str, body: object = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=20) as response:
+        return json.load(response)
+
+
+def rows_served(cluster: Cluster) -> int:
+    query = {
+        "queryType": "timeseries",
+        "dataSource": "restarted",
+        "granularity": "all",
+        "intervals": ["2019-01-01/2020-01-01"],
+        "aggregations": [{"type": "count", "name": "rows"}],
+    }
+    return sum(bucket["result"]["rows"] for bucket in ask(f"{cluster.broker_url}/druid/v2", query))
 
 
 class Saboteur:
@@ -139,6 +161,36 @@ def test_a_killed_service_is_reported_and_comes_back(running: Cluster) -> None:
     assert pids(running)[Service.HISTORICAL] != killed
 
 
+def test_data_is_served_soon_after_ingestion_and_as_soon_as_a_start_returns(running: Cluster) -> None:
+    months = range(1, 13)
+    rows = [{"time": f"2019-{month:02}-03T00:00:00Z", "place": "here"} for month in months]
+    task = {
+        "type": "index_parallel",
+        "spec": {
+            "dataSchema": {
+                "dataSource": "restarted",
+                "timestampSpec": {"column": "time", "format": "iso"},
+                "dimensionsSpec": {"dimensions": ["place"]},
+                "granularitySpec": {"segmentGranularity": "month", "rollup": False},
+            },
+            "ioConfig": {
+                "type": "index_parallel",
+                "inputSource": {"type": "inline", "data": "\n".join(map(json.dumps, rows))},
+                "inputFormat": {"type": "json"},
+            },
+        },
+    }
+    tasks = f"{running.coordinator_url}/druid/indexer/v1/task"
+    task_id = ask(tasks, task)["task"]
+    state = f"{tasks}/{task_id}/status"
+    assert eventually(lambda: ask(state)["status"]["statusCode"] == "SUCCESS", 60)
+    assert eventually(lambda: rows_served(running) == len(rows), 15)
+
+    running.stop()
+    running.start()
+    assert rows_served(running) == len(rows)
+
+
 def test_stop_leaves_no_process_and_no_port(running: Cluster) -> None:
     supervisord = int(running.layout.pid.read_text())
     processes = [supervisord, *pids(running).values()]
@@ -150,20 +202,16 @@ def test_stop_leaves_no_process_and_no_port(running: Cluster) -> None:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
-    assert {status.state for status in running.status()} == {"STOPPED"}
-    assert command(running, "status").returncode == 1
-    assert "No cluster runs" in command(running, "stop").stdout
-
-
-def test_zookeeper_stops_last(running: Cluster) -> None:
-    running.stop()
     stops = [
         line.split("stopped: ")[1].split()[0]
         for line in running.layout.supervisord_log.read_text().splitlines()
         if "stopped: " in line
     ]
-    assert stops[-1] == "zookeeper"
     assert set(stops[-5:]) == set(Service)
+    assert stops[-1] == Service.ZOOKEEPER
+    assert {status.state for status in running.status()} == {"STOPPED"}
+    assert command(running, "status").returncode == 1
+    assert "No cluster runs" in command(running, "stop").stdout
 
 
 def test_a_service_that_ends_while_it_starts_fails_the_start_and_stops_the_rest(cluster: Cluster) -> None:
