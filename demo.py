@@ -86,7 +86,7 @@ def main() -> int:
                     f"\nUp after {time.monotonic() - began:.0f} s. Ctrl-C stops everything that this started."
                 )
                 process.wait()
-                console.print(f"\n[bold red]The gateway ended with exit code {process.returncode}; its log is above.[/]")
+                console.print(f"\n[bold red]The gateway ended with code {process.returncode}; its log is above.[/]")
                 return 1
     except (ClusterError, IngestError, DemoError) as error:
         console.print(f"\n[bold red]{error}[/]")
