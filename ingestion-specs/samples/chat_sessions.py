@@ -5,7 +5,7 @@
 
 Each session yields one row for its owner organization, one for each chatted team, one for each chatted user.
 README.md beside this file says what the rows mean where the public contract leaves it open.
-Standard library only: the file can be copied to any machine and run there.
+Standard library only: the file can be copied to any machine and run there. visitor_sessions.py builds on it.
 """
 
 from __future__ import annotations
@@ -16,16 +16,20 @@ import json
 import sys
 import time
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from io import TextIOWrapper
 from itertools import accumulate
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Literal, TextIO, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, TextIO, TypedDict, TypeVar
 from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    Line = Mapping[str, object]
 
 DOCUMENTED_ORGANIZATION_ID = "b0a1d32b-e82c-11e4-b081-6c4008adf7e8"
 """The organization of the public contract's example request."""
@@ -127,7 +131,7 @@ class Session:
         for member in chatted:
             for team_id in member.user.team_ids:
                 teams.setdefault(team_id, []).append(member)
-        involved = _unique([self.owner.organization_id, *(m.user.organization_id for m in self.members)])
+        involved = unique([self.owner.organization_id, *(m.user.organization_id for m in self.members)])
         yield self._row("org", chatted, 0, involved)
         for team_id, members in teams.items():
             yield self._row("team", members, min(m.joined for m in members), involved, team_id=team_id)
@@ -153,7 +157,7 @@ class Session:
             "chat_type": self.chat_type,
             "chat_initiator": self.initiator,
             "owner_organization_id": self.owner.organization_id,
-            "chatted_organization_ids": _unique(m.user.organization_id for m in chatted) if scope == "org" else [],
+            "chatted_organization_ids": unique(m.user.organization_id for m in chatted) if scope == "org" else [],
             "involved_organization_ids": involved,
             "room_ids": self.room_ids,
             "team_id": team_id,
@@ -184,7 +188,7 @@ def sessions(count: int, owners: tuple[Organization, ...], seed: int) -> Iterato
     sizes = list(accumulate(1 / rank for rank in range(1, len(owners) + 1)))
     for day, day_count in _sessions_by_day(count):
         examples = set(rng.sample(range(day_count), min(NEW_YEAR_SESSIONS, day_count))) if day == NEW_YEAR else set()
-        for number, timestamp in enumerate(_timestamps(rng, day, day_count)):
+        for number, timestamp in enumerate(timestamps(rng, day, day_count)):
             if number in examples:
                 owner, kind = owners[0], _EXAMPLE
             else:
@@ -234,7 +238,7 @@ class _Visitors:
     def pick(self, rng: Random) -> str:
         if self._recent and rng.random() < 0.3:
             return self._recent[int(rng.random() * len(self._recent))]
-        visitor_id = _uuid(rng)
+        visitor_id = made_up_id(rng)
         self._recent.append(visitor_id)
         return visitor_id
 
@@ -242,29 +246,29 @@ class _Visitors:
 def _session(rng: Random, timestamp: str, kind: _Kind, people: list[Organization], visitors: _Visitors) -> Session:
     """`people`: the owner, then its partners."""
     owner = people[0]
-    visitor_ids = _unique(visitors.pick(rng) for _ in range(_number(rng, kind.visitors)))
+    visitor_ids = unique(visitors.pick(rng) for _ in range(number_by(rng, kind.visitors)))
     members, sent = _members(rng, kind, people)
     buys = bool(visitor_ids) and owner.tracks_orders and rng.random() < 0.12
     return Session(
-        session_id=_uuid(rng),
+        session_id=made_up_id(rng),
         timestamp=timestamp,
         chat_type=kind.chat_type,
         initiator=rng.choice(kind.initiators),
         owner=owner,
-        room_ids=[] if kind.chat_type == "operator" else rng.sample(owner.room_ids, 1 + _number(rng, (93, 6, 1))),
+        room_ids=[] if kind.chat_type == "operator" else rng.sample(owner.room_ids, 1 + number_by(rng, (93, 6, 1))),
         visitor_ids=visitor_ids,
-        visitor_session_ids=[_uuid(rng) for _ in visitor_ids],
+        visitor_session_ids=[made_up_id(rng) for _ in visitor_ids],
         visitor_messages=int(rng.expovariate(0.2)) + 1 if visitor_ids else 0,
         members=members,
-        orders=tuple(_order(rng, sent) for _ in range(1 + _number(rng, (85, 12, 3)))) if buys else (),
+        orders=tuple(_order(rng, sent) for _ in range(1 + number_by(rng, (85, 12, 3)))) if buys else (),
     )
 
 
 def _members(rng: Random, kind: _Kind, people: list[Organization]) -> tuple[tuple[Member, ...], int]:
     """The users in a session, and how many messages they sent in all. One in eight only looks on."""
-    users = _unique(
+    users = unique(
         rng.choice((people[0] if rng.random() < 0.8 else rng.choice(people)).users)
-        for _ in range(_number(rng, kind.users))
+        for _ in range(number_by(rng, kind.users))
     )
     members: list[Member] = []
     sent = 0
@@ -283,37 +287,43 @@ def _order(rng: Random, sent: int) -> Order:
 
 def _organization_id(index: int, seed: int) -> str:
     documented = (DOCUMENTED_ORGANIZATION_ID, PARTNER_ORGANIZATION_ID)
-    return documented[index] if index < len(documented) else _uuid(Random(f"{seed}/organization {index}/id"))  # noqa: S311
+    return documented[index] if index < len(documented) else made_up_id(Random(f"{seed}/organization {index}/id"))  # noqa: S311
 
 
 def _organization(index: int, ids: list[str], seed: int) -> Organization:
     rng = Random(f"{seed}/organization {index}")  # noqa: S311
-    teams = [_uuid(rng) for _ in range(max(1, 6 - index))]
+    teams = [made_up_id(rng) for _ in range(max(1, 6 - index))]
     users = tuple(
-        User(_uuid(rng), ids[index], tuple(rng.sample(teams, min(len(teams), _number(rng, (15, 70, 15))))))
+        User(made_up_id(rng), ids[index], tuple(rng.sample(teams, min(len(teams), number_by(rng, (15, 70, 15))))))
         for _ in range(max(3, 40 // (index + 1)))
     )
-    rooms = tuple(_uuid(rng) for _ in range(max(3, 8 - index)))
+    rooms = tuple(made_up_id(rng) for _ in range(max(3, 8 - index)))
     others = [other for number, other in enumerate(ids) if number not in (index, 1)]
     partners = [PARTNER_ORGANIZATION_ID] if index == 0 and len(ids) > 1 else []
-    partners += rng.sample(others, min(len(others), _number(rng, (40, 40, 20))))
+    partners += rng.sample(others, min(len(others), number_by(rng, (40, 40, 20))))
     # The two documented ones sell; every fourth of the others doesn't say.
     return Organization(ids[index], rooms, users, tuple(partners), tracks_orders=index % 4 != 3)
 
 
 def _sessions_by_day(count: int) -> Iterator[tuple[date, int]]:
-    """Shares the sessions among the days, by weekday; New Year's day gets its own first."""
-    days = [FIRST_DAY + timedelta(number) for number in range((END_DAY - FIRST_DAY).days)]
+    """New Year's day gets its own first."""
     examples = min(count, NEW_YEAR_SESSIONS)
+    for day, share in shares_by_day(count - examples):
+        yield day, share + (examples if day == NEW_YEAR else 0)
+
+
+def shares_by_day(count: int) -> Iterator[tuple[date, int]]:
+    """Shares so many sessions among the days of the period, by weekday."""
+    days = [FIRST_DAY + timedelta(number) for number in range((END_DAY - FIRST_DAY).days)]
     weights = list(accumulate(_WEEKDAYS[day.weekday()] for day in days))
     given = 0
     for day, weight in zip(days, weights, strict=True):
-        due = (count - examples) * weight // weights[-1]
-        yield day, due - given + (examples if day == NEW_YEAR else 0)
+        due = count * weight // weights[-1]
+        yield day, due - given
         given = due
 
 
-def _timestamps(rng: Random, day: date, count: int) -> list[str]:
+def timestamps(rng: Random, day: date, count: int) -> list[str]:
     """Moments of a local day (which has 23, 24 or 25 hours), most of them in daytime, in order, as UTC."""
     start, end = (datetime(d.year, d.month, d.day, tzinfo=TIME_ZONE).astimezone(UTC) for d in (day, day + timedelta(1)))
     seconds = int((end - start).total_seconds())
@@ -327,40 +337,52 @@ def _timestamps(rng: Random, day: date, count: int) -> list[str]:
     ]
 
 
-def _number(rng: Random, weights: tuple[int, ...]) -> int:
+def number_by(rng: Random, weights: tuple[int, ...]) -> int:
     [number] = rng.choices(range(len(weights)), weights)
     return number
 
 
-def _uuid(rng: Random) -> str:
+def made_up_id(rng: Random) -> str:
     digits = f"{rng.getrandbits(128):032x}"
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
 
-def _unique(values: Iterable[T]) -> list[T]:
+def unique(values: Iterable[T]) -> list[T]:
     return list(dict.fromkeys(values))
 
 
 def write(lines: Iterable[Session], out: TextIO) -> int:
     """Writes the sessions' rows and tells how many they are."""
+    return write_rows((row for session in lines for row in session.rows()), out)
+
+
+def write_rows(rows: Iterable[Line], out: TextIO) -> int:
     encode = json.JSONEncoder(separators=(",", ":")).encode
     count = 0
-    for session in lines:
-        for row in session.rows():
-            out.write(encode(row) + "\n")
-            count += 1
+    for row in rows:
+        out.write(encode(row) + "\n")
+        count += 1
     return count
 
 
-def _open(path: Path) -> TextIO:
-    if path.suffix == ".gz":
-        # No time stamp or name in the header: the same seed makes the same bytes.
-        return cast("TextIO", gzip.open(path, "wt", compresslevel=5, encoding="utf-8"))
-    return path.open("w", encoding="utf-8")
+@contextmanager
+def open_file(path: Path) -> Iterator[TextIO]:
+    if path.suffix != ".gz":
+        with path.open("w", encoding="utf-8") as out:
+            yield out
+        return
+    # No time stamp or name in the header: the same seed makes the same bytes.
+    with (
+        path.open("wb") as file,
+        gzip.GzipFile(filename="", mode="wb", compresslevel=5, fileobj=file, mtime=0) as packed,
+        TextIOWrapper(packed, encoding="utf-8") as out,
+    ):
+        yield out
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def run(description: str | None, rows: Callable[[int, tuple[Organization, ...], int], Iterable[Line]]) -> None:
+    """The command line: `rows` makes the rows of so many sessions of these organizations by this seed."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sessions", type=int, default=20_000, help="how many (default: %(default)s)")
     parser.add_argument("--organizations", type=int, default=12, help="two at least (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="another seed, other data (default: %(default)s)")
@@ -369,12 +391,12 @@ def main() -> None:
     if arguments.organizations < 2 or arguments.sessions < 1:
         parser.error("at least two organizations and one session")
     start = time.perf_counter()
-    with _open(arguments.out) as out:
+    with open_file(arguments.out) as out:
         owners = organizations(arguments.organizations, arguments.seed)
-        count = write(sessions(arguments.sessions, owners, arguments.seed), out)
+        count = write_rows(rows(arguments.sessions, owners, arguments.seed), out)
     seconds = time.perf_counter() - start
     sys.stderr.write(f"{count:,} rows of {arguments.sessions:,} sessions in {seconds:.1f} s: {arguments.out}\n")
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, lambda *asked: (row for session in sessions(*asked) for row in session.rows()))
