@@ -37,17 +37,20 @@ class PostgreSql:
         self._password = secrets.token_hex(16)
         self._process: subprocess.Popen[bytes] | None = None
         initdb = _binary("initdb")
-        if self._user:
-            shutil.chown(folder, self._user)
         password_file = folder / "password"
         password_file.write_text(self._password)
-        subprocess.run(
+        if self._user:
+            for path in (folder, password_file):
+                shutil.chown(path, self._user)
+        made = subprocess.run(
             [
                 initdb, "--no-sync", "--username=postgres", f"--pwfile={password_file}", "--encoding=UTF8",
                 "--locale=C", "--auth=scram-sha-256", folder / "data",
             ],
-            user=self._user, check=True, capture_output=True, cwd=folder,
+            user=self._user, check=False, capture_output=True, text=True, cwd=folder,
         )  # fmt: skip
+        if made.returncode:
+            pytest.fail(f"PostgreSQL's initdb failed:\n{made.stderr}", pytrace=False)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self._port: int = listener.getsockname()[1]
 
