@@ -10,6 +10,8 @@ DEEPEST = 40
 """Nested arrays and objects; far more than a report within its limits has."""
 
 _ESCAPED = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+# Behind an even number of backslashes: behind an odd number it is a backslash and the text u0000.
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def read_json(raw: bytes) -> object:
@@ -72,7 +74,7 @@ def _integer(text: str) -> int:
 
 def _check_strings(text: str) -> None:
     text.encode()
-    if "\\u0000" in text:
+    if _NUL.search(text):
         raise InvalidJson("A string holds the character NUL.")
 
 
