@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from gateway.errors import Problem
 from gateway.query.time import TIME_ZONES, parse_timestamp
+from gateway.query.values import NUMBER_TEXT
 
 MOST = 50
 """Problems named in one answer: enough to mend a body by, and a bound on the work that a hostile one causes."""
@@ -19,8 +20,12 @@ MOST = 50
 
 def explain(validator: Draft202012Validator, body: object) -> tuple[Problem, ...]:
     """Return what is wrong with the body, each problem once, in the body's order of keys; at most MOST."""
-    errors = islice(validator.iter_errors(body), MOST)
-    return tuple(dict.fromkeys(problem for error in errors for problem in _problems(error)))[:MOST]
+    found: dict[Problem, None] = {}
+    for error in validator.iter_errors(body):
+        found.update(dict.fromkeys(islice(_problems(error), MOST)))
+        if len(found) >= MOST:
+            break
+    return tuple(found)[:MOST]
 
 
 def pointer(*keys: str | int) -> str:
@@ -81,6 +86,12 @@ def _wrong_format(found: str, kind: str) -> str:
     raise AssertionError(kind)
 
 
+def _wrong_pattern(found: str, pattern: str) -> str:
+    if pattern == NUMBER_TEXT:
+        return f"must be a number, not {shown(found)}"
+    return f"must be a letter, then letters, digits or underscores, 64 in all at most, not {shown(found)}"
+
+
 _ARTICLES = {
     "object": "an object",
     "array": "an array",
@@ -96,7 +107,7 @@ _SENTENCES: Mapping[str, Callable[[Any, Any], str]] = MappingProxyType(
         "enum": _not_one_of,
         "type": _wrong_type,
         "format": _wrong_format,
-        "pattern": lambda found, _: f"must be a number, not {shown(found)}",
+        "pattern": _wrong_pattern,
         "minimum": lambda found, least: f"must be {least} or more, not {shown(found)}",
         "maximum": lambda found, most: f"must be {most} or less, not {shown(found)}",
         "minItems": lambda _, least: f"must have at least {least} element{'s' * (least != 1)}",

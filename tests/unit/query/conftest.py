@@ -1,0 +1,29 @@
+from collections.abc import Callable
+
+import pytest
+
+from gateway.catalog import DATASETS
+from gateway.query.aggregations import Uniques
+from gateway.query.parse import parse
+from gateway.query.plan import Plan, plan
+from gateway.query.report import Limits
+from gateway.query.schema import ReportSchema, compile_schema
+from gateway.query.values import Json
+from tests.tenants import tenant_of
+
+Planner = Callable[..., Plan]
+"""Plans a body; takes `partner` and `uniques` by name."""
+
+
+@pytest.fixture(scope="session")
+def schema() -> ReportSchema:
+    return compile_schema(DATASETS["chat_sessions"], Limits())
+
+
+@pytest.fixture(scope="session")
+def planner(schema: ReportSchema) -> Planner:
+    def make(body: Json, *, partner: str | None = None, uniques: Uniques = Uniques.SKETCH) -> Plan:
+        tenant = tenant_of(partner=partner)
+        return plan(parse(body, schema), tenant, schema.dataset, schema.limits, uniques)
+
+    return make

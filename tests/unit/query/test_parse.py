@@ -1,0 +1,44 @@
+from typing import Any
+
+import pytest
+
+from gateway.errors import InvalidReport, Problem
+from gateway.query.parse import parse
+from gateway.query.problems import MOST
+from gateway.query.schema import ReportSchema
+
+DAY = {"start": "2019-01-01", "end": "2019-01-02"}
+COUNT = [{"type": "count"}]
+
+
+def problems(body: object, schema: ReportSchema) -> list[tuple[str, str]]:
+    with pytest.raises(InvalidReport) as caught:
+        parse(body, schema)
+    assert caught.value.detail == f"The report has {_number(caught.value.problems)}: see errors."
+    return [(problem.pointer, problem.message) for problem in caught.value.problems]
+
+
+def _number(found: tuple[Problem, ...]) -> str:
+    return f"{len(found)} problem{'s' if len(found) != 1 else ''}"
+
+
+def report(**keys: Any) -> dict[str, Any]:
+    return {"interval": DAY, "aggregations": COUNT, **keys}
+
+
+@pytest.mark.parametrize("part", ["filters", "aggregations", "having", "order_by", "interval"])
+@pytest.mark.parametrize("wrong", [5, None, "x", [5], [None], {"a": 1}, [{}], [{"type": "sum"}], [{"filter": 5}]])
+def test_more_problems_than_are_named_hide_no_part_that_is_wrong(
+    part: str, wrong: object, schema: ReportSchema
+) -> None:
+    body = report(group_by=["x"] * 60) | {part: wrong}
+    assert len(problems(body, schema)) == MOST
+
+
+def test_a_name_that_no_column_may_have_is_told_so(schema: ReportSchema) -> None:
+    assert problems(report(aggregations=[{"type": "count", "name": "1st"}]), schema) == [
+        (
+            "/aggregations/0/name",
+            'must be a letter, then letters, digits or underscores, 64 in all at most, not "1st"',
+        )
+    ]
