@@ -55,16 +55,19 @@ class Aggregation:
 
 ROWS = Dimension("", "The row itself, which is what count counts.")
 
+# The gateway's own columns begin with an underscore, which no name of a caller's does, and with what they are for: put
+# behind the caller's name it could make two columns alike.
+
 
 def _sum(name: str, dimension: Dimension, _: Uniques) -> Native:
-    raw = f"_{name}"
+    raw = f"_sum_{name}"
     # Druid's sum over no values is null; as 0.0 it also sorts and compares as the answer shows it.
     total = {"type": "expression", "name": name, "expression": f'nvl("{raw}", 0.0)'}
     return Native({raw: aggregators.doublesum(dimension.name)}, (total,))
 
 
 def _avg(name: str, dimension: Dimension, _: Uniques) -> Native:
-    total, rows = f"_{name}_sum", f"_{name}_rows"
+    total, rows = f"_avg_sum_{name}", f"_avg_rows_{name}"
     present = DruidFilter(type="not", field=native({"type": "null", "column": dimension.name}))
     mean = {"type": "expression", "name": name, "expression": f'if("{rows}" > 0, "{total}" / "{rows}", null)'}
     return Native(
