@@ -58,8 +58,10 @@ def required_filters(tenant: Tenant, dataset: Dataset) -> list[Json]:
 
 def check_rows(query: DruidQuery, rows: Sequence[Any]) -> None:
     """Raise TenancyViolated where a row names another owner than the tenant; rows are a groupBy's arrays."""
-    if query.dataset.owner_column in query.columns:
-        position = query.columns.index(query.dataset.owner_column)
+    # A caller may well call a metric like the owner's column: only dimensions hold owners. They come first in a row.
+    dimensions = [dimension["outputName"] for dimension in query.native.get("dimensions", ())]
+    if query.dataset.owner_column in dimensions:
+        position = dimensions.index(query.dataset.owner_column)
         owner = query.tenant.owner_organization_id
-        if not all(row[position] == owner for row in rows):
-            raise TenancyViolated("a row of another organization came back")
+        if not all(isinstance(row, list) and row[position : position + 1] == [owner] for row in rows):
+            raise TenancyViolated("a row of another organization, or of none that can be told, came back")
