@@ -175,11 +175,16 @@ def buckets(interval: Interval, granularity: Granularity) -> Buckets:
     find = _clock_labels if granularity.clock else _wall_labels
     # A label that two spans share is one bucket: dict keeps the first.
     labels = tuple(dict.fromkeys(label for span in spans for label in find(granularity, span)))
+    # The first bucket, at most a year long, may begin before the interval, and before a change of the clocks.
+    earlier = _spans(interval.zone, interval.start - granularity.longest - DAY * (not granularity.clock), interval.end)
     if granularity.clock:
-        starts = labels
+        # Where a change is no multiple of the bucket (Lord Howe's half hour), the one after it begins with the change.
+        begins: dict[int, int] = {}
+        for span in earlier:
+            for label in find(granularity, span):
+                begins.setdefault(label, max(label, span.start))
+        starts = tuple(begins[label] for label in labels)
     else:
-        # The first bucket, at most a year long, may begin before the interval, and before a change of the clocks.
-        earlier = _spans(interval.zone, interval.start - granularity.longest - DAY, interval.end)
         starts = tuple(_first_moment(earlier, wall) for wall in labels)
     if len(spans) == 1:
         # One offset: sent as such, for Druid's tz database may be older than this one.
