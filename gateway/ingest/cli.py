@@ -80,7 +80,11 @@ def run(  # noqa: PLR0913 these are the command line's options
     wait: Annotated[bool, typer.Option(help="Follow the task until its segments answer queries.")] = True,
     serve_address: Annotated[
         str,
-        typer.Option(help="This machine's address for Druid, which fetches --data from it.", metavar="HOST[:PORT]"),
+        typer.Option(
+            envvar="INGEST_SERVE_ADDRESS",
+            help="This machine's address for Druid, which fetches --data from it.",
+            metavar="HOST[:PORT]",
+        ),
     ] = "127.0.0.1",
 ) -> None:
     """Replace the spec's intervals with its rows, and return when they answer queries.
