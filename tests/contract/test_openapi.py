@@ -1,0 +1,74 @@
+"""openapi.json and the running gateway agree, whatever is asked (schemathesis)."""
+
+import json
+import urllib.request
+from datetime import datetime
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from gateway.catalog.chat_sessions import CHAT_SESSIONS
+from gateway.openapi import PREFIX, openapi
+from gateway.query.report import Limits
+from gateway.query.schema import compile_schema
+from gateway.query.time import TIME_ZONES
+from tests.serving import D, Gateway
+
+CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)
+SCHEMA = compile_schema(CHAT_SESSIONS, Limits())
+DOCUMENT = openapi([SCHEMA])
+# What the formats of the schema mean, for generated bodies that are valid.
+MOMENTS = st.datetimes(datetime(2018, 6, 1), datetime(2020, 6, 1))  # noqa: DTZ001 - times without an offset
+schemathesis.openapi.format("timestamp", MOMENTS.map(lambda moment: moment.isoformat(timespec="seconds")))
+schemathesis.openapi.format("time-zone", st.sampled_from(sorted(TIME_ZONES)))
+
+PATH = f"{PREFIX}/orgs/{{organization_id}}/{CHAT_SESSIONS.name}"
+
+
+def test_the_document_that_is_served_is_the_one_that_is_tested(hand_counted_gateway: Gateway) -> None:
+    with urllib.request.urlopen(f"{hand_counted_gateway.url}{PREFIX}/openapi.json", timeout=10) as response:
+        assert json.load(response) == DOCUMENT
+
+
+def test_the_published_request_schema_is_the_one_that_decides() -> None:
+    published = {name: _back(part) for name, part in DOCUMENT["components"]["schemas"].items()}
+    definitions = {key: published[f"chat_sessions_{key}"] for key in SCHEMA.document["$defs"]}
+    dialect = {"$schema": SCHEMA.document["$schema"]}
+    assert dialect | published["chat_sessions"] | {"$defs": definitions} == SCHEMA.document
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_no_request_made_from_the_document_breaks_its_promises(method: str, hand_counted_gateway: Gateway) -> None:
+    operation = schemathesis.openapi.from_dict(DOCUMENT)[PATH][method]
+    headers = {"Authorization": f"Token {hand_counted_gateway.tokens[D]}"}
+
+    statuses = set()
+
+    # Random organizations end in 404: one that exists lets the body be looked at.
+    @given(case=operation.as_strategy(), mine=st.booleans())
+    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    def ask(case: Any, mine: bool) -> None:  # noqa: FBT001 - hypothesis gives it
+        if mine:
+            case.path_parameters["organization_id"] = D
+        response = case.call(base_url=hand_counted_gateway.url, headers=headers)
+        case.validate_response(response, checks=CHECKS)
+        statuses.add(response.status_code)
+
+    ask()
+
+    assert statuses >= {200, 404}
+
+
+def _back(node: Any) -> Any:
+    """Undo what OpenAPI needs: references into the components."""
+    text = json.dumps(node).replace("#/components/schemas/chat_sessions_", "#/$defs/")
+    return json.loads(text)
