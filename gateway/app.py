@@ -14,6 +14,7 @@ from gateway.handlers import (
     ACCOUNTS,
     AUTHENTICATOR,
     BROKER,
+    LIMITER,
     SETTINGS,
     alive,
     description_of,
@@ -21,6 +22,7 @@ from gateway.handlers import (
     ready,
     report_on,
 )
+from gateway.limiting import Limiter
 from gateway.middleware import outermost
 from gateway.openapi import PREFIX, openapi
 from gateway.query.schema import compile_schema
@@ -34,6 +36,7 @@ def create_app(settings: Settings, datasets: Iterable[Dataset] = DATASETS.values
     """
     app = web.Application(middlewares=[outermost], client_max_size=settings.max_body_bytes)
     app[SETTINGS] = settings
+    app[LIMITER] = Limiter(settings)
     app.cleanup_ctx.extend([_accounts, _broker])
     app.router.add_get("/healthz", alive)
     app.router.add_get("/readyz", ready)

@@ -81,6 +81,12 @@ class NotFound(GatewayError):
     status, code, title = 404, "not_found", "Not found"
 
 
+class TooManyRequests(GatewayError):
+    """The caller has asked as much as one may; `headers` say when there is more."""
+
+    status, code, title = 429, "rate_limited", "Too many requests"
+
+
 class DruidBusy(GatewayError):
     """Druid has no capacity left for this query now."""
 

@@ -6,17 +6,22 @@ from itertools import islice
 from time import perf_counter, time
 
 import orjson
+import structlog
 from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
 from gateway.access.accounts import Accounts
 from gateway.access.authenticate import Authenticator
+from gateway.access.principal import Principal
 from gateway.access.schema import DatabaseNotReady
 from gateway.access.tenant import Tenant, authorize
+from gateway.addresses import address_of
+from gateway.audit import shape_of
 from gateway.broker import Broker
 from gateway.catalog.model import Dataset
-from gateway.errors import BodyTimeout, GatewayError, InvalidReport
-from gateway.middleware import REQUEST_ID
+from gateway.errors import BodyTimeout, GatewayError, InvalidReport, Unauthenticated
+from gateway.limiting import Limiter
+from gateway.middleware import QUOTA, REQUEST_ID
 from gateway.query.body import read_json
 from gateway.query.compile import compile_report, compile_time_range, compile_totals
 from gateway.query.describe import describe
@@ -32,7 +37,10 @@ from gateway.settings import Settings
 ACCOUNTS = web.AppKey("accounts", Accounts)
 AUTHENTICATOR = web.AppKey("authenticator", Authenticator)
 BROKER = web.AppKey("broker", Broker)
+LIMITER = web.AppKey("limiter", Limiter)
 SETTINGS = web.AppKey("settings", Settings)
+
+log = structlog.get_logger(__name__)
 
 _LARGE_BODY = 16_384
 _SLICE = 500
@@ -49,8 +57,12 @@ def report_on(schema: ReportSchema) -> Callable[[web.Request], Awaitable[web.Res
         planned = plan(asked, tenant, schema.dataset, settings.limits, settings.uniques)
         if _wants_explanation(request):
             return _json(explain(planned, settings.limits, now=int(time() * 1000)))
-        answer = await _ask(planned, app[BROKER], request[REQUEST_ID], deadline)
-        return web.Response(body=await _encode(answer), content_type="application/json")
+        async with app[LIMITER].running(tenant.owner_organization_id):
+            answer = await _ask(planned, app[BROKER], request[REQUEST_ID], deadline)
+        body = await _encode(answer)
+        # The audit line: the context says who asked, for which organization, as whose partner, and how many rows.
+        log.info("report_answered", **shape_of(planned))
+        return web.Response(body=body, content_type="application/json")
 
     return report
 
@@ -63,7 +75,8 @@ def description_of(schema: ReportSchema) -> Callable[[web.Request], Awaitable[we
         deadline = asyncio.get_running_loop().time() + request.app[SETTINGS].request_timeout
         tenant = await _tenant(request, schema.dataset)
         query = compile_time_range(tenant, schema.dataset)
-        rows = await request.app[BROKER].run(query, f"{request[REQUEST_ID]}-range", deadline)
+        async with request.app[LIMITER].running(tenant.owner_organization_id):
+            rows = await request.app[BROKER].run(query, f"{request[REQUEST_ID]}-range", deadline)
         found = read_time_range(rows)
         time_range = None if found is None else {"first": found[0], "last": found[1]}
         return _json({**described, "time_range": time_range})
@@ -71,9 +84,22 @@ def description_of(schema: ReportSchema) -> Callable[[web.Request], Awaitable[we
     return description
 
 
+async def _principal(request: web.Request) -> Principal:
+    limiter, forwarded = request.app[LIMITER], request.headers.getall("X-Forwarded-For", ())
+    address = address_of(request.remote, forwarded, request.app[SETTINGS].trusted_proxies)
+    await limiter.admit(address)
+    try:
+        return await request.app[AUTHENTICATOR].authenticate(request.headers.getall("Authorization", ()))
+    except Unauthenticated as error:
+        log.info("authentication_failed", address=address, reason=error.detail)
+        await limiter.note_failure(address)
+        raise
+
+
 async def _tenant(request: web.Request, dataset: Dataset) -> Tenant:
-    principal = await request.app[AUTHENTICATOR].authenticate(request.headers.getall("Authorization", ()))
+    principal = await _principal(request)
     bind_contextvars(credential=principal.credential, user=principal.user_id, data_set=dataset.name)
+    request[QUOTA] = await request.app[LIMITER].spend(principal.organization_id)
     tenant = await authorize(principal, request.match_info["organization_id"], request.app[ACCOUNTS])
     bind_contextvars(organization=tenant.owner_organization_id, partner=tenant.involved_organization_id)
     return tenant

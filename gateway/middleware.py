@@ -11,8 +11,10 @@ from aiohttp.typedefs import Handler
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from gateway.errors import GatewayError, InternalError
+from gateway.limiting import Quota
 
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
+QUOTA: web.RequestKey[Quota] = web.RequestKey("quota", Quota)
 PROBLEM_JSON = "application/problem+json"
 
 log = structlog.get_logger(__name__)
@@ -41,6 +43,10 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
         code, response = unforeseen.code, _problem(unforeseen, request_id)
     response.headers["X-Request-Id"] = request_id
     response.headers["Server"] = "gateway"
+    if QUOTA in request:
+        for name, value in request[QUOTA].headers().items():
+            # What refused the request says more than what did not.
+            response.headers.setdefault(name, value)
     log.info("request_finished", method=request.method, status=response.status, code=code, ms=_since(started))
     return response
 

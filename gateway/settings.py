@@ -1,9 +1,9 @@
 """Everything that can be set, from the environment: GATEWAY_ and the name in capitals."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AnyHttpUrl, Field, ValidationError
-from pydantic_settings import SettingsConfigDict
+from pydantic import AnyHttpUrl, Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from gateway.access.settings import AccessSettings
 from gateway.query.aggregations import Uniques
@@ -42,9 +42,40 @@ class Settings(AccessSettings):
     max_answer_bytes: int = Field(
         default=268_435_456, ge=1024, description="The longest answer of Druid's that is taken in."
     )
+    requests_per_minute: int = Field(
+        default=6_000, ge=1, description="Requests that one organization may make in a minute."
+    )
+    concurrent_reports: int = Field(
+        default=20, ge=1, description="Reports of one organization that may run at the same time."
+    )
+    failed_authentications_per_minute: int = Field(
+        default=100, ge=1, description="Authentications from one address that may fail in a minute."
+    )
+    limits_url: SecretStr | None = Field(
+        default=None,
+        description="A Redis in which several gateways count for these limits together: redis://host:port, with "
+        ":password@ before the host where there is one, or rediss://… . Without it each process counts for itself.",
+    )
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
+        default=(),
+        description="Networks of the proxies in front of the gateway, such as 10.0.0.0/8,fd00::/8: whose "
+        "X-Forwarded-For says what address a request comes from. Without them it is the one that connects.",
+    )
     log_format: Literal["auto", "json", "text"] = Field(
         default="auto", description="How to log: json, text, or text on a terminal and json elsewhere."
     )
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _separated_by_commas(cls, value: object) -> object:
+        return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+
+    @field_validator("limits_url")
+    @classmethod
+    def _is_a_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://")):
+            raise ValueError("give the address of a Redis: redis://host:port or rediss://host:port")
+        return value
 
     @property
     def limits(self) -> Limits:
