@@ -2,15 +2,16 @@
 
 import gc
 import sys
-from enum import Enum
 
 import structlog
 import typer
 import uvloop
 from aiohttp import web
+from pydantic import SecretStr
 
 from gateway.access.cli import app as accounts
 from gateway.access.schema import DatabaseNotReady
+from gateway.access.settings import OAuthSettings
 from gateway.app import create_app
 from gateway.ingest.cli import app as ingest
 from gateway.logs import configure_logging
@@ -27,10 +28,14 @@ app.add_typer(ingest, name="ingest")
 
 def _settings_help() -> str:
     lines = ["Serve the reporting API over HTTP until Ctrl-C or SIGTERM.", "", "Settings come from the environment:"]
-    for name, setting in Settings.model_fields.items():
-        value = setting.default.value if isinstance(setting.default, Enum) else setting.default
-        default = "required" if setting.is_required() else f"default: {value}"
-        lines += ["", f"GATEWAY_{name.upper()} ({default})", f"  {setting.description}"]
+    fields = {name: field for name, field in Settings.model_fields.items() if name != "oauth"}
+    fields |= {f"oauth_{name}": field for name, field in OAuthSettings.model_fields.items()}
+    for name, field in fields.items():
+        value = field.get_default(call_default_factory=True, validated_data={})
+        value = value.get_secret_value() if isinstance(value, SecretStr) else value
+        default = "required" if field.is_required() else f"default: {getattr(value, 'value', value)}"
+        default = "required with an OAuth2 provider" if field.is_required() and name.startswith("oauth_") else default
+        lines += ["", f"GATEWAY_{name.upper()} ({default})", f"  {field.description}"]
     return "\b\n" + "\n".join(lines)
 
 
