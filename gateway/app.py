@@ -36,8 +36,7 @@ def create_app(settings: Settings, datasets: Iterable[Dataset] = DATASETS.values
     """
     app = web.Application(middlewares=[outermost], client_max_size=settings.max_body_bytes)
     app[SETTINGS] = settings
-    app[LIMITER] = Limiter(settings)
-    app.cleanup_ctx.extend([_accounts, _broker])
+    app.cleanup_ctx.extend([_limiter, _accounts, _broker])
     app.router.add_get("/healthz", alive)
     app.router.add_get("/readyz", ready)
     schemas = [compile_schema(dataset, settings.limits) for dataset in datasets]
@@ -47,6 +46,12 @@ def create_app(settings: Settings, datasets: Iterable[Dataset] = DATASETS.values
         app.router.add_post(path, report_on(schema))
         app.router.add_get(path, description_of(schema))
     return app
+
+
+async def _limiter(app: web.Application) -> AsyncIterator[None]:
+    async with Limiter(app[SETTINGS]) as limiter:
+        app[LIMITER] = limiter
+        yield
 
 
 async def _accounts(app: web.Application) -> AsyncIterator[None]:

@@ -15,14 +15,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from math import ceil
 from time import monotonic, time
-from typing import Final, TypeVar
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
 
 import structlog
+from coredis import ConnectionPool
 from limits import RateLimitItem, RateLimitItemPerMinute
-from limits.aio.storage import Storage
+from limits.aio.storage import RedisStorage, Storage
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
-from limits.storage import storage_from_string
 
 from gateway.counters import Counters
 from gateway.errors import TooManyRequests
@@ -60,7 +61,10 @@ class Quota:
 
 
 class Limiter:
-    """Counts and refuses. Addresses and organizations are texts that name them; every refusal is `TooManyRequests`."""
+    """Counts and refuses: addresses and organizations, by the texts that name them, always with `TooManyRequests`.
+
+    An async context manager: it may hold connections to Redis.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._failures = RateLimitItemPerMinute(settings.failed_authentications_per_minute)
@@ -69,14 +73,26 @@ class Limiter:
         # A report ends by its deadline. Where its process ended instead, its place is free again a little later.
         self._lease = ceil(settings.request_timeout) + 5
         self._own = FixedWindowRateLimiter(Counters())
+        self._connections: ConnectionPool | None = None
         self._shared: FixedWindowRateLimiter | None = None
         if settings.limits_url is not None:
-            url = f"async+{settings.limits_url.get_secret_value()}"
+            url = settings.limits_url.get_secret_value()
+            self._connections = ConnectionPool.from_url(url)
+            options: dict[str, Any] = {"connection_pool": self._connections}
             self._shared = FixedWindowRateLimiter(
-                storage_from_string(url, wrap_exceptions=True, key_prefix="gateway-limits")
+                RedisStorage(f"async+{url}", wrap_exceptions=True, key_prefix="gateway-limits", **options)
             )
         self._failing = False
         self._shared_from = 0.0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._connections is not None:
+            self._connections.disconnect()
 
     async def admit(self, address: str) -> None:
         """Refuse an address from which too many authentications have failed."""
