@@ -8,7 +8,9 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from druid.errors import ClusterError
+from druid import jars
+from druid.config import Layout
+from druid.errors import ClusterError, NotReadyError
 from druid.services import Ports
 
 # https://druid.apache.org/docs/33.0.0/operations/java/
@@ -18,6 +20,23 @@ GIB = 1024**3
 MEMORY_NEEDED = 3 * GIB
 # A Unix socket's address holds 107 bytes, and supervisord adds its pid while it makes one.
 SOCKET_PATH_BYTES = 96
+
+
+def preflight(environment: Mapping[str, str], ports: Ports, layout: Layout) -> Path:
+    """The java to start with. Raises NotReadyError with everything that is in the way, all at once."""
+    problems: list[str | None] = []
+    java = None
+    try:
+        java = find_java(environment)
+    except ClusterError as error:
+        problems.append(str(error))
+    if not jars.are_there(layout.home):
+        problems.append(maven_problem(environment))
+    problems += [memory_problem(memory_available()), path_problem(layout.socket), *port_problems(ports)]
+    found = tuple(problem for problem in problems if problem is not None)
+    if java is None or found:
+        raise NotReadyError(found)
+    return java
 
 
 def java_version(output: str) -> int | None:

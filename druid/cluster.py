@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from druid import checks, config, jars
-from druid.errors import ClusterError, NotReadyError, NotServedError, ServiceFailedError, ShuttingDownError
+from druid.errors import ClusterError, NotServedError, ServiceFailedError, ShuttingDownError
 from druid.health import is_healthy
 from druid.processes import NOT_RUNNING, Supervisord
 from druid.served import segments_unserved
@@ -96,7 +96,7 @@ class Cluster:
                 self._wait_until_healthy(timeout, observer, fatal=frozenset({"FATAL"}))
                 self._wait_until_served(timeout, observer)
                 return False
-            java = self._preflight()
+            java = checks.preflight(os.environ, self.ports, self.layout)
             if not jars.are_there(self.home):
                 jars.fetch(self.home, observer.say)
             try:
@@ -158,25 +158,6 @@ class Cluster:
                 f"The cluster on {self.var} runs on other ports ({running.removeprefix('druid-')}) than asked for. "
                 "Set DRUID_PORT_OFFSET as it was when it was started, or stop it first: python -m druid stop."
             )
-
-    def _preflight(self) -> Path:
-        problems: list[str | None] = []
-        java = None
-        try:
-            java = checks.find_java(os.environ)
-        except ClusterError as error:
-            problems.append(str(error))
-        if not jars.are_there(self.home):
-            problems.append(checks.maven_problem(os.environ))
-        problems += [
-            checks.memory_problem(checks.memory_available()),
-            checks.path_problem(self.layout.socket),
-            *checks.port_problems(self.ports),
-        ]
-        found = tuple(problem for problem in problems if problem is not None)
-        if java is None or found:
-            raise NotReadyError(found)
-        return java
 
     def _launch(self, java: Path) -> None:
         layout = self.layout
