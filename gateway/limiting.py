@@ -77,7 +77,7 @@ class Limiter:
         self._shared: FixedWindowRateLimiter | None = None
         if settings.limits_url is not None:
             url = settings.limits_url.get_secret_value()
-            self._connections = ConnectionPool.from_url(url)
+            self._connections = ConnectionPool.from_url(url, decode_components=True)
             options: dict[str, Any] = {"connection_pool": self._connections}
             self._shared = FixedWindowRateLimiter(
                 RedisStorage(f"async+{url}", wrap_exceptions=True, key_prefix="gateway-limits", **options)
