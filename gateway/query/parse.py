@@ -124,7 +124,5 @@ def _wrong_columns(body: Json, sound: set[str], dataset: Dataset) -> Iterator[Pr
         for index, each in enumerate(body[part]):
             found = each[key]
             if found not in names:
-                message = (
-                    f"{shown(found)} is no {key} of this report{nearest(found, names)}; one of: {', '.join(names)}"
-                )
+                message = f"{shown(found)} is no {key} of this report{nearest(found, names)}; one of: {', '.join(dict.fromkeys(names))}"
                 yield Problem(pointer(part, index, key), message)

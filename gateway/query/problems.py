@@ -111,7 +111,7 @@ _SENTENCES: Mapping[str, Callable[[Any, Any], str]] = MappingProxyType(
         "minimum": lambda found, least: f"must be {least} or more, not {shown(found)}",
         "maximum": lambda found, most: f"must be {most} or less, not {shown(found)}",
         "minItems": lambda _, least: f"must have at least {least} element{'s' * (least != 1)}",
-        "maxItems": lambda found, most: f"must have at most {most} elements, not {len(found)}",
+        "maxItems": lambda found, most: f"must have at most {most} element{'s' * (most != 1)}, not {len(found)}",
         "minLength": lambda _, least: f"must have at least {least} character{'s' * (least != 1)}",
         "maxLength": lambda found, most: f"must have at most {most} characters, not {len(found)}",
         "anyOf": lambda _, branches: "needs " + " or ".join(f'"{branch["required"][0]}"' for branch in branches),

@@ -112,7 +112,7 @@ def report_schema(dataset: Dataset, limits: Limits) -> Json:
                 "type": ["object", "array"],
                 "if": {"type": "array"},
                 "then": {"items": {"$ref": "#/$defs/filter"}},
-                "else": {"if": {"minProperties": 1}, "then": {"$ref": "#/$defs/filter"}},
+                "else": {"if": {"type": "object", "minProperties": 1}, "then": {"$ref": "#/$defs/filter"}},
             },
             "having": {
                 "description": "Comparisons of metrics, each of which a row of the answer must meet.",
