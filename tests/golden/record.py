@@ -1,0 +1,83 @@
+"""Record golden cases: ask a Druid that holds the sample data, and write what follows from its rows."""
+
+import argparse
+import json
+import sys
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+from gateway.errors import GatewayError
+from gateway.query.values import Json
+from tests.golden.cases import CASES, GIVEN, Case, as_text
+
+_HELP = """\
+For each case: compile its request, send the query to Druid's broker, and write the rows, the query and the answer into
+the case's folder. Rows that were written by hand (case.json says so) stay; their query and answer are written anew.
+
+Then read every changed line of `git diff tests/golden`: what was recorded is right only when somebody who knows what
+the request means has said so.
+
+The broker must hold the sample data of 20,000 sessions, 12 organizations and seed 1, as `make run` ingests it
+(ingestion-specs/samples/README.md).
+A new case is a new folder with a request.json; tests/golden/cases.py says what else may be in it.
+
+Example:
+  python -m tests.golden.record --druid http://127.0.0.1:8082 documented_example filter_in
+"""
+
+
+def ask(druid: str, native: Json) -> object:
+    """Return the rows that the broker at `druid` answers the query with."""
+    headers = {"Content-Type": "application/json"}
+    request = Request(f"{druid.rstrip('/')}/druid/v2", json.dumps(native).encode(), headers)
+    with urlopen(request, timeout=60) as response:
+        rows: object = json.load(response)
+    return rows
+
+
+def record(case: Case, druid: str) -> None:
+    """Write the case's files anew, and remove those that no longer follow from its request."""
+    if not case.by_hand:
+        try:
+            queries = case.queries(case.plan())
+        except GatewayError:
+            queries = {}
+        for name, query in queries.items():
+            (case.folder / name).write_text(as_text(ask(druid, query.native)))
+    outcome = case.outcome()
+    for path in case.folder.iterdir():
+        if path.name not in GIVEN | outcome.keys():
+            path.unlink()
+    for name, text in outcome.items():
+        (case.folder / name).write_text(text)
+
+
+def main() -> int:
+    """Record the cases that the command line names, or all."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.golden.record",
+        description=__doc__,
+        epilog=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--druid", default="http://127.0.0.1:8082", metavar="URL", help="the broker (%(default)s)")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="names of folders; all without any")
+    arguments = parser.parse_args()
+    known = {case.folder.name: case for case in CASES}
+    if unknown := set(arguments.cases) - known.keys():
+        parser.error(f"no such case: {', '.join(sorted(unknown))}")
+    for name in arguments.cases or known:
+        try:
+            record(known[name], arguments.druid)
+        except HTTPError as error:
+            print(f"{name}: Druid answered {error.code}: {error.read().decode(errors='replace')}", file=sys.stderr)
+            return 1
+        except URLError as error:
+            print(f"{name}: no Druid at {arguments.druid}: {error.reason}", file=sys.stderr)
+            return 1
+        print(name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
