@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from gateway.catalog.model import Dataset
 from gateway.errors import InvalidReport, Problem
 from gateway.query.aggregations import AGGREGATIONS, ROWS, Metric
-from gateway.query.filters import And, Filter, parse_filter
+from gateway.query.filters import And, Filter, inner_filters, parse_filter
 from gateway.query.problems import MOST, nearest, pointer, shown
 from gateway.query.report import START_TIME, Having, Limits, Order, Report
 from gateway.query.schema import ReportSchema
@@ -100,7 +100,7 @@ def _oversize(body: Json | list[Json], limits: Limits, *keys: str | int) -> Iter
         depth += 1
         filters += len(level)
         values += sum(len(each.get("values", ())) for each in level)
-        level = [child for each in level for child in each.get("fields", [each["field"]] if "field" in each else [])]
+        level = [inner for each in level for inner in inner_filters(each)]
     for found, most, what in (
         (depth, limits.filter_depth, "levels"),
         (filters, limits.filters, "filters"),
@@ -124,5 +124,6 @@ def _wrong_columns(body: Json, sound: set[str], dataset: Dataset) -> Iterator[Pr
         for index, each in enumerate(body[part]):
             found = each[key]
             if found not in names:
-                message = f"{shown(found)} is no {key} of this report{nearest(found, names)}; one of: {', '.join(dict.fromkeys(names))}"
+                known_ones = ", ".join(dict.fromkeys(names))
+                message = f"{shown(found)} is no {key} of this report{nearest(found, names)}; one of: {known_ones}"
                 yield Problem(pointer(part, index, key), message)

@@ -2,8 +2,10 @@
 
 A case is a folder. `request.json` is the body as it was sent, byte for byte. `case.json`, where there is one, says what
 differs from a caller of the documented organization who asks for its own: `owner` (of this organization), `partner`
-(asks for this one), `uniques`, `limits`, and `by_hand` (why its Druid rows were written and not recorded). The rest is the outcome: `druid-query.json`
-and `druid-rows.json` (with `totals`, also `totals-query.json` and `totals-rows.json`), `response.json` or `error.json`.
+(asks for this one), `uniques`, `limits`, and `by_hand` (why its Druid rows were written and not recorded).
+
+The rest is the outcome: `druid-query.json` and `druid-rows.json` (with `totals`, also `totals-query.json` and
+`totals-rows.json`), `response.json` or `error.json`.
 """
 
 import json
