@@ -1,5 +1,6 @@
 """What the audit line says of a report: its shape, and nothing of what its filters compare with."""
 
+from gateway.query.filters import inner_filters
 from gateway.query.plan import Plan
 from gateway.query.time import format_moment
 from gateway.query.values import Json
@@ -25,6 +26,5 @@ def shape_of(plan: Plan) -> Json:
 
 def _shape(body: Json) -> str:
     """Return a filter without its values, such as and(selector(scope), not(in(room_ids)))."""
-    children = body.get("fields") or ([body["field"]] if "field" in body else [])
-    within = [body["dimension"]] if "dimension" in body else [_shape(child) for child in children]
+    within = [body["dimension"]] if "dimension" in body else [_shape(inner) for inner in inner_filters(body)]
     return f"{body['type']}({', '.join(within)})"

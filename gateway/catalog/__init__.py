@@ -16,4 +16,12 @@ def _datasets() -> Iterator[Dataset]:
         yield from (value for value in vars(import_module(module.name)).values() if isinstance(value, Dataset))
 
 
-DATASETS: Mapping[str, Dataset] = MappingProxyType({dataset.name: dataset for dataset in _datasets()})
+def _by_name(datasets: Iterator[Dataset]) -> Mapping[str, Dataset]:
+    found: dict[str, Dataset] = {}
+    for dataset in datasets:
+        if found.setdefault(dataset.name, dataset) is not dataset:
+            raise ValueError(f"two data sets are named {dataset.name}")
+    return MappingProxyType(found)
+
+
+DATASETS: Mapping[str, Dataset] = _by_name(_datasets())

@@ -3,7 +3,7 @@
 from math import prod
 
 from gateway.query.compile import compile_report, compile_totals
-from gateway.query.filters import Filter
+from gateway.query.filters import Filter, inner_filters
 from gateway.query.plan import Plan
 from gateway.query.report import Limits
 from gateway.query.time import format_moment
@@ -60,5 +60,5 @@ def _dimensions(condition: Filter | None) -> set[str]:
     level = [] if condition is None else [condition.to_json()]
     while level:
         found.update(each["dimension"] for each in level if "dimension" in each)
-        level = [child for each in level for child in each.get("fields", [each["field"]] if "field" in each else [])]
+        level = [inner for each in level for inner in inner_filters(each)]
     return found

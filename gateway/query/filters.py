@@ -40,6 +40,15 @@ def parse_filter(body: Json, dataset: Dataset) -> Filter:
     return FILTERS[body["type"]].parse(body, dataset)
 
 
+def inner_filters(body: Json) -> list[Json]:
+    """Return the filters that a filter is made of, none where it looks at a dimension itself.
+
+    Whoever walks through filters walks by this: limits, advice, the audit line.
+    """
+    inner: list[Json] = body.get("fields") or ([body["field"]] if "field" in body else [])
+    return inner
+
+
 def native(body: Json) -> DruidFilter:
     """Return a filter that pydruid has no class for."""
     wrapped = DruidFilter(dimension="", value=None)

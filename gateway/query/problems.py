@@ -62,7 +62,7 @@ def _problems(error: ValidationError) -> Iterator[Problem]:
             if key not in found:
                 yield Problem(pointer(*error.absolute_path), f'"{key}" is missing')
     else:
-        yield Problem(pointer(*error.absolute_path), _SENTENCES[rule](found, wanted))
+        yield Problem(pointer(*error.absolute_path), _SENTENCES.get(rule, _unforeseen)(found, wanted))
 
 
 def _not_one_of(found: object, allowed: list[Any]) -> str:
@@ -84,6 +84,10 @@ def _wrong_format(found: str, kind: str) -> str:
     except ValueError as error:
         return f"{shown(found)} {error}"
     raise AssertionError(kind)
+
+
+def _unforeseen(found: object, _: object) -> str:
+    return f"is not valid: {shown(found)}"
 
 
 def _wrong_pattern(found: str, pattern: str) -> str:
