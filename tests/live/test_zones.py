@@ -1,0 +1,121 @@
+"""Every zone of the tz database: Druid's buckets are the gateway's, and hold what Python's own clocks put into them.
+
+Half an hour lies between the rows, so that a bucket which begins at another time than it should is told by its count.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo, available_timezones
+
+import pytest
+
+from gateway.catalog.model import Dataset
+from tests.conftest import Data
+from tests.live.reports import report
+from tests.serving import D, Gateway
+
+# The samples' time, within which the ingestion spec takes rows.
+FIRST, LAST = datetime(2018, 12, 1, tzinfo=UTC), datetime(2020, 2, 1, tzinfo=UTC)
+HALF_HOUR, DAY = timedelta(minutes=30), timedelta(days=1)
+MOMENTS = [FIRST + n * HALF_HOUR for n in range((LAST - FIRST) // HALF_HOUR)]
+
+
+@pytest.fixture(scope="module")
+def half_hours(
+    ingested: Callable[[str, Path], Dataset],
+    gateway_for: Callable[[Data], Gateway],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Gateway:
+    """A gateway in front of one row each half hour."""
+    file = tmp_path_factory.mktemp("half_hours") / "rows.jsonl"
+    rows = ({"timestamp": moment.isoformat(), "owner_organization_id": D, "scope": "org"} for moment in MOMENTS)
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return gateway_for(Data(ingested("half_hours", file), file, (D,)))
+
+
+def counted(gateway: Gateway, key: str, start: datetime, end: datetime, granularity: str) -> Counter[datetime] | str:
+    """The rows in each bucket by its start in UTC, or what went wrong."""
+    interval = {"start": f"{start:%Y-%m-%dT%H:%M:%SZ}", "end": f"{end:%Y-%m-%dT%H:%M:%SZ}", "time_zone": key}
+    answer = gateway.post(report(interval=interval, granularity=granularity))
+    if answer.status != 200:
+        return f"{answer.status} {answer.json['detail']}"
+    return Counter({datetime.fromisoformat(label).astimezone(UTC): count for label, count in answer.data})
+
+
+def failing_zones(check: Callable[[ZoneInfo], Iterator[str]]) -> list[str]:
+    zones = [ZoneInfo(key) for key in sorted(available_timezones())]
+    with ThreadPoolExecutor(8) as pool:
+        return [
+            f"{zone.key}: {line}"
+            for zone, lines in zip(zones, pool.map(lambda z: [*check(z)], zones), strict=True)
+            for line in lines
+        ]
+
+
+def difference(told: Counter[datetime] | str, right: Counter[datetime], zone: ZoneInfo) -> Iterator[str]:
+    if isinstance(told, str):
+        yield told
+    elif told != right:
+        wrong = sorted(moment for moment in told.keys() | right.keys() if told[moment] != right[moment])
+        yield "; ".join(f"{each.astimezone(zone)}: {told[each]} and not {right[each]}" for each in wrong[:4])
+
+
+def midnight(day: date, zone: ZoneInfo) -> datetime:
+    """The first moment of a local day; where the clocks skip midnight, that at which they do."""
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+
+
+def rows_between(start: datetime, end: datetime) -> int:
+    start, end = max(start, FIRST), min(end, LAST)
+    return max(0, -((FIRST - end) // HALF_HOUR) + (FIRST - start) // HALF_HOUR)
+
+
+def test_days_of_every_zone(half_hours: Gateway) -> None:
+    start, end = datetime(2018, 9, 1, tzinfo=UTC), datetime(2020, 3, 1, tzinfo=UTC)
+
+    def check(zone: ZoneInfo) -> Iterator[str]:
+        first, last = start.astimezone(zone).date(), (end - HALF_HOUR).astimezone(zone).date()
+        days = [first + n * DAY for n in range((last - first).days + 1)]
+        right = Counter(
+            {midnight(day, zone): rows_between(midnight(day, zone), midnight(day + DAY, zone)) for day in days}
+        )
+        yield from difference(counted(half_hours, zone.key, start, end, "day"), right, zone)
+
+    assert failing_zones(check) == []
+
+
+def hour(moment: datetime) -> datetime:
+    """The beginning of a local hour: when the clocks last showed a whole one, or with a change that left none."""
+    begin = moment.astimezone(UTC) - timedelta(minutes=moment.minute)
+    # Lord Howe's clocks go back by half an hour; Chatham's change at a quarter to, by a whole one.
+    while begin.astimezone(moment.tzinfo).minute and begin.astimezone(moment.tzinfo).utcoffset() != moment.utcoffset():
+        begin += HALF_HOUR
+    return begin
+
+
+def six_hours(moment: datetime) -> datetime:
+    """The beginning of a quarter of a local day; hours that are repeated belong to it twice."""
+    return moment.replace(hour=moment.hour // 6 * 6, minute=0, fold=0).astimezone(UTC)
+
+
+@pytest.mark.parametrize(("granularity", "floor"), [("hour", hour), ("six_hour", six_hours)])
+def test_clock_hours_around_a_change_of_the_clocks_in_every_zone(
+    half_hours: Gateway, granularity: str, floor: Callable[[datetime], datetime]
+) -> None:
+    def check(zone: ZoneInfo) -> Iterator[str]:
+        days = MOMENTS[:: DAY // HALF_HOUR]
+        changes = (
+            n
+            for n in range(4, len(days))
+            if days[n].astimezone(zone).utcoffset() != days[n - 1].astimezone(zone).utcoffset()
+        )
+        start = days[next(changes, 100) - 4]
+        moments = (start + n * HALF_HOUR for n in range(7 * DAY // HALF_HOUR))
+        right = Counter(floor(moment.astimezone(zone)) for moment in moments)
+        yield from difference(counted(half_hours, zone.key, start, start + 7 * DAY, granularity), right, zone)
+
+    assert failing_zones(check) == []
