@@ -1,7 +1,8 @@
+# ruff: noqa: INP001 a file to run, in a folder that is no package
 """The compose stack's one-shot service `ingest`: sample rows for each data set of which Druid has never heard.
 
-What Druid has already stays as it is, however often the stack comes up. Runs in the gateway's image, where its command line and
-/ingestion-specs are; DRUID_COORDINATOR_URL names the coordinator.
+What Druid has already stays as it is, however often the stack comes up. It runs in the gateway's image, beside the
+command line; docker-compose.yml mounts /ingestion-specs, and names the coordinator in DRUID_COORDINATOR_URL.
 """
 
 import json

@@ -1,0 +1,129 @@
+"""Services are killed and started again, while a caller goes on asking: right answers or clear errors, nothing else."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.compose.stack import Caller, Stack, eventually
+from tests.live.reports import report
+from tests.serving import Answer, D
+
+Callers = Callable[[str], Caller]
+
+RIGHT = [["2018-12-01T00:00:00.000+02:00", 27]]
+DOWN = 15.0
+"""Seconds for which a killed service stays away."""
+RECOVERED = 240.0
+"""Seconds from its start until answers must be right again, on a machine with other work."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a caller got who asked all the time: codes of errors with their number, and everything that was neither."""
+
+    right: int = 0
+    errors: Counter[tuple[int, str]] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+
+    def note(self, answer: Answer) -> None:
+        if answer.status == 200 and answer.json["data"] == RIGHT:
+            self.right += 1
+        elif answer.status in {502, 503, 504} and answer.headers["content-type"] == "application/problem+json":
+            self.errors[answer.status, answer.json["code"]] += 1
+        else:
+            self.wrong.append(f"{answer.status} {answer.body!r}")
+
+
+@contextmanager
+def asking(caller: Caller) -> Iterator[Seen]:
+    """Ask several times a second until the block ends."""
+    seen, over = Seen(), threading.Event()
+
+    def ask() -> None:
+        while not over.wait(0.3):
+            try:
+                seen.note(caller.post(report()))
+            except OSError as error:
+                seen.wrong.append(repr(error))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
+
+
+def is_right(caller: Caller) -> bool:
+    answer = caller.post(report())
+    return answer.status == 200 and answer.json["data"] == RIGHT
+
+
+@pytest.mark.parametrize(
+    ("service", "code"),
+    [("broker", "upstream_unavailable"), ("historical", None), ("postgres", "accounts_unavailable")],
+)
+def test_while_a_service_is_killed_answers_are_right_or_clear_errors_and_it_recovers(
+    stack: Stack, caller: Callers, hand_counted: str, service: str, code: str | None
+) -> None:
+    assert hand_counted
+    somebody = caller(D)
+    assert eventually(lambda: is_right(somebody), RECOVERED)
+    with asking(somebody) as seen:
+        stack.compose("kill", "--signal", "KILL", service)
+        time.sleep(DOWN)
+        while_down = Counter(seen.errors)
+        started = time.monotonic()
+        stack.compose("start", service)
+        assert eventually(lambda: is_right(somebody), RECOVERED), seen
+        took = time.monotonic() - started
+        # And it stays so.
+        errors = seen.errors.total()
+        time.sleep(5)
+    print(f"{service}: {took:.0f} s until answers were right again; {seen}")
+    assert seen.wrong == []
+    assert while_down
+    assert code is None or code in {told for _, told in while_down}
+    assert seen.errors.total() <= errors + 1
+
+
+def test_without_redis_reports_are_answered(stack: Stack, caller: Callers, hand_counted: str) -> None:
+    assert hand_counted
+    with asking(caller(D)) as seen:
+        stack.compose("kill", "--signal", "KILL", "redis")
+        time.sleep(5)
+        stack.compose("start", "redis")
+    assert seen.right
+    assert (seen.errors, seen.wrong) == (Counter(), [])
+
+
+def test_a_service_whose_process_dies_comes_back_by_itself(stack: Stack, caller: Callers, hand_counted: str) -> None:
+    assert hand_counted
+    # As the user of the process, all processes but the container's first, whose child the service is.
+    stack.compose("exec", "-T", "gateway", "python", "-c", "import os, signal; os.kill(-1, signal.SIGKILL)")
+
+    def answers() -> bool:
+        try:
+            return is_right(caller(D))
+        except OSError:
+            return False
+
+    assert eventually(answers, RECOVERED)
+
+
+def test_everything_stops_in_time_and_what_was_stored_is_there_when_it_is_up_again(
+    stack: Stack, caller: Callers, hand_counted: str
+) -> None:
+    assert hand_counted
+    stack.compose("stop")
+    # 0, or 143: ended by the SIGTERM that asked for it. 137 would be a kill after the grace period.
+    assert set(stack.exit_codes().values()) <= {0, 143}, stack.exit_codes()
+    stack.compose("down")
+    stack.up()
+    assert is_right(caller(D))
