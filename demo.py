@@ -160,6 +160,7 @@ def _environment(port: int, cluster: Cluster) -> dict[str, str]:
         **os.environ,
         "GATEWAY_PORT": str(port),
         "GATEWAY_DRUID_BROKER_URL": cluster.broker_url,
+        "GATEWAY_DRUID_COORDINATOR_URL": cluster.coordinator_url,
     }
 
 

@@ -1,19 +1,26 @@
 """The application: routes, middleware, and what lives as long as the process does."""
 
 from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack
+from functools import partial
 
 from aiohttp import web
 from yarl import URL
 
 from gateway.access.accounts import Accounts
 from gateway.access.authenticate import Authenticator
+from gateway.admission import Admission
 from gateway.broker import Broker
+from gateway.brokers import Brokers
 from gateway.catalog import DATASETS
 from gateway.catalog.model import Dataset
+from gateway.coverage import Coverage
+from gateway.druid import Druid
+from gateway.flights import Flights
 from gateway.handlers import (
     ACCOUNTS,
     AUTHENTICATOR,
-    BROKER,
+    DRUID,
     LIMITER,
     SETTINGS,
     alive,
@@ -21,9 +28,11 @@ from gateway.handlers import (
     document,
     ready,
     report_on,
+    shown,
 )
 from gateway.limiting import Limiter
-from gateway.middleware import outermost
+from gateway.metrics import Metrics
+from gateway.middleware import METRICS, outermost
 from gateway.openapi import PREFIX, openapi
 from gateway.query.schema import compile_schema
 from gateway.settings import Settings
@@ -36,10 +45,12 @@ def create_app(settings: Settings, datasets: Iterable[Dataset] = DATASETS.values
     """
     app = web.Application(middlewares=[outermost], client_max_size=settings.max_body_bytes)
     app[SETTINGS] = settings
-    app.cleanup_ctx.extend([_limiter, _accounts, _broker])
+    app[METRICS] = Metrics()
     app.router.add_get("/healthz", alive)
     app.router.add_get("/readyz", ready)
     schemas = [compile_schema(dataset, settings.limits) for dataset in datasets]
+    data_sources = [schema.dataset.data_source for schema in schemas]
+    app.cleanup_ctx.extend([_limiter, _accounts, partial(_druid, data_sources), _metrics])
     app.router.add_get(f"{PREFIX}/openapi.json", document(openapi(schemas)))
     for schema in schemas:
         path = f"{PREFIX}/orgs/{{organization_id}}/{schema.dataset.name}"
@@ -61,11 +72,40 @@ async def _accounts(app: web.Application) -> AsyncIterator[None]:
         yield
 
 
-async def _broker(app: web.Application) -> AsyncIterator[None]:
+async def _druid(data_sources: Iterable[str], app: web.Application) -> AsyncIterator[None]:
     settings = app[SETTINGS]
-    url = URL(str(settings.druid_broker_url))
-    async with Broker(
-        url, connections=settings.druid_connections, max_answer_bytes=settings.max_answer_bytes
-    ) as broker:
-        app[BROKER] = broker
+    brokers = [
+        Broker(URL(str(url)), connections=settings.druid_queries + 4, max_answer_bytes=settings.max_answer_bytes)
+        for url in settings.druid_broker_url
+    ]
+    async with AsyncExitStack() as stack:
+        coverage = None
+        if settings.druid_coordinator_url is not None:
+            coordinator = URL(str(settings.druid_coordinator_url))
+            coverage = Coverage(coordinator, data_sources, period=settings.coverage_period)
+            await stack.enter_async_context(coverage)
+        druid = Druid(
+            await stack.enter_async_context(Brokers(brokers)),
+            coverage,
+            Admission(places=settings.druid_queries, queue=settings.druid_queue),
+            Admission(places=settings.druid_heavy_queries, queue=settings.druid_queue),
+            Flights(),
+        )
+        app[DRUID] = druid
+        app[METRICS].watch(druid)
         yield
+
+
+async def _metrics(app: web.Application) -> AsyncIterator[None]:
+    """Serve /metrics on a port of its own, which customers do not reach."""
+    port = app[SETTINGS].metrics_port
+    if port is None:
+        yield
+        return
+    metrics = web.Application()
+    metrics.router.add_get("/metrics", shown(app[METRICS]))
+    runner = web.AppRunner(metrics, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, app[SETTINGS].host, port).start()
+    yield
+    await runner.cleanup()

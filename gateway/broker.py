@@ -1,11 +1,12 @@
-"""The Druid client: sends native queries to a broker, and brings back whole answers or a clear error.
+"""One Druid broker: sends it native queries and brings back whole answers or a clear error.
 
-https://druid.apache.org/docs/33.0.0/querying/ has the endpoint, https://druid.apache.org/docs/33.0.0/querying/troubleshooting
-and …/query-context what it says of errors and timeouts.
+https://druid.apache.org/docs/33.0.0/querying/ has the endpoint, …/querying/troubleshooting and …/querying/query-context
+what it says of errors, timeouts and the response context.
 """
 
 import asyncio
 from contextlib import suppress
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ import orjson
 import structlog
 from yarl import URL
 
+from gateway.coverage import Stretch, parse_stretch
 from gateway.errors import (
     BadUpstreamAnswer,
     DeadlineExceeded,
@@ -23,23 +25,36 @@ from gateway.errors import (
     ReportTooLarge,
     UpstreamUnavailable,
 )
-from gateway.query.compile import DruidQuery
+from gateway.query.values import Json
 from gateway.rows import parse_rows
-from gateway.tenancy import TenancyViolated, check_query, check_rows
 
 log = structlog.get_logger(__name__)
 
-_RETRY_SOON = {"Retry-After": "5"}
-_CANCEL_TIMEOUT = aiohttp.ClientTimeout(total=5)
+RETRY_SOON = {"Retry-After": "5"}
+_SHORT = aiohttp.ClientTimeout(total=2)
 _CHUNK = 1 << 16
+# Druid's context comes in a header, of up to 7 kB by default.
+_LONGEST_HEADER = 1 << 16
+
+
+class NoAnswer(Exception):
+    """The broker could not be reached, or broke off before the first byte of an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole answer. `uncovered` is the time that no server had data for; None where the broker did not list all."""
+
+    rows: list[Any]
+    uncovered: tuple[Stretch, ...] | None
 
 
 class Broker:
-    """A client of one Druid broker. An async context manager: it holds connections, and cancellations under way."""
+    """A client of one broker. An async context manager: it holds connections, and cancellations under way."""
 
     def __init__(self, url: URL, *, connections: int, max_answer_bytes: int) -> None:
+        self.url = url
         self._queries = url / "druid/v2"
-        self._health = url / "status/health"
         self._connections = connections
         self._max_answer_bytes = max_answer_bytes
         self._cancellations: set[asyncio.Task[None]] = set()
@@ -50,7 +65,7 @@ class Broker:
             # The deadline of each request is its only time limit. On a local network packing costs more than it saves.
             timeout=aiohttp.ClientTimeout(total=None),
             headers={"Accept-Encoding": "identity", "Content-Type": "application/json"},
-            json_serialize=lambda body: orjson.dumps(body).decode(),
+            max_field_size=_LONGEST_HEADER,
         )
         return self
 
@@ -61,56 +76,66 @@ class Broker:
             await asyncio.wait(self._cancellations)
         await self._session.close()
 
-    async def run(self, query: DruidQuery, query_id: str, deadline: float) -> list[Any]:
-        """Return the rows of the query's whole answer.
+    async def ask(self, native: Json, query_id: str, deadline: float) -> Reply:
+        """Return the whole answer to a native query.
 
         `query_id` must be one that nobody can guess, since Druid cancels by it. `deadline` is the event loop's time by
         which the rows must be there; Druid is told how much is left. Whenever the answer is not read to its end (the
         deadline, a caller who left, a broken connection) the query is cancelled in Druid.
 
-        Raises InternalError, DruidBusy, ReportTooLarge, BadUpstreamAnswer, UpstreamUnavailable or DeadlineExceeded.
+        Raises NoAnswer, DruidBusy, ReportTooLarge, InternalError, BadUpstreamAnswer, UpstreamUnavailable or
+        DeadlineExceeded.
         """
+        left = deadline - asyncio.get_running_loop().time()
+        if left <= 0:
+            raise DeadlineExceeded("The report took too long.")
+        context = {**native["context"], "queryId": query_id, "timeout": max(1, int(left * 1000))}
+        body = orjson.dumps({**native, "context": context})
+        answered = False
         try:
-            check_query(query)
-            rows = await self._answer(query, query_id, deadline)
-            check_rows(query, rows)
-        except TenancyViolated as error:
-            log.critical("tenancy_violated", reason=str(error), druid_query_id=query_id)
-            raise InternalError("The report was stopped.") from error
-        return rows
+            async with asyncio.timeout_at(deadline), self._session.post(self._queries, data=body) as response:
+                answered = True
+                raw = await self._read(response)
+        except TimeoutError as error:
+            self._cancel_later(query_id)
+            raise DeadlineExceeded("The report took too long. Ask for a shorter interval, or filter more.") from error
+        except aiohttp.ClientError as error:
+            if not isinstance(error, aiohttp.ClientConnectorError):
+                self._cancel_later(query_id)
+            log.error("druid_connection_broken", error=repr(error), broker=str(self.url), druid_query_id=query_id)
+            if not answered:
+                raise NoAnswer from error
+            raise BadUpstreamAnswer("The database broke off its answer.") from error
+        except BaseException:
+            # Druid may have the query and does not notice by itself that nobody waits for it any more.
+            self._cancel_later(query_id)
+            raise
+        if response.status != 200:
+            raise _error(response.status, raw)
+        return Reply(await self._rows(response, raw), _uncovered(response))
 
     async def is_healthy(self) -> bool:
         """Whether the broker says that it can answer, within two seconds."""
         with suppress(aiohttp.ClientError, TimeoutError):
-            async with self._session.get(self._health, timeout=aiohttp.ClientTimeout(total=2)) as response:
+            async with self._session.get(self.url / "status/health", timeout=_SHORT) as response:
                 return response.status == 200
         return False
 
-    async def _answer(self, query: DruidQuery, query_id: str, deadline: float) -> list[Any]:
-        left = deadline - asyncio.get_running_loop().time()
-        if left <= 0:
-            raise DeadlineExceeded("The report took too long.")
-        context = {**query.native["context"], "queryId": query_id, "timeout": max(1, int(left * 1000))}
-        body = orjson.dumps({**query.native, "context": context})
+    async def served(self, data_source: str, stretch: Stretch, deadline: float) -> tuple[Stretch, ...]:
+        """Return the time within the stretch for which some server has every part of the data that there is.
+
+        Raises NoAnswer or BadUpstreamAnswer.
+        """
+        url = self._queries / "datasources" / data_source / "candidates"
+        query = {"intervals": "/".join(stretch.iso()), "numCandidates": "1"}
         try:
-            try:
-                async with asyncio.timeout_at(deadline), self._session.post(self._queries, data=body) as response:
-                    raw = await self._read(response)
-            except aiohttp.ClientConnectorError:
-                raise
-            except BaseException:
-                # Druid may have the query and will not notice by itself that nobody waits for it any more.
-                self._cancel_later(query_id)
-                raise
-            return await self._rows(response, raw)
-        except TimeoutError as error:
-            raise DeadlineExceeded("The report took too long. Ask for a shorter interval, or filter more.") from error
-        except aiohttp.ClientConnectorError as error:
-            log.error("druid_unreachable", error=repr(error))
-            raise UpstreamUnavailable("The database cannot be reached.", headers=_RETRY_SOON) from error
-        except aiohttp.ClientError as error:
-            log.error("druid_connection_broken", error=repr(error), druid_query_id=query_id)
-            raise BadUpstreamAnswer("The database broke off its answer.") from error
+            async with asyncio.timeout_at(deadline), self._session.get(url, params=query) as response:
+                found = orjson.loads(await response.read())
+                return tuple(parse_stretch(*each["interval"].split("/")) for each in found if each["locations"])
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise NoAnswer from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadUpstreamAnswer("The database gave no whole answer.") from error
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         chunks = bytearray()
@@ -122,13 +147,12 @@ class Broker:
         return bytes(chunks)
 
     async def _rows(self, response: aiohttp.ClientResponse, raw: bytes) -> list[Any]:
-        if response.status != 200:
-            raise _error(response.status, raw)
         try:
             return await parse_rows(raw)
         except ValueError as error:
-            # Also what a failure after the first row looks like: an array that is left open.
-            log.error("druid_answer_unreadable", content_type=response.content_type, start=raw[:200], end=raw[-200:])
+            # Also what a failure after the first row looks like: an array that is left open. The answer itself may
+            # hold what callers filtered by, and stays out of the log.
+            log.error("druid_answer_unreadable", content_type=response.content_type, length=len(raw))
             raise BadUpstreamAnswer("The database gave no whole answer.") from error
 
     def _cancel_later(self, query_id: str) -> None:
@@ -139,23 +163,37 @@ class Broker:
 
     async def _cancel(self, query_id: str) -> None:
         try:
-            async with self._session.delete(self._queries / query_id, timeout=_CANCEL_TIMEOUT) as response:
+            async with self._session.delete(self._queries / query_id, timeout=_SHORT) as response:
                 log.info("druid_query_cancelled", druid_query_id=query_id, druid_status=response.status)
         except (aiohttp.ClientError, TimeoutError) as error:
             log.warning("druid_query_not_cancelled", druid_query_id=query_id, error=repr(error))
 
 
+def _uncovered(response: aiohttp.ClientResponse) -> tuple[Stretch, ...] | None:
+    """Return what Druid says it had no data for; None where it says nothing, or not all of it."""
+    try:
+        context = orjson.loads(response.headers["X-Druid-Response-Context"])
+        if context["uncoveredIntervalsOverflowed"]:
+            return None
+        return tuple(parse_stretch(*each.split("/")) for each in context["uncoveredIntervals"])
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
 def _error(status: int, raw: bytes) -> GatewayError:
-    """Return what an answer that is no 200 means to the caller; Druid's own words go to the log alone."""
+    """Return what an answer that is no 200 means to the caller; what Druid says stays here.
+
+    Its class and code go to the log, its message does not: that may repeat what a caller filtered by.
+    """
     try:
         told = orjson.loads(raw)
     except ValueError:
         told = {}
     told = told if isinstance(told, dict) else {}
-    reason = told.get("error")
-    log.error("druid_refused", druid_status=status, error=reason, message=told.get("errorMessage"), start=raw[:200])
+    names = {name: told.get(name) for name in ("error", "errorCode", "errorClass", "category")}
+    log.error("druid_refused", druid_status=status, **names)
     match status:
-        case 400 if reason == "Resource limit exceeded":
+        case 400 if names["error"] == "Resource limit exceeded":
             return ReportTooLarge(
                 "The report needs more memory than one report may have. Group by fewer dimensions, filter more, or ask "
                 "for a shorter interval."
@@ -163,9 +201,9 @@ def _error(status: int, raw: bytes) -> GatewayError:
         case 400:
             return InternalError("The report could not be computed.")
         case 429:
-            return DruidBusy("Too many reports are running. Ask again later.", headers=_RETRY_SOON)
+            return DruidBusy("Too many reports are running. Ask again later.", headers=RETRY_SOON)
         case 503:
-            return UpstreamUnavailable("The database is not available.", headers=_RETRY_SOON)
+            return UpstreamUnavailable("The database is not available.", headers=RETRY_SOON)
         case 504:
             return DeadlineExceeded("The report took too long. Ask for a shorter interval, or filter more.")
         case _:

@@ -117,6 +117,12 @@ class UpstreamUnavailable(GatewayError):
     status, code, title = 503, "upstream_unavailable", "The database is not available"
 
 
+class DataUnavailable(GatewayError):
+    """Data that there is, is not being served at the moment: a number over the rest would be wrong."""
+
+    status, code, title = 503, "data_unavailable", "A part of the data is not available"
+
+
 class AccountsUnavailable(GatewayError):
     """The account store cannot be asked, so nobody can be let in."""
 

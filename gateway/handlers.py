@@ -8,6 +8,7 @@ from time import perf_counter, time
 import orjson
 import structlog
 from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
 from structlog.contextvars import bind_contextvars
 
 from gateway.access.accounts import Accounts
@@ -17,17 +18,18 @@ from gateway.access.schema import DatabaseNotReady
 from gateway.access.tenant import Tenant, authorize
 from gateway.addresses import address_of
 from gateway.audit import shape_of
-from gateway.broker import Broker
 from gateway.catalog.model import Dataset
+from gateway.druid import Druid
 from gateway.errors import BodyTimeout, GatewayError, InvalidReport, Unauthenticated
 from gateway.limiting import Limiter
-from gateway.middleware import QUOTA, REQUEST_ID
+from gateway.metrics import Metrics
+from gateway.middleware import DATA_SET, METRICS, QUOTA, REQUEST_ID
 from gateway.query.body import read_json
 from gateway.query.compile import compile_report, compile_time_range, compile_totals
 from gateway.query.describe import describe
 from gateway.query.explain import explain
 from gateway.query.parse import parse
-from gateway.query.plan import Plan, plan
+from gateway.query.plan import Plan, is_heavy, plan
 from gateway.query.report import Report
 from gateway.query.respond import Answer, read_time_range, respond
 from gateway.query.schema import ReportSchema
@@ -36,7 +38,7 @@ from gateway.settings import Settings
 
 ACCOUNTS = web.AppKey("accounts", Accounts)
 AUTHENTICATOR = web.AppKey("authenticator", Authenticator)
-BROKER = web.AppKey("broker", Broker)
+DRUID = web.AppKey("druid", Druid)
 LIMITER = web.AppKey("limiter", Limiter)
 SETTINGS = web.AppKey("settings", Settings)
 
@@ -51,17 +53,18 @@ def report_on(schema: ReportSchema) -> Callable[[web.Request], Awaitable[web.Res
 
     async def report(request: web.Request) -> web.Response:
         app, settings = request.app, request.app[SETTINGS]
-        deadline = asyncio.get_running_loop().time() + settings.request_timeout
+        deadline = _deadline(request)
         tenant = await _tenant(request, schema.dataset)
         asked = await _parse(await _read(request, deadline), schema)
         planned = plan(asked, tenant, schema.dataset, settings.limits, settings.uniques)
         if _wants_explanation(request):
             return _json(explain(planned, settings.limits, now=int(time() * 1000)))
         async with app[LIMITER].running(tenant.owner_organization_id):
-            answer = await _ask(planned, app[BROKER], request[REQUEST_ID], deadline)
-        body = await _encode(answer)
+            answer = await _ask(planned, app, request[REQUEST_ID], deadline)
+        body, rows = await _encode(answer)
+        app[METRICS].rows.labels(schema.dataset.name).inc(rows)
         # The audit line: the context says who asked, for which organization, as whose partner, and how many rows.
-        log.info("report_answered", **shape_of(planned))
+        log.info("report_answered", **shape_of(planned), rows=rows)
         return web.Response(body=body, content_type="application/json")
 
     return report
@@ -72,16 +75,27 @@ def description_of(schema: ReportSchema) -> Callable[[web.Request], Awaitable[we
     described = describe(schema.dataset, schema.limits)
 
     async def description(request: web.Request) -> web.Response:
-        deadline = asyncio.get_running_loop().time() + request.app[SETTINGS].request_timeout
+        deadline = _deadline(request)
         tenant = await _tenant(request, schema.dataset)
         query = compile_time_range(tenant, schema.dataset)
         async with request.app[LIMITER].running(tenant.owner_organization_id):
-            rows = await request.app[BROKER].run(query, f"{request[REQUEST_ID]}-range", deadline)
+            rows = await request.app[DRUID].run(query, f"{request[REQUEST_ID]}-range", deadline)
         found = read_time_range(rows)
         time_range = None if found is None else {"first": found[0], "last": found[1]}
         return _json({**described, "time_range": time_range})
 
     return description
+
+
+def _deadline(request: web.Request) -> float:
+    """Return the event loop's time by which to answer: the setting's, or sooner where Prefer: wait asks for it."""
+    seconds = request.app[SETTINGS].request_timeout
+    for preference in ",".join(request.headers.getall("Prefer", ())).split(","):
+        name, _, value = preference.partition("=")
+        # https://www.rfc-editor.org/rfc/rfc7240#section-4.3: whole seconds; what is not understood is ignored.
+        if name.strip().lower() == "wait" and value.strip().isdecimal() and len(value) < 10:
+            seconds = min(seconds, max(1, int(value)))
+    return asyncio.get_running_loop().time() + seconds
 
 
 async def _principal(request: web.Request) -> Principal:
@@ -98,6 +112,7 @@ async def _principal(request: web.Request) -> Principal:
 
 async def _tenant(request: web.Request, dataset: Dataset) -> Tenant:
     principal = await _principal(request)
+    request[DATA_SET] = dataset.name
     bind_contextvars(credential=principal.credential, user=principal.user_id, data_set=dataset.name)
     request[QUOTA] = await request.app[LIMITER].spend(principal.organization_id)
     tenant = await authorize(principal, request.match_info["organization_id"], request.app[ACCOUNTS])
@@ -131,24 +146,30 @@ async def _parse(raw: bytes, schema: ReportSchema) -> Report:
     return await asyncio.to_thread(lambda: parse(read_json(raw), schema))
 
 
-async def _ask(planned: Plan, broker: Broker, request_id: str, deadline: float) -> Answer:
+async def _ask(planned: Plan, app: web.Application, request_id: str, deadline: float) -> Answer:
     """Run the report's query, and that of its totals beside it; if one fails or is cancelled, so is the other."""
     started = perf_counter()
-    query = compile_report(planned)
+    query, druid, heavy = compile_report(planned), app[DRUID], is_heavy(planned)
     try:
         async with asyncio.TaskGroup() as group:
-            rows = group.create_task(broker.run(query, f"{request_id}-report", deadline))
+            rows = group.create_task(druid.run(query, f"{request_id}-report", deadline, heavy=heavy))
             if planned.report.totals:
-                totals = group.create_task(broker.run(compile_totals(planned), f"{request_id}-totals", deadline))
+                whole = compile_totals(planned)
+                totals = group.create_task(druid.run(whole, f"{request_id}-totals", deadline, heavy=heavy))
     except* GatewayError as errors:
         raise errors.exceptions[0] from None
     finally:
-        bind_contextvars(druid_query_id=f"{request_id}-report", druid_ms=round((perf_counter() - started) * 1000, 3))
+        took = perf_counter() - started
+        bind_contextvars(druid_query_id=f"{request_id}-report", druid_ms=round(took * 1000, 3))
+        app[METRICS].druid_seconds.labels(planned.dataset.name).observe(took)
     return respond(planned, query, rows.result(), totals.result() if planned.report.totals else None)
 
 
-async def _encode(answer: Answer) -> bytes:
-    """Write the answer as JSON: whole before any of it is sent, and in slices, between which others have their turn."""
+async def _encode(answer: Answer) -> tuple[bytes, int]:
+    """Return the answer as JSON, and how many rows it has.
+
+    It is written whole before any of it is sent, and in slices, between which others have their turn.
+    """
     fields = [{"name": name, "type": kind} for name, kind in answer.fields]
     slices = []
     count = 0
@@ -156,9 +177,8 @@ async def _encode(answer: Answer) -> bytes:
         slices.append(orjson.dumps(rows)[1:-1])
         count += len(rows)
         await asyncio.sleep(0)
-    bind_contextvars(rows=count)
     totals = b"" if answer.totals is None else b',"totals":' + orjson.dumps(answer.totals)
-    return b'{"fields":%b,"data":[%b]%b}' % (orjson.dumps(fields), b",".join(slices), totals)
+    return b'{"fields":%b,"data":[%b]%b}' % (orjson.dumps(fields), b",".join(slices), totals), count
 
 
 def document(body: Json) -> Callable[[web.Request], Awaitable[web.Response]]:
@@ -167,6 +187,15 @@ def document(body: Json) -> Callable[[web.Request], Awaitable[web.Response]]:
 
     async def get(_: web.Request) -> web.Response:
         return web.Response(body=text, content_type="application/json")
+
+    return get
+
+
+def shown(metrics: Metrics) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Return the handler of GET /metrics."""
+
+    async def get(_: web.Request) -> web.Response:
+        return web.Response(body=metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return get
 
@@ -186,7 +215,7 @@ async def alive(_: web.Request) -> web.Response:
 
 async def ready(request: web.Request) -> web.Response:
     """GET /readyz: whether reports can be answered, 200 or 503, with what is missing."""
-    accounts, druid = await asyncio.gather(_has_schema(request.app[ACCOUNTS]), request.app[BROKER].is_healthy())
+    accounts, druid = await asyncio.gather(_has_schema(request.app[ACCOUNTS]), request.app[DRUID].is_ready())
     checks = {"accounts": accounts, "druid": druid}
     status = 200 if all(checks.values()) else 503
     return web.json_response({"status": "ready" if status == 200 else "not ready", "checks": checks}, status=status)

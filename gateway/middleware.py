@@ -12,9 +12,12 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from gateway.errors import GatewayError, InternalError
 from gateway.limiting import Quota
+from gateway.metrics import Metrics
 
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 QUOTA: web.RequestKey[Quota] = web.RequestKey("quota", Quota)
+DATA_SET: web.RequestKey[str] = web.RequestKey("data_set", str)
+METRICS = web.AppKey("metrics", Metrics)
 PROBLEM_JSON = "application/problem+json"
 
 log = structlog.get_logger(__name__)
@@ -36,6 +39,7 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
         code, response = _of_aiohttp(error, request_id)
     except asyncio.CancelledError:
         log.info("request_abandoned", method=request.method, ms=_since(started))
+        request.app[METRICS].abandoned.inc()
         raise
     except Exception:
         log.exception("request_failed")
@@ -48,6 +52,9 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
             # What refused the request says more than what did not.
             response.headers.setdefault(name, value)
     log.info("request_finished", method=request.method, status=response.status, code=code, ms=_since(started))
+    metrics, data_set = request.app[METRICS], request.get(DATA_SET, "none")
+    metrics.requests.labels(data_set, response.status, code or "").inc()
+    metrics.seconds.labels(data_set).observe(perf_counter() - started)
     return response
 
 

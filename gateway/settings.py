@@ -23,8 +23,26 @@ class Settings(AccessSettings):
 
     host: str = Field(default="127.0.0.1", description="The address to listen on.")
     port: int = Field(default=8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
-    druid_broker_url: AnyHttpUrl = Field(
-        default=AnyHttpUrl("http://127.0.0.1:8082"), description="Where Druid's broker is."
+    druid_broker_url: Annotated[tuple[AnyHttpUrl, ...], NoDecode] = Field(
+        default=(AnyHttpUrl("http://127.0.0.1:8082"),),
+        min_length=1,
+        description="Where Druid's broker is; several with commas between them.",
+    )
+    druid_coordinator_url: AnyHttpUrl | None = Field(
+        default=None,
+        description="Where Druid's coordinator is, which knows what data there is: what no server holds at the moment "
+        "is then an error. Without it such data is left out of the numbers without a word.",
+    )
+    coverage_period: float = Field(
+        default=10.0, gt=0, description="Seconds between two questions to the coordinator about what data there is."
+    )
+    druid_queries: int = Field(default=16, ge=2, description="Queries that Druid gets at once; more of them wait.")
+    druid_heavy_queries: int = Field(
+        default=4, ge=1, description="Queries at once that are likely to take long, in Druid's lane `heavy`."
+    )
+    druid_queue: int = Field(default=100, ge=2, description="Queries that may wait for one of these places.")
+    metrics_port: int | None = Field(
+        default=None, ge=0, le=65535, description="A port for Prometheus (/metrics); without it there is none."
     )
     druid_connections: int = Field(default=100, ge=1, description="The most connections to the broker.")
     request_timeout: float = Field(
@@ -65,10 +83,12 @@ class Settings(AccessSettings):
         default="auto", description="How to log: json, text, or text on a terminal and json elsewhere."
     )
 
-    @field_validator("trusted_proxies", mode="before")
+    @field_validator("trusted_proxies", "druid_broker_url", mode="before")
     @classmethod
     def _separated_by_commas(cls, value: object) -> object:
-        return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+        if isinstance(value, str):
+            return [each.strip() for each in value.split(",") if each.strip()]
+        return (value,) if isinstance(value, AnyHttpUrl) else value
 
     @field_validator("limits_url")
     @classmethod

@@ -30,6 +30,17 @@ class Plan:
         return bool(self.report.group_by) or (self.buckets is not None and bool(self.buckets.wall_clock))
 
 
+def is_heavy(planned: Plan) -> bool:
+    """Whether the report is likely to keep Druid busy for long, so that it must not stand in small ones' way.
+
+    That is one that reads more than a quarter of a year by groups of any number, or in very many buckets.
+    """
+    interval = planned.report.interval
+    long = interval.end - interval.start > 92 * DAY
+    open_groups = any(not dimension.allowed for dimension in planned.report.group_by)
+    return (long and open_groups) or (planned.buckets is not None and len(planned.buckets.starts) > 5_000)
+
+
 def plan(report: Report, tenant: Tenant, dataset: Dataset, limits: Limits, uniques: Uniques) -> Plan:
     """Decide how to answer the report; raises LimitExceeded where it is longer or finer than the limits allow."""
     interval = report.interval

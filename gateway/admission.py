@@ -1,0 +1,93 @@
+"""How many queries Druid gets at once, and whose is next: a bounded number, a short queue, a fair turn for everyone.
+
+An organization that floods the gateway waits behind itself: a place that becomes free goes to the organization that has
+the fewest queries running, and no organization has more than half of the places while another one waits or may come.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from gateway.errors import DeadlineExceeded, TooManyRequests
+
+_RETRY = {"Retry-After": "1"}
+
+
+class Admission:
+    """Places for `places` queries at once, and for `queue` more that wait."""
+
+    def __init__(self, *, places: int, queue: int) -> None:
+        self._places = places
+        self._share = max(1, places // 2)
+        self._queue = queue
+        self._running: Counter[str] = Counter()
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+
+    @property
+    def running(self) -> int:
+        """Queries that have a place."""
+        return self._running.total()
+
+    @property
+    def queued(self) -> int:
+        """Queries that wait for one."""
+        return sum(len(waiting) for waiting in self._waiting.values())
+
+    @asynccontextmanager
+    async def place(self, organization_id: str, deadline: float) -> AsyncIterator[None]:
+        """Hold a place for as long as a query runs, having waited for it until the deadline at most.
+
+        Raises TooManyRequests where too many wait already, DeadlineExceeded where none became free in time.
+        """
+        if not self._has_room(organization_id):
+            await self._wait(organization_id, deadline)
+        else:
+            self._running[organization_id] += 1
+        try:
+            yield
+        finally:
+            self._running[organization_id] -= 1
+            if not self._running[organization_id]:
+                del self._running[organization_id]
+            self._admit()
+
+    def _has_room(self, organization_id: str) -> bool:
+        return self.running < self._places and self._running[organization_id] < self._share
+
+    async def _wait(self, organization_id: str, deadline: float) -> None:
+        if self.queued >= self._queue or len(self._waiting.get(organization_id, ())) >= self._queue // 2:
+            raise TooManyRequests("Too many reports are waiting. Ask again later.", headers=_RETRY)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(organization_id, deque()).append(turn)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():
+                # The place came at the same moment: it goes on to the next.
+                self._running[organization_id] -= 1
+                self._admit()
+            else:
+                self._leave(organization_id, turn)
+            if isinstance(error, TimeoutError):
+                raise DeadlineExceeded("The report waited too long for its turn. Ask again later.") from error
+            raise
+
+    def _leave(self, organization_id: str, turn: asyncio.Future[None]) -> None:
+        waiting = self._waiting[organization_id]
+        waiting.remove(turn)
+        if not waiting:
+            del self._waiting[organization_id]
+
+    def _admit(self) -> None:
+        """Give free places away, each to the organization with the fewest running, which has waited longest."""
+        while able := [each for each in self._waiting if self._has_room(each)]:
+            organization_id = min(able, key=lambda each: self._running[each])
+            waiting = self._waiting.pop(organization_id)
+            turn = waiting.popleft()
+            if waiting:
+                # Behind the others: among equals the turn goes round.
+                self._waiting[organization_id] = waiting
+            self._running[organization_id] += 1
+            turn.set_result(None)

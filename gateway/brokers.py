@@ -1,0 +1,85 @@
+"""Several brokers as one: a failing one is left out, and asked in the background until it answers again."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from gateway.broker import RETRY_SOON, Broker, NoAnswer, Reply
+from gateway.errors import UpstreamUnavailable
+from gateway.query.values import Json
+
+log = structlog.get_logger(__name__)
+
+PROBE_EVERY = 1.0
+"""Seconds between two looks at a broker that failed."""
+
+
+class Brokers:
+    """The brokers in turn, as long as they answer. An async context manager around each of them."""
+
+    def __init__(self, brokers: Sequence[Broker]) -> None:
+        self._brokers = tuple(brokers)
+        # In the order in which they are asked; each that was asked goes to the end.
+        self._answering = list(brokers)
+        self._probes: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            for broker in self._brokers:
+                await stack.enter_async_context(broker)
+            self._open = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for probe in self._probes:
+            probe.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*self._probes, return_exceptions=True)
+        await self._open.aclose()
+
+    @property
+    def states(self) -> dict[str, bool]:
+        """Whether each broker answers, by its URL."""
+        return {str(broker.url): broker in self._answering for broker in self._brokers}
+
+    async def ask(self, native: Json, query_id: str, deadline: float) -> tuple[Reply, Broker]:
+        """Return the answer of the next broker, and which it was; one that gives none at all is tried once elsewhere.
+
+        Raises UpstreamUnavailable at once where none is known to answer, and whatever Broker.ask raises.
+        """
+        for _ in range(2):
+            if not self._answering:
+                break
+            broker = self._answering.pop(0)
+            self._answering.append(broker)
+            try:
+                return await broker.ask(native, query_id, deadline), broker
+            except NoAnswer:
+                self._leave_out(broker)
+        raise UpstreamUnavailable("The database cannot be reached.", headers=RETRY_SOON)
+
+    async def is_healthy(self) -> bool:
+        """Whether some broker answers now."""
+        return any(await asyncio.gather(*(broker.is_healthy() for broker in self._brokers)))
+
+    def _leave_out(self, broker: Broker) -> None:
+        if broker in self._answering:
+            self._answering.remove(broker)
+            log.warning("broker_left_out", broker=str(broker.url), others=len(self._answering))
+            probe = asyncio.create_task(self._probe(broker))
+            self._probes.add(probe)
+            probe.add_done_callback(self._probes.discard)
+
+    async def _probe(self, broker: Broker) -> None:
+        # It has just failed: the first look is a moment later, too.
+        await asyncio.sleep(PROBE_EVERY)
+        while not await broker.is_healthy():  # noqa: ASYNC110 - only asking tells
+            await asyncio.sleep(PROBE_EVERY)
+        self._answering.append(broker)
+        log.info("broker_back", broker=str(broker.url))

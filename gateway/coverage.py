@@ -1,0 +1,164 @@
+"""Which time each data source has data for, so that data which no server holds is noticed.
+
+Druid leaves out, with a 200, whatever no server serves at the moment. What there should be stands in the metadata of
+the coordinator (`GET /druid/coordinator/v1/metadata/datasources/<name>/segments`); what was not there for a query is
+in its response context, when asked for with `uncoveredIntervalsLimit`
+(https://druid.apache.org/docs/33.0.0/querying/query-context). Time in both is a hole in the answer.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import aiohttp
+import structlog
+from yarl import URL
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+log = structlog.get_logger(__name__)
+
+_TIMEOUT = aiohttp.ClientTimeout(total=10)
+_MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+# A segment's id: data source, start, end, version, and a partition number unless it is 0; joined by underscores.
+_SEGMENT = re.compile(rf"_({_MOMENT})_({_MOMENT})_{_MOMENT}(?:_\d+)?$", re.ASCII)
+
+
+class Stretch(NamedTuple):
+    """The time from `start` up to, but not including, `end`; in milliseconds since 1970."""
+
+    start: int
+    end: int
+
+    def iso(self) -> tuple[str, str]:
+        """Return start and end as Druid writes moments."""
+        start, end = (
+            (EPOCH + timedelta(milliseconds=moment)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            for moment in self
+        )
+        return start, end
+
+
+def parse_stretch(start: str, end: str) -> Stretch:
+    """Return the stretch between two moments as Druid writes them."""
+    first, last = (
+        (datetime.fromisoformat(moment).replace(tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
+        for moment in (start, end)
+    )
+    return Stretch(first, last)
+
+
+def merge(stretches: Iterable[Stretch]) -> tuple[Stretch, ...]:
+    """Return the same time as few stretches in order, none of which touches the next."""
+    merged: list[Stretch] = []
+    for stretch in sorted(stretches):
+        if merged and stretch.start <= merged[-1].end:
+            merged[-1] = Stretch(merged[-1].start, max(merged[-1].end, stretch.end))
+        else:
+            merged.append(stretch)
+    return tuple(merged)
+
+
+def first_common(known: Sequence[Stretch], uncovered: Sequence[Stretch]) -> Stretch | None:
+    """Return the first time that is in both; each is merged."""
+    theirs = iter(uncovered)
+    other = next(theirs, None)
+    for mine in known:
+        while other is not None and other.end <= mine.start:
+            other = next(theirs, None)
+        if other is None:
+            return None
+        if other.start < mine.end:
+            return Stretch(max(mine.start, other.start), min(mine.end, other.end))
+    return None
+
+
+def complement(served: Iterable[Stretch], within: Stretch) -> tuple[Stretch, ...]:
+    """Return the time of `within` that is in none of the others."""
+    gaps, reached = [], within.start
+    for stretch in merge(served):
+        if reached < min(stretch.start, within.end):
+            gaps.append(Stretch(reached, min(stretch.start, within.end)))
+        reached = max(reached, stretch.end)
+    return (*gaps, Stretch(reached, within.end)) if reached < within.end else tuple(gaps)
+
+
+def segment_stretches(identifiers: Iterable[str]) -> tuple[Stretch, ...]:
+    """Return the time that segments with these ids are for; raises ValueError for an id of another form."""
+    # A data source has many segments of the same time: parse each once.
+    times = set()
+    for identifier in identifiers:
+        match = _SEGMENT.search(identifier)
+        if match is None:
+            raise ValueError(f"{identifier} is no id of a segment")
+        times.add(match.groups())
+    return merge(parse_stretch(start, end) for start, end in times)
+
+
+class Coverage:
+    """What time there is data for, asked of the coordinator every `period` seconds. An async context manager.
+
+    The last knowledge serves while the coordinator cannot be asked; `age` says how old it is.
+    """
+
+    def __init__(self, coordinator: URL, data_sources: Iterable[str], *, period: float) -> None:
+        self._metadata = coordinator / "druid/coordinator/v1/metadata/datasources"
+        self._data_sources = tuple(data_sources)
+        self._period = period
+        self._known: dict[str, tuple[Stretch, ...]] = {}
+        self._asked = float("-inf")
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
+        await self._refresh()
+        self._task = asyncio.create_task(self._refresh_forever())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+        await self._session.close()
+
+    @property
+    def age(self) -> float:
+        """Seconds since the coordinator last answered for every data source; infinite before it ever did."""
+        return time.monotonic() - self._asked
+
+    def is_complete(self) -> bool:
+        """Whether every data source is known."""
+        return self._known.keys() >= set(self._data_sources)
+
+    def of(self, data_source: str) -> tuple[Stretch, ...] | None:
+        """Return the time that the data source has data for; None while that is not known."""
+        return self._known.get(data_source)
+
+    async def _refresh_forever(self) -> None:
+        while True:
+            await asyncio.sleep(self._period)
+            await self._refresh()
+
+    async def _refresh(self) -> None:
+        began = time.monotonic()
+        try:
+            for data_source in self._data_sources:
+                self._known[data_source] = await self._ask(data_source)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            log.error("coverage_not_refreshed", error=repr(error), age=round(self.age, 1))
+        else:
+            self._asked = began
+
+    async def _ask(self, data_source: str) -> tuple[Stretch, ...]:
+        async with self._session.get(self._metadata / data_source / "segments") as response:
+            # The coordinator does not know a data source that has no segment.
+            if response.status in {204, 404}:
+                return ()
+            response.raise_for_status()
+            return segment_stretches(await response.json())

@@ -1,0 +1,116 @@
+"""Druid as the pipeline sees it: a compiled query goes in, its rows come out, whole and the tenant's own, or an error.
+
+On the way a query is checked for its tenant, shared with whoever asks the very same at the time, given a place among
+those that run, sent to a broker, and its answer checked for holes and for foreign rows.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import structlog
+
+from gateway.admission import Admission
+from gateway.broker import Broker, NoAnswer, Reply
+from gateway.brokers import Brokers
+from gateway.coverage import Coverage, Stretch, complement, first_common, merge, parse_stretch
+from gateway.errors import DataUnavailable, DeadlineExceeded, InternalError
+from gateway.flights import Flights
+from gateway.query.compile import DruidQuery
+from gateway.query.values import Json
+from gateway.tenancy import TenancyViolated, check_query, check_rows
+
+log = structlog.get_logger(__name__)
+
+# As many as Druid's header takes; where time has more gaps than that, the broker is asked what it serves.
+_UNCOVERED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Druid:
+    """What is needed to ask: the brokers, what time there is data for (None: nobody knows), and places to run in."""
+
+    brokers: Brokers
+    coverage: Coverage | None
+    places: Admission
+    heavy_places: Admission
+    flights: Flights[list[Any]]
+
+    async def is_ready(self) -> bool:
+        """Whether some broker answers, and it is known what data there is."""
+        return (self.coverage is None or self.coverage.is_complete()) and await self.brokers.is_healthy()
+
+    async def run(self, query: DruidQuery, query_id: str, deadline: float, *, heavy: bool = False) -> list[Any]:
+        """Return the rows of the query's whole answer; nobody may change them, since others may have them too.
+
+        `query_id` must be one that nobody can guess, since Druid cancels by it. `deadline` is the event loop's time by
+        which the rows must be there. `heavy` queries have fewer places, and a lane of their own in Druid.
+
+        Raises InternalError, TooManyRequests, DruidBusy, ReportTooLarge, BadUpstreamAnswer, UpstreamUnavailable,
+        DataUnavailable or DeadlineExceeded.
+        """
+        try:
+            check_query(query)
+        except TenancyViolated as error:
+            raise _stopped(error, query_id) from error
+        native = {**query.native, "context": {**query.native["context"], **self._context(heavy=heavy)}}
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self.flights.join(
+                    orjson.dumps(native), deadline, lambda: self._fly(query, native, query_id, deadline, heavy=heavy)
+                )
+        except TimeoutError as error:
+            raise DeadlineExceeded("The report took too long. Ask for a shorter interval, or filter more.") from error
+
+    def _context(self, *, heavy: bool) -> Json:
+        lane = {"lane": "heavy", "priority": -10} if heavy else {}
+        return lane if self.coverage is None else {**lane, "uncoveredIntervalsLimit": _UNCOVERED}
+
+    async def _fly(self, query: DruidQuery, native: Json, query_id: str, deadline: float, *, heavy: bool) -> list[Any]:
+        organization = query.tenant.owner_organization_id
+        places = self.heavy_places if heavy else self.places
+        async with places.place(organization, deadline):
+            reply, broker = await self.brokers.ask(native, query_id, deadline)
+        if self.coverage is not None:
+            await self._check_whole(query, reply, broker, deadline)
+        try:
+            check_rows(query, reply.rows)
+        except TenancyViolated as error:
+            raise _stopped(error, query_id) from error
+        return reply.rows
+
+    async def _check_whole(self, query: DruidQuery, reply: Reply, broker: Broker, deadline: float) -> None:
+        """Raise DataUnavailable where there is data in the query's interval that no server had."""
+        assert self.coverage is not None  # noqa: S101 - whoever calls has looked
+        known = self.coverage.of(query.dataset.data_source)
+        if known is None:
+            raise DataUnavailable("It is not known yet what data there is. Ask again soon.", headers=_RETRY)
+        asked = parse_stretch(*query.native["intervals"].split("/"))
+        uncovered = reply.uncovered
+        if uncovered is None:
+            uncovered = await self._uncovered(broker, query.dataset.data_source, asked, deadline)
+        hole = first_common(known, merge(uncovered))
+        if hole is not None:
+            start, end = hole.iso()
+            log.error("data_unavailable", data_source=query.dataset.data_source, start=start, end=end)
+            raise DataUnavailable("A part of the data is not available at the moment. Ask again soon.", headers=_RETRY)
+
+    async def _uncovered(
+        self, broker: Broker, data_source: str, asked: Stretch, deadline: float
+    ) -> tuple[Stretch, ...]:
+        try:
+            served = await broker.served(data_source, asked, deadline)
+        except NoAnswer as error:
+            raise DataUnavailable(
+                "It cannot be told whether all data is there. Ask again soon.", headers=_RETRY
+            ) from error
+        return complement(served, asked)
+
+
+_RETRY = {"Retry-After": "5"}
+
+
+def _stopped(error: TenancyViolated, query_id: str) -> InternalError:
+    log.critical("tenancy_violated", reason=str(error), druid_query_id=query_id)
+    return InternalError("The report was stopped.")
