@@ -47,10 +47,13 @@ class Admission:
         try:
             yield
         finally:
-            self._running[organization_id] -= 1
-            if not self._running[organization_id]:
-                del self._running[organization_id]
-            self._admit()
+            self._give_up(organization_id)
+
+    def _give_up(self, organization_id: str) -> None:
+        self._running[organization_id] -= 1
+        if not self._running[organization_id]:
+            del self._running[organization_id]
+        self._admit()
 
     def _has_room(self, organization_id: str) -> bool:
         return self.running < self._places and self._running[organization_id] < self._share
@@ -64,21 +67,22 @@ class Admission:
             async with asyncio.timeout_at(deadline):
                 await turn
         except BaseException as error:
-            if turn.done() and not turn.cancelled():
-                # The place came at the same moment: it goes on to the next.
-                self._running[organization_id] -= 1
-                self._admit()
-            else:
+            if turn.cancelled():
                 self._leave(organization_id, turn)
+            else:
+                # The place came at the same moment: it goes on to the next.
+                self._give_up(organization_id)
             if isinstance(error, TimeoutError):
                 raise DeadlineExceeded("The report waited too long for its turn. Ask again later.") from error
             raise
 
     def _leave(self, organization_id: str, turn: asyncio.Future[None]) -> None:
-        waiting = self._waiting[organization_id]
-        waiting.remove(turn)
-        if not waiting:
-            del self._waiting[organization_id]
+        waiting = self._waiting.get(organization_id, deque())
+        # Whoever gave places away meanwhile has passed it over.
+        if turn in waiting:
+            waiting.remove(turn)
+            if not waiting:
+                del self._waiting[organization_id]
 
     def _admit(self) -> None:
         """Give free places away, each to the organization with the fewest running, which has waited longest."""
@@ -89,5 +93,7 @@ class Admission:
             if waiting:
                 # Behind the others: among equals the turn goes round.
                 self._waiting[organization_id] = waiting
-            self._running[organization_id] += 1
-            turn.set_result(None)
+            # One who is just leaving is passed over.
+            if not turn.done():
+                self._running[organization_id] += 1
+                turn.set_result(None)

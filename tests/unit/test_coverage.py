@@ -1,0 +1,125 @@
+"""What time there is data for, against what was there for a query."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from itertools import pairwise
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from hypothesis import given
+from hypothesis import strategies as st
+from yarl import URL
+
+from gateway.coverage import (
+    Coverage,
+    Stretch,
+    complement,
+    first_common,
+    merge,
+    parse_stretch,
+    segment_stretches,
+)
+
+stretches = st.lists(
+    st.tuples(st.integers(0, 60), st.integers(1, 20)).map(lambda pair: Stretch(pair[0], sum(pair))), max_size=12
+)
+
+
+def moments(found: tuple[Stretch, ...] | list[Stretch]) -> set[int]:
+    return {moment for start, end in found for moment in range(start, end)}
+
+
+@given(stretches)
+def test_merging_keeps_the_time_and_leaves_gaps_between(given_stretches: list[Stretch]) -> None:
+    merged = merge(given_stretches)
+    assert moments(merged) == moments(given_stretches)
+    assert all(before.end < after.start for before, after in pairwise(merged))
+
+
+@given(stretches, stretches)
+def test_the_first_time_in_both_is_found_where_there_is_one(known: list[Stretch], uncovered: list[Stretch]) -> None:
+    common = moments(known) & moments(uncovered)
+    found = first_common(merge(known), merge(uncovered))
+    assert (found is None) == (not common)
+    if found is not None:
+        assert found.start == min(common)
+        assert moments((found,)) <= common
+
+
+@given(stretches, st.tuples(st.integers(0, 50), st.integers(1, 40)))
+def test_the_complement_is_all_other_time(served: list[Stretch], span: tuple[int, int]) -> None:
+    within = Stretch(span[0], sum(span))
+    assert moments(complement(served, within)) == moments((within,)) - moments(served)
+
+
+def test_moments_are_read_and_written_as_druid_does() -> None:
+    assert parse_stretch("1970-01-01T00:00:00.001Z", "1970-01-02T00:00:00.000Z") == Stretch(1, 86_400_000)
+    assert Stretch(1, 86_400_000).iso() == ("1970-01-01T00:00:00.001Z", "1970-01-02T00:00:00.000Z")
+
+
+def test_the_time_of_a_segment_stands_in_its_id() -> None:
+    day = "1970-01-01T00:00:00.000Z_1970-01-02T00:00:00.000Z_2026-01-01T10:00:00.000Z"
+    assert segment_stretches([f"a_b-c_{day}", f"a_b-c_{day}_1", f"a_b-c_{day}_12"]) == (Stretch(0, 86_400_000),)
+
+
+def test_an_id_of_another_form_is_no_guess() -> None:
+    with pytest.raises(ValueError, match="no id of a segment"):
+        segment_stretches(["chat_sessions_2019"])
+
+
+class Coordinator:
+    """Answers with segments, or with an error where `segments` is None."""
+
+    def __init__(self) -> None:
+        self.segments: list[str] | None = [
+            "x_1970-01-01T00:00:00.000Z_1970-01-02T00:00:00.000Z_1970-01-01T00:00:00.000Z"
+        ]
+
+    async def answer(self, request: web.Request) -> web.Response:
+        if request.match_info["name"] != "x":
+            raise web.HTTPNotFound
+        return web.json_response(self.segments, status=500 if self.segments is None else 200)
+
+
+@pytest.fixture
+async def coordinator() -> AsyncIterator[tuple[Coordinator, URL]]:
+    told = Coordinator()
+    app = web.Application()
+    app.router.add_get("/druid/coordinator/v1/metadata/datasources/{name}/segments", told.answer)
+    async with TestServer(app) as server:
+        yield told, server.make_url("/")
+
+
+async def test_a_data_source_without_segments_has_data_for_no_time(coordinator: tuple[Coordinator, URL]) -> None:
+    async with Coverage(coordinator[1], ["x", "empty"], period=60) as coverage:
+        assert coverage.of("empty") == ()
+        assert coverage.of("x") == (Stretch(0, 86_400_000),)
+        assert coverage.is_complete()
+
+
+async def test_new_segments_are_known_after_a_period(coordinator: tuple[Coordinator, URL]) -> None:
+    told, url = coordinator
+    async with Coverage(url, ["x"], period=0.02) as coverage:
+        told.segments = ["x_1970-01-02T00:00:00.000Z_1970-01-03T00:00:00.000Z_1970-01-01T00:00:00.000Z"]
+        async with asyncio.timeout(5):
+            while coverage.of("x") != (Stretch(86_400_000, 172_800_000),):  # noqa: ASYNC110 - only asking tells
+                await asyncio.sleep(0.01)
+
+
+async def test_the_last_knowledge_serves_while_the_coordinator_is_away(coordinator: tuple[Coordinator, URL]) -> None:
+    told, url = coordinator
+    async with Coverage(url, ["x"], period=0.02) as coverage:
+        told.segments = None
+        await asyncio.sleep(0.2)
+        assert coverage.of("x") == (Stretch(0, 86_400_000),)
+        assert coverage.age >= 0.1
+
+
+async def test_nothing_is_known_before_the_coordinator_ever_answered(coordinator: tuple[Coordinator, URL]) -> None:
+    told, url = coordinator
+    told.segments = None
+    async with Coverage(url, ["x"], period=60) as coverage:
+        assert coverage.of("x") is None
+        assert not coverage.is_complete()
+        assert coverage.age == float("inf")
