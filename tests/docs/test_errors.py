@@ -1,0 +1,26 @@
+"""docs/errors.md lists every error that there is."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from gateway.errors import GatewayError
+
+PAGE = (Path(__file__).parents[2] / "docs" / "errors.md").read_text(encoding="utf-8")
+
+
+def kinds(base: type[GatewayError] = GatewayError) -> Iterator[type[GatewayError]]:
+    for kind in base.__subclasses__():
+        yield kind
+        yield from kinds(kind)
+
+
+def test_each_error_stands_in_the_table_with_its_status_and_code() -> None:
+    listed = set(re.findall(r"^\| (\d{3}) \| `(\w+)` \|", PAGE, re.MULTILINE))
+    missing = {(str(kind.status), kind.code) for kind in kinds()} - listed
+    assert not missing
+
+
+def test_no_two_errors_share_a_code() -> None:
+    codes = [kind.code for kind in kinds()]
+    assert len(codes) == len(set(codes))
