@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,7 +67,6 @@ class StandIn:
     healthy: bool = True
     queries: list[Asked] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
-    came: asyncio.Event = field(default_factory=asyncio.Event)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def wait_for(self, *, queries: int = 0, cancelled: int = 0) -> None:
@@ -120,9 +119,11 @@ async def answering_bytes(answer: bytes, *, reset: bool = False) -> AsyncIterato
         writer.write(answer)
         await writer.drain()
         if reset:
-            # Without lingering, closing sends a TCP reset.
+            # asyncio has no other word for it: the connection goes, and what was not sent with it.
             writer.transport.abort()
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:

@@ -140,11 +140,16 @@ async def test_one_row_more_than_the_limit_is_an_error_and_never_cut(start: Star
 
 
 async def test_a_druid_that_stalls_between_chunks_meets_the_deadline(start: Start) -> None:
-    async def stall(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n[\r\n")
-        await writer.drain()
-        await asyncio.sleep(1.5)
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if (await reader.readuntil(b"\r\n\r\n")).startswith(b"DELETE"):
+            writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+        else:
+            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n[\r\n")
+            await writer.drain()
+            # Until the gateway hangs up.
+            await reader.read()
         writer.close()
+        await writer.wait_closed()
 
     server = await asyncio.start_server(stall, "127.0.0.1", 0)
     async with server:
