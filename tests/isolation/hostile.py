@@ -33,9 +33,10 @@ NUMBERS = tuple(name for name, dimension in DIMENSIONS.items() if dimension.kind
 FREE = tuple(name for name in STRINGS if not DIMENSIONS[name].allowed)
 TEXTS = (
     *ORGANIZATIONS, ORGANIZATIONS[0].upper(), "", " ", "null", "%", "*", "a", "z", "ÿ", "\U0010ffff", "\t",
+    *(f"canary-{number}-{value}" for number in range(3) for value in range(3)),
     "' OR '1'='1", '"}]},{"type":"true"}', "owner_organization_id", "b0a1d32b%",
 )  # fmt: skip
-PATTERNS = ("%", "_%", "%%", "", "%-%", "b%", "________-____-____-____-____________", "\\%", "!%%")
+PATTERNS = ("%", "_%", "%%", "", "%-%", "b%", "canary%", "________-____-____-____-____________", "\\%", "!%%")
 # Names of columns that Druid has, or that the gateway makes: whatever a caller calls a metric must not hide one.
 NAMES = (
     "owner_organization_id", "involved_organization_ids", "time", "timestamp", "filter", "count", "rows", "tenant",
@@ -97,7 +98,7 @@ filters = st.recursive(st.one_of(_selector(), _in(), _bound(), _like), _compound
 @st.composite
 def reports(draw: st.DrawFn) -> dict[str, Any]:
     """A body that is accepted."""
-    group_by = draw(st.lists(st.sampled_from((*TENANT_COLUMNS, *STRINGS)), max_size=3, unique=True))
+    group_by = draw(st.lists(st.sampled_from((*TENANT_COLUMNS, *STRINGS, *NUMBERS)), max_size=3, unique=True))
     name = draw(st.sampled_from([name for name in NAMES if name not in group_by]))
     aggregations: list[dict[str, Any]] = [{"type": "count", "name": name}]
     if draw(st.booleans()):
