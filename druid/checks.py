@@ -5,7 +5,7 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from druid import jars
@@ -79,7 +79,7 @@ def maven_problem(environment: Mapping[str, str]) -> str | None:
     if shutil.which("mvn", path=environment.get("PATH", "")):
         return None
     return (
-        "Maven is missing: Druid's jars are still to be fetched, and no mvn is on PATH. "
+        "Maven is missing: the jars are still to be fetched, and no mvn is on PATH. "
         "Install it (Debian, Ubuntu: apt install maven), or set DRUID_HOME to a folder that has the jars."
     )
 
@@ -103,10 +103,15 @@ def memory_problem(available: int | None) -> str | None:
 
 
 def port_problems(ports: Ports) -> tuple[str, ...]:
+    return problems_of(ports.named())
+
+
+def problems_of(ports: Iterable[tuple[str, int]]) -> tuple[str, ...]:
+    """A sentence for each port, named by what is to listen on it, that another program has."""
     return tuple(
         f"Port {port} ({name}) is taken by another program (`ss -ltnp 'sport = :{port}'` names it). "
         "End it, or shift all of the cluster's ports: DRUID_PORT_OFFSET=10000."
-        for name, port in ports.named()
+        for name, port in ports
         if _is_taken(port)
     )
 

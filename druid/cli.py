@@ -14,6 +14,7 @@ from rich.markup import escape
 from druid.cluster import START_SECONDS, Cluster
 from druid.display import LiveObserver, table
 from druid.errors import ClusterError, ServiceFailedError
+from druid.kafka.cli import app as kafka
 from druid.services import Service
 
 app = typer.Typer(
@@ -33,9 +34,12 @@ Environment:
 - `DRUID_HOME`: folder of the jars, fetched when it is not there (default: var/druid-33.0.0)
 - `JAVA_HOME`, `JDK_JAVA_OPTIONS`: which Java, and more options for it
 
+For streaming: `python -m druid kafka --help`.
+
 A second cluster beside the first: `DRUID_VAR=var/other DRUID_PORT_OFFSET=10000 python -m druid start`
 """,
 )
+app.add_typer(kafka, name="kafka")
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 

@@ -28,7 +28,7 @@ def fetch(home: Path, say: Callable[[str], None]) -> None:
     Raises ClusterError with Maven's own last words when a jar cannot be had.
     """
     home.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(home.parent / f".{home.name}.lock", say):
+    with alone(home.parent / f".{home.name}.lock", say):
         if are_there(home):
             return
         if home.exists():
@@ -40,11 +40,11 @@ def fetch(home: Path, say: Callable[[str], None]) -> None:
         shutil.rmtree(partial, ignore_errors=True)
         lib = partial / "lib"
         say(f"Druid {VERSION}: the server's jars")
-        _copy_dependencies(lib, (), say)
+        copy_dependencies(POM, lib, (), say)
         for name in EXTENSIONS:
             say(f"Druid {VERSION}: the extension {name}")
             extension = partial / "extensions" / name
-            _copy_dependencies(extension, ("-P", name), say)
+            copy_dependencies(POM, extension, ("-P", name), say)
             for jar in extension.iterdir():
                 if (lib / jar.name).exists():
                     jar.unlink()
@@ -52,19 +52,20 @@ def fetch(home: Path, say: Callable[[str], None]) -> None:
 
 
 @contextmanager
-def _alone(lock: Path, say: Callable[[str], None]) -> Iterator[None]:
+def alone(lock: Path, say: Callable[[str], None]) -> Iterator[None]:
     with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("Another command is fetching Druid's jars; waiting for it")
+            say("Another command is fetching the jars; waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def _copy_dependencies(target: Path, profile: tuple[str, ...], say: Callable[[str], None]) -> None:
+def copy_dependencies(pom: Path, target: Path, profile: tuple[str, ...], say: Callable[[str], None]) -> None:
+    """Have Maven put the jars that a pom names into `target`. Raises ClusterError with its last words."""
     command = [
-        *("mvn", "-B", "-f", str(POM), *profile),
+        *("mvn", "-B", "-f", str(pom), *profile),
         *("dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={target}"),
     ]
     last_words: collections.deque[str] = collections.deque(maxlen=15)
@@ -85,6 +86,6 @@ def _copy_dependencies(target: Path, profile: tuple[str, ...], say: Callable[[st
             raise
     if maven.returncode != 0:
         raise ClusterError(
-            "Maven could not fetch Druid's jars. Is Maven Central (or your mirror, ~/.m2/settings.xml) in reach? "
+            "Maven could not fetch the jars. Is Maven Central (or your mirror, ~/.m2/settings.xml) in reach? "
             "Maven said:\n" + "\n".join(last_words)
         )

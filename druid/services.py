@@ -4,8 +4,8 @@ import enum
 from dataclasses import dataclass, fields
 from typing import Self
 
-# Above this offset the highest port, the indexer's 8091, would not be a port any more.
-MAX_PORT_OFFSET = 65535 - 8091
+# Above this offset the highest port, that of Kafka's controller, would not be a port any more.
+MAX_PORT_OFFSET = 65535 - 9093
 
 
 class Service(enum.StrEnum):
@@ -38,6 +38,9 @@ class Ports:
     broker: int = 8082
     indexer: int = 8091
     derby: int = 1527
+    # Not in `named`: Kafka is started by itself.
+    kafka: int = 9092
+    kafka_controller: int = 9093
 
     @classmethod
     def shifted(cls, offset: int) -> Self:

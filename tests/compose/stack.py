@@ -103,7 +103,7 @@ def fresh_stack() -> Stack:
 def engine_problem() -> str | None:
     """Say what is missing to run containers, if anything."""
     if not _works("docker", "compose", "version"):
-        return "`docker compose` (version 2.20 or later) is not installed"
+        return "`docker compose` (version 2.24 or later) is not installed"
     if not _works("docker", "info"):
         return "no Docker engine answers (`docker info`)"
     return None

@@ -1,0 +1,60 @@
+"""python -m druid kafka: a Kafka node from a terminal."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from druid.cluster import Cluster
+from druid.errors import ClusterError
+from druid.kafka.broker import VERSION, Kafka
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help=f"""A Kafka {VERSION} node beside the cluster, for streaming.
+
+It listens at 127.0.0.1:9092 (and 9093 for itself), shifted by `DRUID_PORT_OFFSET` like the cluster, and keeps its
+topics in the folder `kafka` of `DRUID_VAR`. Its jars (46 MB) are fetched on the first start. It takes 400 MB of memory.
+""",
+)
+console = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _kafka() -> Iterator[Kafka]:
+    try:
+        yield Kafka.beside(Cluster.from_environment())
+    except ClusterError as error:
+        errors.print(f"[bold red]{escape(str(error))}[/]")
+        raise typer.Exit(1) from None
+
+
+@app.command()
+def start() -> None:
+    """Start it in the background and wait until it takes clients."""
+    with _kafka() as kafka, console.status("Starting Kafka") as shown:
+        started = kafka.start(say=shown.update)
+    console.print(f"Kafka {'is up' if started else 'was running already'}: {kafka.bootstrap_servers}")
+
+
+@app.command()
+def stop() -> None:
+    """Stop it. Its topics stay."""
+    with _kafka() as kafka, console.status("Stopping Kafka"):
+        stopped = kafka.stop()
+    console.print("Kafka has stopped." if stopped else f"No Kafka runs on {kafka.var}.")
+
+
+@app.command()
+def status() -> None:
+    """Say whether it takes clients. Exit status 0 only when it does."""
+    with _kafka() as kafka:
+        healthy = kafka.is_healthy()
+    state = "takes clients at" if healthy else "starts or fails at" if kafka.is_running() else "does not run at"
+    console.print(f"Kafka {state} {kafka.bootstrap_servers}; its log: {kafka.log}")
+    if not healthy:
+        raise typer.Exit(1)

@@ -1,0 +1,96 @@
+"""The real gateway over a socket, with a stand-in in Druid's place, all in the test's own event loop."""
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from tests.http.asking import Client
+from tests.http.stand_in import StandIn, standing_in
+from tests.serving import D, Gateway, P, T, make_accounts, serving, settings_for
+
+StartProcess = Callable[[str], AbstractAsyncContextManager["Process"]]
+Start = Callable[..., Coroutine[Any, Any, Client]]
+
+
+@pytest.fixture
+async def druid_stand_in() -> AsyncIterator[StandIn]:
+    async with standing_in() as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+async def start(tmp_path: Path) -> AsyncIterator[Start]:
+    """Start a gateway in front of a broker's URL; further keywords are fields of Settings."""
+    async with AsyncExitStack() as stack:
+
+        async def start(broker_url: str, **changes: Any) -> Client:
+            settings = settings_for(tmp_path, broker_url, **changes)
+            gateway = await stack.enter_async_context(serving(settings))
+            return await stack.enter_async_context(Client(gateway))
+
+        yield start
+
+
+@pytest.fixture
+async def client(start: Start, druid_stand_in: StandIn) -> Client:
+    return await start(druid_stand_in.url)
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """`gateway serve` in a process of its own, as it is run in earnest; what it logs is in a file."""
+
+    client: Client
+    log: Path
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+
+@pytest.fixture
+def start_process(tmp_path: Path) -> StartProcess:
+    """Start the command in front of a broker's URL, with JSON logs and a second for each request."""
+
+    @asynccontextmanager
+    async def start(broker_url: str) -> AsyncIterator[Process]:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        settings = settings_for(tmp_path, broker_url, port=port)
+        tokens = await make_accounts(settings, (D, P, T))
+        log = tmp_path / "log.jsonl"
+        environment = {
+            "PATH": os.environ["PATH"],
+            "GATEWAY_PORT": str(port),
+            "GATEWAY_DATABASE_URL": settings.database_url.get_secret_value(),
+            "GATEWAY_TOKEN_SECRET": settings.token_secret.get_secret_value(),
+            "GATEWAY_DRUID_BROKER_URL": broker_url,
+            "GATEWAY_REQUEST_TIMEOUT": "10",
+            "GATEWAY_LOG_FORMAT": "json",
+        }
+        with log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "gateway", "serve", env=environment, stdout=output, stderr=output
+            )
+        try:
+            gateway = Gateway(f"http://127.0.0.1:{port}", tokens, settings, web.Application())
+            async with Client(gateway) as client:
+                async with asyncio.timeout(30):
+                    while b'"listening"' not in log.read_bytes():
+                        assert process.returncode is None, log.read_text()
+                        await asyncio.sleep(0.05)
+                yield Process(client, log)
+        finally:
+            process.terminate()
+            await asyncio.wait_for(process.wait(), 10)
+
+    return start

@@ -1,0 +1,130 @@
+"""Servers in Druid's place: one that records what it is asked and answers as told, one that breaks HTTP itself."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+HOST = "historical-7.druid.internal:8083"
+CLASS = "org.apache.druid.query.QueryTimeoutException"
+TEXT = "Column [sales] in segment chat_sessions_2019 could not be read"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def error(status: int, kind: str = "Unknown exception") -> Handler:
+    """Druid's own form of an error, with all that callers must not see."""
+    body = {"error": kind, "errorMessage": TEXT, "errorClass": CLASS, "host": HOST, "errorCode": "general"}
+    return respond(body, status=status)
+
+
+def respond(body: Any, *, status: int = 200) -> Handler:
+    async def handler(_: web.Request) -> web.Response:
+        return web.json_response(body, status=status)
+
+    return handler
+
+
+def respond_with(content: bytes, content_type: str = "application/json", status: int = 200) -> Handler:
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(body=content, content_type=content_type, status=status)
+
+    return handler
+
+
+async def never(_: web.Request) -> web.Response:
+    """Druid does not notice that its client has gone, and neither does this."""
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+def row(**metrics: Any) -> list[dict[str, Any]]:
+    """A timeseries answer of one row."""
+    return [{"timestamp": "2019-01-01T00:00:00.000Z", "result": metrics}]
+
+
+@dataclass(slots=True)
+class Asked:
+    """One request that the stand-in got."""
+
+    query: dict[str, Any]
+    at: float
+
+    @property
+    def id(self) -> str:
+        return str(self.query["context"]["queryId"])
+
+
+@dataclass(slots=True)
+class StandIn:
+    """`queries` and `cancelled` (ids) in the order in which they came; `answer` may be replaced at any time."""
+
+    url: str = ""
+    answer: Handler = field(default_factory=lambda: respond(row(count=7)))
+    healthy: bool = True
+    queries: list[Asked] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def wait_for(self, *, queries: int = 0, cancelled: int = 0) -> None:
+        """Return once so many queries and cancellations came; two seconds are long enough for any of them."""
+        async with asyncio.timeout(2), self._changed:
+            await self._changed.wait_for(lambda: len(self.queries) >= queries and len(self.cancelled) >= cancelled)
+
+    async def _post(self, request: web.Request) -> web.StreamResponse:
+        asked = Asked(await request.json(), asyncio.get_running_loop().time())
+        async with self._changed:
+            self.queries.append(asked)
+            self._changed.notify_all()
+        return await self.answer(request)
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        async with self._changed:
+            self.cancelled.append(request.match_info["id"])
+            self._changed.notify_all()
+        return web.Response(status=202)
+
+    async def _health(self, _: web.Request) -> web.Response:
+        return web.json_response(self.healthy, status=200 if self.healthy else 500)
+
+
+@asynccontextmanager
+async def standing_in() -> AsyncIterator[StandIn]:
+    stand_in = StandIn()
+    app = web.Application(client_max_size=0)
+    app.router.add_post("/druid/v2", stand_in._post)
+    app.router.add_delete("/druid/v2/{id}", stand_in._delete)
+    app.router.add_get("/status/health", stand_in._health)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    stand_in.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield stand_in
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def answering_bytes(answer: bytes, *, reset: bool = False) -> AsyncIterator[str]:
+    """Answer whatever is asked with these very bytes, then close the connection, or break it off; the URL."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+        await reader.readexactly(int(length[0].split(b":")[1]) if length else 0)
+        writer.write(answer)
+        await writer.drain()
+        if reset:
+            # asyncio has no other word for it: the connection goes, and what was not sent with it.
+            writer.transport.abort()
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"

@@ -1,0 +1,176 @@
+"""Whether an answer is what the oracle expects."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tests.oracle.oracle import Expected, Metric, Row, Value, compare_values, in_order, passes
+
+RELATIVE: Final = 1e-9
+"""What sums of floats may differ by, which depends on the order of adding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uniques:
+    """How far hyperUnique may be off: by a share of the exact number, and by so much where that is less."""
+
+    share: float
+    least: float
+
+    def within(self, exact: float) -> float:
+        return max(self.least, self.share * exact)
+
+
+SKETCH: Final = Uniques(0.02, 0.5)
+"""The contract's promise; and small numbers are right when rounded."""
+METRIC: Final = Uniques(5 * 0.023, 3.5)
+"""Five standard errors of 2,048 registers. Among few values a shared register or two show."""
+
+
+def disagreements(
+    body: Mapping[str, Any], expected: Expected, answer: Mapping[str, Any], uniques: Uniques
+) -> Iterator[str]:
+    """Every way in which the answer isn't as expected, in words."""
+    dimensions = ["start_time", *expected.dimensions]
+    fields = [{"name": name, "type": "dimension"} for name in dimensions]
+    fields += [{"name": metric.name, "type": "metric"} for metric in expected.metrics]
+    if answer["fields"] != fields:
+        yield f"fields: expected {fields}, got {answer['fields']}"
+        return
+    if answer.keys() != ({"fields", "data", "totals"} if body.get("totals") else {"fields", "data"}):
+        yield f"keys of the answer: {sorted(answer)}"
+        return
+    rows = [tuple(row) for row in answer["data"]]
+    width = expected.width
+    by_key = {row[:width]: row for row in expected.candidates}
+    for row in rows:
+        if (wanted := by_key.get(row[:width])) is None:
+            yield f"a row that should not be there: {row}"
+        else:
+            yield from _values(row, wanted, expected.metrics, uniques)
+    if len({row[:width] for row in rows}) < len(rows):
+        yield "a row is there twice"
+    if expected.totals is not None:
+        totals = tuple(answer["totals"])
+        if totals[:width] != expected.totals[:width]:
+            yield f"totals: expected {expected.totals}, got {totals}"
+        else:
+            yield from (f"totals: {each}" for each in _values(totals, expected.totals, expected.metrics, uniques))
+    yield from _selection(body, expected, rows, uniques)
+
+
+def _values(row: Row, wanted: Row, metrics: Sequence[Metric], uniques: Uniques) -> Iterator[str]:
+    if len(row) != len(wanted) or any(type(a) is not type(b) for a, b in zip(row, wanted, strict=True)):
+        yield f"expected the likes of {wanted}, got {row}"
+        return
+    for metric, got, want in zip(metrics, row[-len(metrics) :], wanted[-len(metrics) :], strict=True):
+        if got is not None and not _close(metric, got, want, uniques):
+            yield f"{metric.name}: expected {want}, got {got} in {row}"
+
+
+def _close(metric: Metric, got: Value, want: Value, uniques: Uniques) -> bool:
+    if got is None or want is None:
+        return got is want
+    assert not isinstance(got, str)
+    assert not isinstance(want, str)
+    if metric.kind == "hyperUnique":
+        return abs(got - want) <= uniques.within(want)
+    if metric.kind == "count":
+        return got == want
+    return math.isclose(got, want, rel_tol=RELATIVE)
+
+
+def _selection(body: Mapping[str, Any], expected: Expected, rows: Sequence[Row], uniques: Uniques) -> Iterator[str]:
+    """Whether these are the right rows, in the right order.
+
+    Where having or order_by look at numbers that are not exact, two right answers can differ. Then the answer must
+    agree with itself, and nothing may be missing that the oracle is sure of.
+    """
+    doubt = _Doubt(
+        expected=expected,
+        having=body.get("having", ()),
+        order_by=body.get("order_by", ()),
+        inexact={metric.name: metric for metric in expected.metrics if not metric.exact},
+        place={row[: expected.width]: number for number, row in enumerate(expected.candidates)},
+        uniques=uniques,
+    )
+    if doubt.exists:
+        yield from doubt.contradictions(rows, body.get("limit"))
+        return
+    keys, wanted = ([row[: expected.width] for row in each] for each in (rows, expected.rows))
+    if keys != wanted:
+        yield f"rows or their order: expected {len(wanted)}: {wanted[:8]}, got {len(keys)}: {keys[:8]}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """What can be said of rows chosen and ordered by numbers of which only about is known what they are.
+
+    `inexact` holds the metrics with such numbers, `place` where each row stands in order of time and groups.
+    """
+
+    expected: Expected
+    having: Sequence[Mapping[str, Any]]
+    order_by: Sequence[Mapping[str, Any]]
+    inexact: Mapping[str, Metric]
+    place: Mapping[Row, int]
+    uniques: Uniques
+
+    @property
+    def exists(self) -> bool:
+        asked = {*(each["metric"] for each in self.having), *(each["column"] for each in self.order_by)}
+        return not asked.isdisjoint(self.inexact)
+
+    def contradictions(self, rows: Sequence[Row], limit: int | None) -> Iterator[str]:
+        columns = self.expected.columns
+        yield from (f"having does not let this through: {row}" for row in rows if not passes(row, columns, self.having))
+        in_place = sorted(rows, key=self._place)
+        for got, want in zip(rows, in_order(in_place, columns, self.order_by), strict=True):
+            if got != want:
+                yield f"out of order: {got}, where {want} should be"
+                break
+        if limit is not None and len(rows) > limit:
+            yield f"{len(rows)} rows, more than the limit of {limit}"
+        full = len(rows) == limit
+        present = {row[: self.expected.width] for row in rows}
+        for row in self.expected.candidates:
+            absent = row[: self.expected.width] not in present
+            if absent and self._surely_passes(row) and (not full or self._surely_before(row, rows[-1])):
+                yield f"a row that is missing: {row}"
+
+    def _place(self, row: Row) -> int:
+        return self.place.get(row[: self.expected.width], -1)
+
+    def _margin(self, column: str, value: Value) -> float:
+        """How far another right answer may be from this number."""
+        metric = self.inexact.get(column)
+        if metric is None or value is None or isinstance(value, str):
+            return 0.0
+        return 2 * self.uniques.within(value) if metric.kind == "hyperUnique" else abs(value) * RELATIVE
+
+    def _surely_passes(self, row: Row) -> bool:
+        columns = self.expected.columns
+        return all(
+            passes([self._moved(c, v, way) for c, v in zip(columns, row, strict=True)], columns, self.having)
+            for way in (-1, 1)
+        )
+
+    def _moved(self, column: str, value: Value, way: int) -> Value:
+        return value if value is None or isinstance(value, str) else value + way * self._margin(column, value)
+
+    def _surely_before(self, row: Row, other: Row) -> bool:
+        for each in self.order_by:
+            index = self.expected.columns.index(each["column"])
+            a, b = row[index], other[index]
+            margin = self._margin(each["column"], a) + self._margin(each["column"], b)
+            if margin and abs(_number(a) - _number(b)) <= margin:
+                return False
+            if way := compare_values(a, b, moments=index == 0):
+                return (way > 0) == (each.get("direction") == "descending")
+        return self._place(row) < self._place(other)
+
+
+def _number(value: Value) -> float:
+    # Null stands far from every number.
+    return -math.inf if value is None or isinstance(value, str) else value

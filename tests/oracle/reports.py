@@ -1,0 +1,268 @@
+"""What hypothesis draws reports from: the whole language, with values of the data and values that it lacks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from hypothesis import strategies as st
+
+from tests.oracle import clock
+from tests.oracle.columns import COLUMNS, COUNTABLE, ENUMERATED, NUMBERS, SNAKE
+from tests.oracle.odd_rows import TEXTS, ZONES
+from tests.oracle.oracle import COMPARISONS, Oracle
+
+Body = dict[str, Any]
+Strategy = st.SearchStrategy[Any]
+
+OTHER_ZONES: Final = (
+    "Africa/Casablanca",
+    "America/Asuncion",
+    "America/Caracas",
+    "America/Havana",
+    "America/St_Johns",
+    "Asia/Amman",
+    "Asia/Beirut",
+    "Asia/Tehran",
+    "Etc/GMT+12",
+    "Europe/London",
+    "Pacific/Apia",
+    "Pacific/Chatham",
+    "Pacific/Kiritimati",
+)
+SIZES: Final = {
+    **clock.FIXED,
+    **{name: hours * 60 * clock.MINUTE for name, hours in {"six_hour": 6, "day": 24, "week": 168}.items()},
+    **{name: days * 24 * 60 * clock.MINUTE for name, days in {"month": 31, "quarter": 92, "year": 366}.items()},
+}
+"""About how long a bucket is, in milliseconds."""
+DAY: Final = SIZES["day"]
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What the rows hold: some values of each column, and moments at which something happened."""
+
+    # Not shown: hypothesis would print them for every draw.
+    values: Mapping[str, Sequence[Any]] = field(repr=False)
+    moments: Sequence[int] = field(repr=False)
+
+    @classmethod
+    def of(cls, oracle: Oracle) -> "Data":
+        def some(values: Sequence[Any], count: int) -> Sequence[Any]:
+            return values[:: max(1, len(values) // count)]
+
+        return cls({name: some(oracle.values(name), 60) for name in COLUMNS}, some(oracle.moments(), 200))
+
+
+@st.composite
+def reports(draw: st.DrawFn, data: Data) -> Body:
+    """Bodies that the gateway must accept."""
+    body: Body = draw(intervals(data))
+    most = draw(st.sampled_from((0, 3)))
+    dimensions = draw(st.lists(st.sampled_from(COLUMNS), max_size=most, unique=True))
+    spelled_out: bool = draw(st.booleans())
+    if dimensions or spelled_out:
+        body["group_by"] = dimensions
+    body["aggregations"] = draw(aggregations(data))
+    if draw(st.integers(0, 9)):
+        tree = filters(data)
+        body["filters"] = draw(tree | st.lists(tree, max_size=3) | st.just({}))
+    names = metric_names(body["aggregations"])
+    if not draw(st.integers(0, 2)):
+        orders = st.lists(st.sampled_from(["start_time", *dimensions, *names]), min_size=1, max_size=3, unique=True)
+        body["order_by"] = [_with(draw, {"column": c}, "direction", _DIRECTION) for c in draw(orders)]
+    if not draw(st.integers(0, 3)):
+        body["having"] = draw(st.lists(havings(names), max_size=2))
+    if not draw(st.integers(0, 3)):
+        body["limit"] = draw(st.integers(1, 8) | st.integers(1, 100_000))
+    if not draw(st.integers(0, 3)):
+        body["totals"] = draw(st.booleans())
+    return body
+
+
+_DIRECTION: Final = st.sampled_from(("ascending", "descending"))
+_FEW: Final = st.sampled_from((0, 1, 2, 3, 5, 10, 100, 0.5, 12.5, -1))
+
+
+def havings(names: Sequence[str]) -> Strategy:
+    kinds = st.sampled_from(sorted(COMPARISONS))
+    return st.fixed_dictionaries({"type": kinds, "metric": st.sampled_from(names), "value": _FEW})
+
+
+@st.composite
+def intervals(draw: st.DrawFn, data: Data) -> Body:
+    """The keys interval and granularity; the interval begins or ends at or near a clock change, a row, or anywhere."""
+    zone = draw(st.sampled_from(ZONES) | st.sampled_from(OTHER_ZONES))
+    granularity = draw(st.sampled_from(("all", *SIZES)))
+    changes = [at for at in clock.offset_changes(zone) if _PERIOD[0] < at < _PERIOD[1]]
+    anchors = [st.sampled_from(data.moments), st.integers(*_PERIOD)]
+    if changes:
+        near = st.sampled_from((0, 1, -1, 30 * clock.MINUTE, -30 * clock.MINUTE, 90 * clock.MINUTE, -DAY, 2 * DAY))
+        anchors += [st.builds(int.__add__, st.sampled_from(changes), near)] * 2
+    anchor = draw(st.one_of(anchors))
+    longest = 400 * DAY if granularity == "all" else min(400 * DAY, draw(_BUCKETS) * SIZES[granularity])
+    length = draw(st.integers(1, max(1, longest // 1000)) | st.just(longest // 1000)) * 1000
+    start = anchor - draw(st.sampled_from((0, length // 2, length)))
+    texts = [
+        draw(timestamps(start, zone)),
+        draw(timestamps(start + length, zone) | timestamps(start + length - 1, zone)),
+    ]
+    if clock.moment(texts[0], zone) >= clock.moment(texts[1], zone, end=True):
+        # Rounding and repeated hours can turn an interval round.
+        texts = [_plain(start), _plain(start + length)]
+    interval = {"start": texts[0], "end": texts[1]}
+    if zone != "UTC" or draw(st.booleans()):
+        interval["time_zone"] = zone
+    body: Body = {"interval": interval}
+    if granularity != "all" or draw(st.booleans()):
+        body["granularity"] = granularity
+    return body
+
+
+_PERIOD: Final = (clock.moment("2018-10-20", "UTC"), clock.moment("2020-04-10", "UTC"))
+_BUCKETS: Final = st.one_of(*[st.integers(1, 60)] * 8, st.integers(1, 2_000), st.integers(1, 44_000))
+
+
+@st.composite
+def timestamps(draw: st.DrawFn, at: int, zone: str) -> str:
+    """The moment, or one a little off it, in one of the ways in which it can be written."""
+    local = clock.shown(at, zone)
+    forms = [
+        local,
+        local[:23],
+        local[:16],
+        local[:16] + local[23:],
+        local[:10],
+        _plain(at),
+        clock.shown(at, draw(st.sampled_from(ZONES))),
+        local[:23] + draw(st.sampled_from(("0", "1", "999", "000001", "9"))) + local[23:],
+    ]
+    return draw(st.just(local) | st.sampled_from(forms))
+
+
+def _plain(at: int) -> str:
+    return clock.shown(at, "UTC").replace("+00:00", "Z")
+
+
+@st.composite
+def aggregations(draw: st.DrawFn, data: Data) -> list[Body]:
+    """One to four, of which each column has a name of its own."""
+    found: list[Body] = []
+    for number in range(draw(st.integers(1, 4))):
+        kind = draw(st.sampled_from(("count", *SNAKE)))
+        fields = COUNTABLE if kind == "hyperUnique" else NUMBERS
+        each: Body = {"type": kind}
+        if kind != "count":
+            each["fields"] = draw(st.lists(st.sampled_from(fields), min_size=1, max_size=3, unique=True))
+        elif not draw(st.integers(0, 3)):
+            each["fields"] = []
+        if draw(st.integers(0, 2)) == 0:
+            each["filter"] = draw(filters(data))
+        taken = set(metric_names(found))
+        if len(metric_names([each])) == 1 and (draw(st.booleans()) or taken & set(metric_names([each]))):
+            each["name"] = draw(st.sampled_from(("real_chats", "x", "Total", "n_1"))) + f"_{number}"
+        if not taken & set(metric_names([each])):
+            found.append(each)
+    return found
+
+
+def metric_names(asked: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [
+        name
+        for each in asked
+        for name in (
+            [each["name"]] if "name" in each else [f"{f}_{SNAKE[each['type']]}" for f in each.get("fields", ())]
+        )
+        or ["count"]
+    ]
+
+
+@cache
+def filters(data: Data) -> Strategy:
+    """Trees of filters, not often deeper than four."""
+
+    def deeper(inner: Strategy) -> Strategy:
+        some = st.lists(inner, min_size=1, max_size=3)
+        return st.builds(_group, st.sampled_from(("and", "or")), some) | st.builds(_negation, inner)
+
+    return st.recursive(leaves(data), deeper, max_leaves=8)
+
+
+def _group(kind: str, fields: list[Body]) -> Body:
+    return {"type": kind, "fields": fields}
+
+
+def _negation(inner: Body) -> Body:
+    return {"type": "not", "field": inner}
+
+
+@st.composite
+def leaves(draw: st.DrawFn, data: Data) -> Body:
+    kind = draw(st.sampled_from(("selector", "selector", "in", "bound", "like")))
+    dimension = draw(st.sampled_from([c for c in COLUMNS if kind != "like" or c not in NUMBERS]))
+    value = values(data, dimension)
+    each: Body = {"type": kind, "dimension": dimension}
+    match kind:
+        case "selector":
+            each["value"] = draw(st.none() | value | value)
+        case "in":
+            each["values"] = draw(st.lists(value | value | st.none(), min_size=1, max_size=6))
+        case "bound":
+            free = value if dimension in NUMBERS else value | st.sampled_from(TEXTS)
+            for side in draw(st.sampled_from((("lower",), ("upper",), ("lower", "upper")))):
+                each[side] = draw(free)
+                _with(draw, each, f"{side}Strict", st.booleans())
+            _with(draw, each, "ordering", st.just("numeric" if dimension in NUMBERS else "lexicographic"))
+        case "like":
+            escape = draw(st.none() | st.sampled_from("\\!a%"))
+            each["pattern"] = draw(patterns(data, dimension, escape))
+            if escape is not None:
+                each["escape"] = escape
+    return each
+
+
+@cache
+def values(data: Data, dimension: str) -> Strategy:
+    """Values of the rows, and such as no row has."""
+    real = st.sampled_from(data.values[dimension])
+    if dimension in ENUMERATED:
+        return real | st.sampled_from(ENUMERATED[dimension])
+    if dimension in NUMBERS:
+        number = real | _FEW | st.integers(0, 20)
+        return number | number.filter(lambda n: n < 1e15).map(lambda n: format(n, "d" if isinstance(n, int) else "f"))
+    return real | st.sampled_from((*TEXTS, "absent", "ABSENT"))
+
+
+@st.composite
+def patterns(draw: st.DrawFn, data: Data, dimension: str, escape: str | None) -> str:
+    """Values with characters made wild; where there is an escape, something follows each."""
+    text: str = draw(st.sampled_from(data.values[dimension]) | st.sampled_from(TEXTS))
+    if text and draw(st.booleans()):
+        at = draw(st.integers(0, len(text) - 1))
+        text = text[:at] + draw(st.sampled_from(("%", "_", "%%", "_%"))) + text[at + draw(st.integers(0, 2)) :]
+    text = draw(st.sampled_from(("{}", "{}%", "%{}", "%{}%"))).replace("{}", text[: draw(st.integers(0, 40))])
+    if escape is None:
+        return text
+    if draw(st.booleans()):
+        text = "".join(escape + c if c in ("%", "_", escape) and draw(st.booleans()) else c for c in text)
+    trailing = len(text) - len(text.rstrip(escape))
+    return text + "b" if trailing and _dangles(text, escape) else text
+
+
+def _dangles(text: str, escape: str) -> bool:
+    characters = iter(text)
+    return any(character == escape and next(characters, None) is None for character in characters)
+
+
+def _with(draw: st.DrawFn, each: Body, key: str, value: Strategy) -> Body:
+    """Set the key, or leave it out."""
+    if draw(st.booleans()):
+        each[key] = draw(value)
+    return each
+
+
+assert timedelta(days=1) // clock.MILLISECOND == DAY
+assert all(ZoneInfo(zone) for zone in (*ZONES, *OTHER_ZONES))
