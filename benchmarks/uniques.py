@@ -118,8 +118,8 @@ async def _ask(broker: Broker, dataset: Dataset, tenant: Tenant, uniques: Unique
         body = {"interval": YEAR, "granularity": granularity, "aggregations": [VISITORS]}
         planned = plan(parse(body, SCHEMA), tenant, dataset, Limits(), uniques)
         query = compile_report(planned)
-        rows = await broker.run(query, uuid4().hex, asyncio.get_running_loop().time() + 60)
-        found |= {start[:length]: unique for start, unique in respond(planned, query, rows).rows}
+        reply = await broker.ask(query.native, uuid4().hex, asyncio.get_running_loop().time() + 60)
+        found |= {start[:length]: unique for start, unique in respond(planned, query, reply.rows).rows}
     return found
 
 

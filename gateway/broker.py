@@ -5,6 +5,7 @@ what it says of errors, timeouts and the response context.
 """
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -33,6 +34,7 @@ log = structlog.get_logger(__name__)
 RETRY_SOON = {"Retry-After": "5"}
 _SHORT = aiohttp.ClientTimeout(total=2)
 _CHUNK = 1 << 16
+_COMPARES = frozenset({"value", "values", "matchValue", "lower", "upper", "pattern"})
 # Druid's context comes in a header, of up to 7 kB by default.
 _LONGEST_HEADER = 1 << 16
 
@@ -111,7 +113,7 @@ class Broker:
             self._cancel_later(query_id)
             raise
         if response.status != 200:
-            raise _error(response.status, raw)
+            raise _error(response.status, raw, native)
         return Reply(await self._rows(response, raw), _uncovered(response))
 
     async def is_healthy(self) -> bool:
@@ -169,6 +171,19 @@ class Broker:
             log.warning("druid_query_not_cancelled", druid_query_id=query_id, error=repr(error))
 
 
+def _compared(node: object) -> Iterator[str]:
+    """Yield every text that a part of a native query compares with."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in _COMPARES:
+                yield from (str(each) for each in (value if isinstance(value, list) else [value]))
+            else:
+                yield from _compared(value)
+    elif isinstance(node, list):
+        for each in node:
+            yield from _compared(each)
+
+
 def _uncovered(response: aiohttp.ClientResponse) -> tuple[Stretch, ...] | None:
     """Return what Druid says it had no data for; None where it says nothing, or not all of it."""
     try:
@@ -180,20 +195,20 @@ def _uncovered(response: aiohttp.ClientResponse) -> tuple[Stretch, ...] | None:
         return None
 
 
-def _error(status: int, raw: bytes) -> GatewayError:
-    """Return what an answer that is no 200 means to the caller; what Druid says stays here.
-
-    Its class and code go to the log, its message does not: that may repeat what a caller filtered by.
-    """
+def _error(status: int, raw: bytes, native: Json) -> GatewayError:
+    """Return what an answer that is no 200 means to the caller; Druid's own words go to the log alone."""
     try:
         told = orjson.loads(raw)
     except ValueError:
         told = {}
     told = told if isinstance(told, dict) else {}
-    names = {name: told.get(name) for name in ("error", "errorCode", "errorClass", "category")}
-    log.error("druid_refused", druid_status=status, **names)
+    reason, message = told.get("error"), str(told.get("errorMessage"))
+    for value in _compared(native):
+        # Druid may repeat what a caller filtered by, and no log holds that.
+        message = message.replace(value, "…")
+    log.error("druid_refused", druid_status=status, error=reason, error_class=told.get("errorClass"), message=message)
     match status:
-        case 400 if names["error"] == "Resource limit exceeded":
+        case 400 if reason == "Resource limit exceeded":
             return ReportTooLarge(
                 "The report needs more memory than one report may have. Group by fewer dimensions, filter more, or ask "
                 "for a shorter interval."

@@ -64,7 +64,8 @@ def report_on(schema: ReportSchema) -> Callable[[web.Request], Awaitable[web.Res
         body, rows = await _encode(answer)
         app[METRICS].rows.labels(schema.dataset.name).inc(rows)
         # The audit line: the context says who asked, for which organization, as whose partner, and how many rows.
-        log.info("report_answered", **shape_of(planned), rows=rows)
+        bind_contextvars(rows=rows)
+        log.info("report_answered", **shape_of(planned))
         return web.Response(body=body, content_type="application/json")
 
     return report
