@@ -105,7 +105,7 @@ class Broker:
             if not isinstance(error, aiohttp.ClientConnectorError):
                 self._cancel_later(query_id)
             log.error("druid_connection_broken", error=repr(error), broker=str(self.url), druid_query_id=query_id)
-            if not answered:
+            if not answered and isinstance(error, aiohttp.ClientConnectionError):
                 raise NoAnswer from error
             raise BadUpstreamAnswer("The database broke off its answer.") from error
         except BaseException:
@@ -176,7 +176,8 @@ def _compared(node: object) -> Iterator[str]:
     if isinstance(node, dict):
         for key, value in node.items():
             if key in _COMPARES:
-                yield from (str(each) for each in (value if isinstance(value, list) else [value]))
+                found = value if isinstance(value, list) else [value]
+                yield from (each for each in found if isinstance(each, str) and each)
             else:
                 yield from _compared(value)
     elif isinstance(node, list):
