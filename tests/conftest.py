@@ -125,7 +125,7 @@ def generated(
 
 
 @pytest.fixture(scope="session")
-def gateway_for(druid: Druid, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Data], Gateway]]:
+def gateway_for(druid: Druid, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Gateway]]:
     """Start a gateway that serves this data, in a thread of its own, until the end of the run.
 
     Each of the data's organizations has a token; D is a partner of P.

@@ -172,6 +172,9 @@ class Bound:
         return body
 
     def to_druid(self) -> DruidFilter:
+        if self._holds_nothing():
+            # Druid answers 500 to a range that is upside down, when the column is the one that segments are cut by.
+            return native({"type": "false"})
         # `range` and not `bound`: it never matches a row without a value, whichever end is open.
         text = self.dimension.kind is Kind.STRING
         body: Json = {"type": "range", "column": self.dimension.name, "matchValueType": "STRING" if text else "DOUBLE"}
@@ -180,6 +183,15 @@ class Bound:
         if self.upper is not None:
             body |= {"upper": self.upper, "upperOpen": self.upper_strict}
         return native(body)
+
+    def _holds_nothing(self) -> bool:
+        if self.lower is None or self.upper is None:
+            return False
+        lower, upper = (
+            bound.encode("utf-16-be") if isinstance(bound, str) else bound for bound in (self.lower, self.upper)
+        )
+        empty: bool = lower > upper or (lower == upper and (self.lower_strict or self.upper_strict))  # type: ignore[operator]  # both are of the dimension's type
+        return empty
 
 
 @dataclass(frozen=True, slots=True)

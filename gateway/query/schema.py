@@ -26,17 +26,22 @@ COLUMN_NAME = "^[A-Za-z][A-Za-z0-9_]{0,63}(?!\\n)$"
 _UTC = ZoneInfo("UTC")
 
 
-def _is_timestamp(text: object) -> bool:
+def _is_timestamp(text: str) -> bool:
     try:
-        parse_timestamp(str(text), _UTC)
+        parse_timestamp(text, _UTC)
     except ValueError:
         return False
     return True
 
 
+def _of_text(check: Callable[[str], bool]) -> Callable[[object], bool]:
+    """A format is one of strings: that something else stands there is for `type` to say."""
+    return lambda value: not isinstance(value, str) or check(value)
+
+
 FORMATS: Mapping[str, Callable[[object], bool]] = {
-    "timestamp": _is_timestamp,
-    "time-zone": TIME_ZONES.__contains__,
+    "timestamp": _of_text(_is_timestamp),
+    "time-zone": _of_text(TIME_ZONES.__contains__),
 }
 
 

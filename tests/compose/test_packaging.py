@@ -19,7 +19,7 @@ def described(stack: Stack) -> Any:
 def test_without_a_secret_nothing_starts_and_the_message_says_where_to_get_one(missing: str) -> None:
     fresh = fresh_stack()
     without = {name: value for name, value in fresh.environment.items() if name != missing}
-    with pytest.raises(StackError, match=rf"{missing} is not set\. docs/compose\.md says how") as refused:
+    with pytest.raises(StackError, match=rf"{missing} is missing a value: docs/compose\.md says how") as refused:
         dataclasses.replace(fresh, environment=without).compose("config")
     assert not any(secret in str(refused.value) for secret in without.values() if len(secret) == 64)
 

@@ -81,9 +81,9 @@ async def test_a_large_answer_does_not_hold_up_other_callers(
     assert len(answer.data) == 100_000
     assert answer.data[7] == ["2019-01-01T00:00:00.000+02:00", rows[7][0], "visitor", 1.0]
     print(f"while 100,000 rows were answered others waited {1000 * max(waits):.0f} ms at most ({len(waits)} asked)")
-    # Nothing of the gateway's is to take 20 ms in one go; machines that run tests are busy with other things, too.
-    assert len(waits) > 5
-    assert sorted(waits)[-2] < 0.15
+    # Nothing of the gateway's is to take 20 ms in one go. Machines that run tests are busy with other things, too: on
+    # those the whole takes longer, and a wait for all of it would still be most of that.
+    assert max(waits) < max(0.1, sum(waits) / 5)
 
 
 async def test_healthz_answers_while_the_process_runs(client: Client, druid_stand_in: StandIn) -> None:

@@ -129,6 +129,7 @@ _FILTERS: Mapping[str, Callable[[Native, Row], Truth]] = {
     "and": _and,
     "or": _or,
     "not": _not,
+    "false": lambda _native, _row: False,
     "istrue": lambda native, row: truth(native["field"], row) is True,
     "null": _null,
     "selector": _selector,

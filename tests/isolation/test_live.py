@@ -218,6 +218,17 @@ def test_the_interpreter_that_judges_is_right(served: Served) -> None:
     assert matched > 2 * EXAMPLES
 
 
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_bound_that_holds_nothing_is_no_fault(everyones: Gateway, *, strict: bool) -> None:
+    """On the column by which segments are cut, Druid fails where the lower end is above the upper one."""
+    bound = {"type": "bound", "dimension": "owner_organization_id", "lower": "b", "upper": "b" if strict else "a"}
+    bound |= {"lowerStrict": strict, "upperStrict": strict}
+    body = {"interval": {"start": "2019-01-01", "end": "2019-02-01"}, "aggregations": [{"type": "count"}]}
+    for filters, count in ((bound, 0), ({"type": "not", "field": bound}, ROWS_EACH)):
+        [[_, found]] = everyones.post(body | {"filters": filters}).data
+        assert found == count
+
+
 def test_who_has_no_access_is_told_nothing(everyones: Gateway) -> None:
     def ask(body: dict[str, Any]) -> None:
         for caller, about in ((T, D), (P, D), (D, T)):

@@ -89,10 +89,12 @@ class Oracle:
         self._bucketed: dict[tuple[str, str], str] = {}
 
     def values(self, column: str) -> list[Any]:
-        """Every value that the column has in some row."""
+        """Every value that the column has in some row, the most frequent first."""
         each = f"unnest({column})" if column in SETS else column
-        found = self._database.execute(f"SELECT DISTINCT {each} AS v FROM sessions ORDER BY v").fetchall()
-        return [value for (value,) in found if value is not None]
+        found = self._database.execute(
+            f"SELECT v FROM (SELECT {each} AS v FROM sessions) WHERE v IS NOT NULL GROUP BY v ORDER BY count(*) DESC, v"
+        ).fetchall()
+        return [value for (value,) in found]
 
     def moments(self) -> list[int]:
         """When something happened, in order."""

@@ -1,7 +1,6 @@
 """What hypothesis draws reports from: the whole language, with values of the data and values that it lacks."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from typing import Any, Final
@@ -41,35 +40,43 @@ SIZES: Final = {
 DAY: Final = SIZES["day"]
 
 
-@dataclass(frozen=True, eq=False)
 class Data:
-    """What the rows hold: some values of each column, and moments at which something happened."""
+    """What the rows hold: some values of each column, and moments at which something happened.
 
-    # Not shown: hypothesis would print them for every draw.
-    values: Mapping[str, Sequence[Any]] = field(repr=False)
-    moments: Sequence[int] = field(repr=False)
+    No dataclass, which hypothesis would print whole for every draw.
+    """
+
+    def __init__(self, values: Mapping[str, Sequence[Any]], moments: Sequence[int]) -> None:
+        self.values = values
+        self.moments = moments
 
     @classmethod
     def of(cls, oracle: Oracle) -> "Data":
         def some(values: Sequence[Any], count: int) -> Sequence[Any]:
             return values[:: max(1, len(values) // count)]
 
-        return cls({name: some(oracle.values(name), 60) for name in COLUMNS}, some(oracle.moments(), 200))
+        def often_and_seldom(values: Sequence[Any]) -> Sequence[Any]:
+            return [*values[:12], *some(values[12:], 30)]
+
+        return cls({name: often_and_seldom(oracle.values(name)) for name in COLUMNS}, some(oracle.moments(), 200))
 
 
 @st.composite
 def reports(draw: st.DrawFn, data: Data) -> Body:
     """Bodies that the gateway must accept."""
     body: Body = draw(intervals(data))
-    most = draw(st.sampled_from((0, 3)))
-    dimensions = draw(st.lists(st.sampled_from(COLUMNS), max_size=most, unique=True))
+    groups = draw(st.sampled_from((0, 0, 1, 1, 2, 3)))
+    dimensions = draw(st.lists(st.sampled_from(COLUMNS), min_size=groups, max_size=groups, unique=True))
     spelled_out: bool = draw(st.booleans())
     if dimensions or spelled_out:
         body["group_by"] = dimensions
     body["aggregations"] = draw(aggregations(data))
-    if draw(st.integers(0, 9)):
-        tree = filters(data)
-        body["filters"] = draw(tree | st.lists(tree, max_size=3) | st.just({}))
+    how = draw(st.sampled_from(("leaf", "leaf", "tree", "tree", "list", "nothing", "absent")))
+    if how != "absent":
+        several = st.lists(filters(data), min_size=1, max_size=3)
+        nothing: Strategy = st.sampled_from(({}, []))
+        kinds = {"leaf": leaves(data), "tree": filters(data), "list": several, "nothing": nothing}
+        body["filters"] = draw(kinds[how])
     names = metric_names(body["aggregations"])
     if not draw(st.integers(0, 2)):
         orders = st.lists(st.sampled_from(["start_time", *dimensions, *names]), min_size=1, max_size=3, unique=True)
@@ -104,7 +111,7 @@ def intervals(draw: st.DrawFn, data: Data) -> Body:
         anchors += [st.builds(int.__add__, st.sampled_from(changes), near)] * 2
     anchor = draw(st.one_of(anchors))
     longest = 400 * DAY if granularity == "all" else min(400 * DAY, draw(_BUCKETS) * SIZES[granularity])
-    length = draw(st.integers(1, max(1, longest // 1000)) | st.just(longest // 1000)) * 1000
+    length = max(1, longest // draw(st.sampled_from((1_000, 1_000, 2_000, 3_000, 10_000, 1_000_000)))) * 1000
     start = anchor - draw(st.sampled_from((0, length // 2, length)))
     texts = [
         draw(timestamps(start, zone)),
@@ -123,7 +130,7 @@ def intervals(draw: st.DrawFn, data: Data) -> Body:
 
 
 _PERIOD: Final = (clock.moment("2018-10-20", "UTC"), clock.moment("2020-04-10", "UTC"))
-_BUCKETS: Final = st.one_of(*[st.integers(1, 60)] * 8, st.integers(1, 2_000), st.integers(1, 44_000))
+_BUCKETS: Final = st.one_of(*[st.integers(1, most) for most in (10, 60, 400, 400, 2_000, 2_000, 2_000, 10_000, 44_000)])
 
 
 @st.composite
@@ -202,7 +209,9 @@ def _negation(inner: Body) -> Body:
 @st.composite
 def leaves(draw: st.DrawFn, data: Data) -> Body:
     kind = draw(st.sampled_from(("selector", "selector", "in", "bound", "like")))
-    dimension = draw(st.sampled_from([c for c in COLUMNS if kind != "like" or c not in NUMBERS]))
+    # Ids match few rows: more often a column of few values.
+    some = st.sampled_from([c for c in COLUMNS if kind != "like" or c not in NUMBERS])
+    dimension = draw(some | st.sampled_from([*ENUMERATED, *(() if kind == "like" else NUMBERS)]))
     value = values(data, dimension)
     each: Body = {"type": kind, "dimension": dimension}
     match kind:

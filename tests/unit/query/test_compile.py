@@ -1,22 +1,153 @@
-from gateway.query.compile import compile_report
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.catalog import DATASETS
+from gateway.catalog.model import Dataset
+from gateway.query.aggregations import Uniques
+from gateway.query.compile import LABEL, DruidQuery, compile_report, compile_time_range, compile_totals
+from gateway.query.parse import parse
+from gateway.query.plan import Plan, plan
+from gateway.query.report import Limits
+from gateway.query.schema import compile_schema
+from gateway.query.values import Json
+from gateway.tenancy import check_query
+from tests.strategies import bodies
+from tests.tenants import DOCUMENTED, PARTNER, tenant_of
 from tests.unit.query.conftest import Planner
 
 DAY = {"start": "2019-01-01", "end": "2019-01-02"}
+SCHEMAS = {name: compile_schema(dataset, Limits()) for name, dataset in DATASETS.items()}
+TENANTS = [tenant_of(), tenant_of(partner=PARTNER), tenant_of(PARTNER), tenant_of(PARTNER, DOCUMENTED)]
+ASKED = st.sampled_from(sorted(DATASETS)).flatmap(
+    lambda name: st.tuples(st.just(name), bodies(DATASETS[name]), st.sampled_from(TENANTS), st.sampled_from(Uniques))
+)
+Asked = tuple[str, Json, Any, Uniques]
+
+# A body is a large thing to draw: slow, and rightly so.
+many = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def planned(asked: Asked) -> Plan:
+    name, body, tenant, uniques = asked
+    schema = SCHEMAS[name]
+    return plan(parse(body, schema), tenant, schema.dataset, schema.limits, uniques)
+
+
+def queries(made: Plan) -> list[DruidQuery]:
+    return [compile_report(made), compile_totals(made), compile_time_range(made.tenant, made.dataset)]
+
+
+def tenants_filters(made: Plan) -> list[Json]:
+    """Return what must come first, written out here once more."""
+    filters = [("owner_organization_id", made.tenant.owner_organization_id)]
+    if made.tenant.involved_organization_id:
+        filters.append(("involved_organization_ids", made.tenant.involved_organization_id))
+    return [{"type": "selector", "dimension": column, "value": value} for column, value in filters]
+
+
+@many
+@given(ASKED)
+def test_whatever_is_asked_the_outermost_filter_begins_with_the_tenants(asked: Asked) -> None:
+    made = planned(asked)
+    for query in queries(made):
+        outermost = query.native["filter"]
+        wanted = tenants_filters(made)
+        assert outermost.keys() == {"type", "fields"}
+        assert outermost["type"] == "and"
+        assert outermost["fields"][: len(wanted)] == wanted
+        # What was asked is one filter beneath, never several beside, and the owner's column is the very column.
+        assert len(outermost["fields"]) <= len(wanted) + 1
+        assert {each["name"] for each in query.native.get("virtualColumns", ())} <= {LABEL}
+        assert query.native["dataSource"] == made.dataset.data_source
+        check_query(query)
+
+
+def _objects(value: object) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+    for child in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
+        yield from _objects(child)
+
+
+@many
+@given(ASKED)
+def test_two_compilations_are_equal_and_share_nothing(asked: Asked) -> None:
+    made = planned(asked)
+    first, second = compile_report(made), compile_report(made)
+    assert first == second
+    before = json.dumps(first.native)
+    # Whoever spoils one spoils neither the other nor any later one.
+    for each in list(_objects(second.native)):
+        each.clear()
+    assert json.dumps(first.native) == json.dumps(compile_report(made).native) == before
+
+
+@many
+@given(ASKED)
+def test_every_name_in_a_query_is_there_once(asked: Asked) -> None:
+    for query in queries(planned(asked)):
+        outputs = [each["outputName"] for each in query.native.get("dimensions", ())]
+        names = [_name(each) for each in query.native["aggregations"]]
+        names += [each["name"] for each in query.native.get("postAggregations", ())]
+        assert len({*outputs, *names}) == len(outputs) + len(names)
+        if query.native["queryType"] == "groupBy":
+            assert list(query.columns) == [*outputs, *names]
+
+
+def _name(aggregator: Json) -> str:
+    while aggregator["type"] == "filtered":
+        aggregator = aggregator["aggregator"]
+    name: str = aggregator["name"]
+    return name
+
+
+@many
+@given(ASKED)
+def test_a_query_is_json_and_an_expression_holds_no_text_of_the_callers(asked: Asked) -> None:
+    made = planned(asked)
+    columns = {metric.name for metric in made.report.metrics}
+    for query in queries(made):
+        assert json.loads(json.dumps(query.native, allow_nan=False)) == query.native
+        for each in _objects(query.native):
+            if "expression" in each and each["name"] != LABEL:
+                assert each["name"] in columns
+
+
+@many
+@given(ASKED)
+def test_the_canonical_report_asks_the_same(asked: Asked) -> None:
+    """What explain shows of a report is itself a body, and means the same."""
+    name, _, tenant, uniques = asked
+    made = planned(asked)
+    again = planned((name, json.loads(json.dumps(made.report.to_json())), tenant, uniques))
+    assert again.report.to_json() == made.report.to_json()
+    assert compile_report(again).native == compile_report(made).native
 
 
 def test_names_of_the_caller_never_make_two_of_the_gateways_columns_alike(planner: Planner) -> None:
-    kinds = [("sum", "order_count"), ("avg", "sales"), ("sum", "sales"), ("avg", "user_message_count")]
-    names = ["x", "x_sum", "x_rows", "sum_x", "avg_x", "avg_sum_x", "sum_avg_sum_x", "rows_x"]
-    metrics = [
-        {"type": kind, "fields": [field], "name": f"{name}{index}"}
-        for name in names
-        for index, (kind, field) in enumerate(kinds)
-    ] + [{"type": kind, "fields": [field], "name": name} for name, (kind, field) in zip(names, kinds * 2, strict=True)]
-    native = compile_report(planner({"interval": DAY, "aggregations": metrics})).native
-    aggregators = len([each for each in metrics if each["type"] == "sum"]) + 2 * len(
-        [each for each in metrics if each["type"] == "avg"]
-    )
-    assert len(native["aggregations"]) == aggregators
-    columns = [each.get("name") or each["aggregator"]["name"] for each in native["aggregations"]]
-    columns += [each["name"] for each in native["postAggregations"]]
-    assert len(set(columns)) == len(columns)
+    native = compile_report(
+        planner(
+            {
+                "interval": DAY,
+                "aggregations": [
+                    {"type": "sum", "fields": ["order_count"], "name": "x_sum"},
+                    {"type": "avg", "fields": ["sales"], "name": "x"},
+                ],
+            }
+        )
+    ).native
+    assert [_name(each) for each in native["aggregations"]] == ["_sum_x_sum", "_avg_sum_x", "_avg_rows_x"]
+
+
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+def test_a_dimension_is_filtered_and_grouped_as_what_it_is(dataset: Dataset) -> None:
+    for dimension in dataset.dimensions:
+        body = {"interval": DAY, "aggregations": [{"type": "count"}], "group_by": [dimension.name]}
+        made = planned((dataset.name, body, TENANTS[0], Uniques.SKETCH))
+        (spec,) = compile_report(made).native["dimensions"]
+        assert (spec["dimension"], spec["outputType"]) == (dimension.name, dimension.kind.value)

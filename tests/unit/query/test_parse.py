@@ -42,3 +42,10 @@ def test_a_name_that_no_column_may_have_is_told_so(schema: ReportSchema) -> None
             'must be a letter, then letters, digits or underscores, 64 in all at most, not "1st"',
         )
     ]
+
+
+@pytest.mark.parametrize("wrong", [None, [], {}, 5, True])
+def test_a_timestamp_or_a_zone_of_another_type_is_told_so(wrong: object, schema: ReportSchema) -> None:
+    found = problems(report(interval={"start": wrong, "end": wrong, "time_zone": wrong}), schema)
+    assert [place for place, _ in found] == ["/interval/start", "/interval/end", "/interval/time_zone"]
+    assert all(message.startswith("must be a string, not ") for _, message in found)

@@ -1,0 +1,58 @@
+"""gateway/query does no I/O: neither do its modules, nor anything of this project that they import."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+MODULES = sorted(path for path in (ROOT / "gateway" / "query").glob("**/*.py"))
+PURE = {
+    "collections", "dataclasses", "datetime", "difflib", "enum", "functools", "itertools", "json", "math", "operator",
+    "re", "types", "typing", "bisect", "zoneinfo", "jsonschema", "jsonschema_rs", "pydruid",
+}  # fmt: skip
+OURS = {"gateway.access.tenant", "gateway.access.principal", "gateway.errors", "gateway.catalog", "gateway.query"}
+WAITS_OR_TALKS = {"aiohttp", "asyncio", "sqlalchemy", "structlog", "logging.config", "uvloop", "sqlite3", "aiosqlite"}
+
+
+def imported(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}: import by full name"
+            found.add(node.module or "")
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+def test_a_module_imports_nothing_that_does_io(path: Path) -> None:
+    for name in imported(path):
+        ours = any(name == each or name.startswith(f"{each}.") for each in OURS)
+        assert ours or name.split(".")[0] in PURE, f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+def test_a_module_neither_waits_nor_opens_nor_reads_a_clock(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        assert not isinstance(node, ast.AsyncFunctionDef | ast.Await)
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert called not in {"open", "print", "input", "exec", "eval"}, called
+            assert called.rpartition(".")[2] not in {"now", "today", "utcnow", "time", "monotonic"}, called
+
+
+def test_importing_all_of_it_loads_nothing_that_waits_or_talks() -> None:
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MODULES]
+    code = f"import importlib, sys\nfor name in {names!r}: importlib.import_module(name)\nprint(*sys.modules)"
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    )
+    ours = {name for name in loaded if name.startswith("gateway.")}
+    assert {name for name in ours if not name.startswith(("gateway.query", "gateway.catalog"))} == {
+        "gateway.access", "gateway.access.tenant", "gateway.access.principal", "gateway.errors",
+    }  # fmt: skip
+    assert not loaded & WAITS_OR_TALKS
