@@ -34,6 +34,7 @@ from gateway.limiting import Limiter
 from gateway.metrics import Metrics
 from gateway.middleware import METRICS, outermost
 from gateway.openapi import PREFIX, openapi
+from gateway.protocol import answer_malformed_requests, expect
 from gateway.query.schema import compile_schema
 from gateway.settings import Settings
 
@@ -43,6 +44,7 @@ def create_app(settings: Settings, datasets: Iterable[Dataset] = DATASETS.values
 
     Run it with `handler_cancellation=True`, without which a caller who leaves goes unnoticed.
     """
+    answer_malformed_requests()
     app = web.Application(middlewares=[outermost], client_max_size=settings.max_body_bytes)
     app[SETTINGS] = settings
     app[METRICS] = Metrics()
@@ -54,7 +56,7 @@ def create_app(settings: Settings, datasets: Iterable[Dataset] = DATASETS.values
     app.router.add_get(f"{PREFIX}/openapi.json", document(openapi(schemas)))
     for schema in schemas:
         path = f"{PREFIX}/orgs/{{organization_id}}/{schema.dataset.name}"
-        app.router.add_post(path, report_on(schema))
+        app.router.add_post(path, report_on(schema), expect_handler=expect)
         app.router.add_get(path, description_of(schema))
     return app
 

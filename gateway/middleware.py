@@ -1,6 +1,8 @@
 """What every request passes through: its id, its log line, and the one place where an error becomes an answer."""
 
 import asyncio
+from collections.abc import Mapping
+from http import HTTPStatus
 from time import perf_counter
 from uuid import uuid4
 
@@ -73,11 +75,24 @@ def _problem(error: GatewayError, request_id: str) -> web.Response:
 
 def _of_aiohttp(error: web.HTTPException, request_id: str) -> tuple[str, web.Response]:
     """Give aiohttp's own refusals (no such path, wrong method, body too large) the form of all others."""
-    code = error.reason.lower().replace(" ", "_")
-    detail = _DETAILS.get(error.status, f"{error.reason}.")
+    status = HTTPStatus(error.status)
     headers = {name: error.headers[name] for name in ("Allow", "Location") if name in error.headers}
-    body = _members(error.status, code, error.reason, detail, request_id)
-    return code, web.Response(status=error.status, body=orjson.dumps(body), content_type=PROBLEM_JSON, headers=headers)
+    response = problem(status, _DETAILS.get(error.status, f"{status.phrase}."), request_id, headers)
+    return _code(status), response
+
+
+def problem(
+    status: HTTPStatus, detail: str, request_id: str | None = None, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Return problem+json for a status that says everything by itself."""
+    request_id = request_id or uuid4().hex
+    body = _members(status, _code(status), status.phrase, detail, request_id)
+    headers = {**(headers or {}), "X-Request-Id": request_id, "Server": "gateway"}
+    return web.Response(status=status, body=orjson.dumps(body), content_type=PROBLEM_JSON, headers=headers)
+
+
+def _code(status: HTTPStatus) -> str:
+    return status.phrase.lower().replace(" ", "_")
 
 
 _DETAILS = {

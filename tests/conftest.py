@@ -133,7 +133,8 @@ def gateway_for(druid: Druid, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with ExitStack() as stack:
 
         def start(data: Data, **changes: Any) -> Gateway:
-            settings = settings_for(tmp_path_factory.mktemp("accounts"), druid.broker_url, **changes)
+            given = {"druid_coordinator_url": druid.coordinator_url, **changes}
+            settings = settings_for(tmp_path_factory.mktemp("accounts"), druid.broker_url, **given)
             return stack.enter_context(
                 serving_aside(settings, organizations=data.organizations, datasets=[data.dataset])
             )

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 from anyio.from_thread import start_blocking_portal
-from pydantic import AnyHttpUrl, SecretStr
+from pydantic import SecretStr
 
 from gateway.access.accounts import Accounts
 from gateway.app import create_app
@@ -84,7 +84,7 @@ def settings_for(folder: Path, broker_url: str, **changes: Any) -> Settings:
     given: dict[str, Any] = {
         "database_url": SecretStr(f"sqlite:///{folder}/accounts.db"),
         "token_secret": SecretStr(secrets.token_hex(32)),
-        "druid_broker_url": AnyHttpUrl(broker_url),
+        "druid_broker_url": broker_url,
         "port": 0,
     }
     return Settings(**{**given, **changes})

@@ -90,10 +90,9 @@ CUT = [
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(WHOLE), WHOLE),
     # What Druid does when it fails after the first row: HTTP ends well, and the array stays open.
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(WHOLE) - 1, WHOLE[:-1]),
-    # No HTTP, and nothing at all.
+    # No HTTP.
     b"SSH-2.0-OpenSSH_9.2\r\n",
     b"HTTP/1.1 200 OK\r\nContent-Length: nine\r\n\r\n",
-    b"",
 ]
 
 

@@ -165,8 +165,7 @@ async def test_json_of_another_kind_is_400(client: Client, body: bytes) -> None:
 async def test_an_expectation_that_nobody_meets_is_417(client: Client) -> None:
     headers = {"Authorization": f"Token {client.gateway.tokens[D]}", "Expect": "a miracle"}
     answer = await client.send("POST", client.gateway.path(), headers=headers, data=b"{}")
-    # aiohttp answers this itself, before the middleware: not as problem+json.
-    assert answer.status == 417
+    assert_problem(answer, 417, "expectation_failed")
 
 
 @pytest.mark.parametrize(
@@ -187,8 +186,11 @@ async def test_what_is_no_http_is_400_and_the_connection_ends(client: Client, re
         told = await reader.read()
     writer.close()
     await writer.wait_closed()
-    # aiohttp answers these itself, before there is a request: not as problem+json.
-    assert told.startswith((b"HTTP/1.0 400 ", b"HTTP/1.1 400 "))
+    head, _, body = told.partition(b"\r\n\r\n")
+    assert head.startswith((b"HTTP/1.0 400 ", b"HTTP/1.1 400 "))
+    assert b"Content-Type: application/problem+json" in head
+    assert json.loads(body)["code"] == "bad_request"
+    assert b"aiohttp" not in told
 
 
 async def test_a_refusal_does_not_end_the_connection(client: Client) -> None:

@@ -1,0 +1,90 @@
+"""Several brokers: one that fails is left out, what it left unanswered is asked once elsewhere, and it comes back."""
+
+import asyncio
+import socket
+
+import pytest
+from aiohttp import web
+
+from gateway import brokers
+from tests.http import stand_in
+from tests.http.asking import COUNT, assert_problem
+from tests.http.conftest import Start
+from tests.http.stand_in import StandIn, answering_bytes, standing_in
+
+
+def unused() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def nth(day: int) -> dict[str, object]:
+    """One of many reports of which no two are the same."""
+    return COUNT | {"interval": {"start": f"2019-01-{day + 1:02}", "end": f"2019-01-{day + 2:02}"}}
+
+
+async def test_brokers_are_asked_in_turn(start: Start, druid_stand_in: StandIn) -> None:
+    async with standing_in() as other:
+        client = await start(f"{druid_stand_in.url},{other.url}")
+        for day in range(4):
+            assert (await client.post(nth(day))).status == 200
+        assert (len(druid_stand_in.queries), len(other.queries)) == (2, 2)
+
+
+async def test_what_a_broker_refuses_is_asked_elsewhere_and_it_is_left_out(
+    start: Start, druid_stand_in: StandIn
+) -> None:
+    client = await start(f"{unused()},{druid_stand_in.url}")
+    for day in range(4):
+        assert (await client.post(nth(day))).status == 200
+    assert len(druid_stand_in.queries) == 4
+
+
+async def test_what_a_broker_leaves_unanswered_is_asked_elsewhere(start: Start, druid_stand_in: StandIn) -> None:
+    async with answering_bytes(b"", reset=True) as silent:
+        client = await start(f"{silent},{druid_stand_in.url}")
+        assert (await client.post()).status == 200
+    assert len(druid_stand_in.queries) == 1
+
+
+@pytest.mark.parametrize("status", [400, 429, 500, 503, 504])
+async def test_an_error_is_an_answer_and_not_asked_elsewhere(
+    start: Start, druid_stand_in: StandIn, status: int
+) -> None:
+    druid_stand_in.answer = stand_in.error(status)
+    async with standing_in() as other:
+        other.answer = stand_in.error(status)
+        client = await start(f"{druid_stand_in.url},{other.url}")
+        assert (await client.post()).status >= 400
+        assert len(druid_stand_in.queries) + len(other.queries) == 1
+
+
+async def test_with_all_brokers_down_it_is_503_at_once(start: Start) -> None:
+    client = await start(f"{unused()},{unused()}")
+    assert_problem(await client.post(), 503, "upstream_unavailable")
+    began = asyncio.get_running_loop().time()
+    answer = await client.post()
+    assert_problem(answer, 503, "upstream_unavailable")
+    assert answer.headers["retry-after"]
+    # Nobody is asked any more; a tenth of a second is promised, and machines that run tests are busy.
+    assert asyncio.get_running_loop().time() - began < 0.5
+
+
+async def test_a_broker_that_comes_back_is_asked_again(
+    start: Start, druid_stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(brokers, "PROBE_EVERY", 0.02)
+    whole = druid_stand_in.answer
+
+    async def vanish(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.abort()
+        return await whole(request)
+
+    druid_stand_in.answer = vanish
+    client = await start(druid_stand_in.url)
+    assert_problem(await client.post(), 503, "upstream_unavailable")
+    druid_stand_in.answer = whole
+    async with asyncio.timeout(5):
+        while (await client.post()).status != 200:  # noqa: ASYNC110 - only asking tells
+            await asyncio.sleep(0.02)

@@ -1,0 +1,75 @@
+"""Callers who ask the same at the same time share one query, and each other's patience only."""
+
+import asyncio
+import json
+
+import aiohttp
+
+from tests.http import stand_in
+from tests.http.asking import COUNT, Client, assert_problem
+from tests.http.stand_in import StandIn, respond, row
+from tests.serving import P, T
+
+
+class Gate:
+    """Lets answers through once it is open."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+
+    async def answer(self, request: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
+        await self.open.wait()
+        return await respond(row(count=7))(request)
+
+
+async def test_the_same_report_is_asked_once(client: Client, druid_stand_in: StandIn) -> None:
+    gate = Gate()
+    druid_stand_in.answer = gate.answer
+    asking = [asyncio.create_task(client.post()) for _ in range(5)]
+    await druid_stand_in.wait_for(queries=1)
+    await asyncio.sleep(0.1)
+    gate.open.set()
+    answers = await asyncio.gather(*asking)
+    assert [answer.data for answer in answers] == [[["2019-01-01T00:00:00.000+02:00", 7]]] * 5
+    assert len(druid_stand_in.queries) == 1
+
+
+async def test_the_same_report_of_another_organization_is_another_one(client: Client, druid_stand_in: StandIn) -> None:
+    gate = Gate()
+    druid_stand_in.answer = gate.answer
+    asking = [asyncio.create_task(client.post(organization=each)) for each in (P, T)]
+    await druid_stand_in.wait_for(queries=2)
+    gate.open.set()
+    assert [(await each).status for each in asking] == [200, 200]
+    owners = {asked.query["filter"]["fields"][0]["value"] for asked in druid_stand_in.queries}
+    assert owners == {P, T}
+
+
+async def test_the_query_goes_on_until_the_last_who_waits_has_left(client: Client, druid_stand_in: StandIn) -> None:
+    druid_stand_in.answer = stand_in.never
+    first, last = (asyncio.create_task(client.post()) for _ in range(2))
+    await druid_stand_in.wait_for(queries=1)
+    await asyncio.sleep(0.1)
+    first.cancel()
+    await asyncio.sleep(0.2)
+    assert druid_stand_in.cancelled == []
+    last.cancel()
+    await druid_stand_in.wait_for(cancelled=1)
+    assert druid_stand_in.cancelled == [druid_stand_in.queries[0].id]
+
+
+async def test_a_caller_may_wait_for_less(client: Client, druid_stand_in: StandIn) -> None:
+    druid_stand_in.answer = stand_in.never
+    headers = {"Authorization": f"Token {client.gateway.tokens[P]}", "Prefer": "respond-async, wait=1"}
+    began = asyncio.get_running_loop().time()
+    body = json.dumps(COUNT)
+    assert_problem(await client.send("POST", client.gateway.path(P), headers=headers, data=body), 504, "timeout")
+    assert 0.9 < asyncio.get_running_loop().time() - began < 3
+    await druid_stand_in.wait_for(cancelled=1)
+    assert druid_stand_in.queries[0].query["context"]["timeout"] <= 1000
+
+
+async def test_what_prefer_says_and_nobody_understands_is_ignored(client: Client) -> None:
+    headers = {"Authorization": f"Token {client.gateway.tokens[P]}", "Prefer": "wait=soon, wait=-1, wait=, wait=²"}
+    body = json.dumps(COUNT)
+    assert (await client.send("POST", client.gateway.path(P), headers=headers, data=body)).status == 200
