@@ -19,7 +19,7 @@ from gateway.addresses import address_of
 from gateway.audit import shape_of
 from gateway.broker import Broker
 from gateway.catalog.model import Dataset
-from gateway.errors import BodyTimeout, GatewayError, InvalidReport, Unauthenticated
+from gateway.errors import BodyTimeout, InvalidReport, Unauthenticated
 from gateway.limiting import Limiter
 from gateway.middleware import QUOTA, REQUEST_ID
 from gateway.query.body import read_json
@@ -140,7 +140,8 @@ async def _ask(planned: Plan, broker: Broker, request_id: str, deadline: float) 
             rows = group.create_task(broker.run(query, f"{request_id}-report", deadline))
             if planned.report.totals:
                 totals = group.create_task(broker.run(compile_totals(planned), f"{request_id}-totals", deadline))
-    except* GatewayError as errors:
+    except ExceptionGroup as errors:
+        # Not except*: what is raised there comes out in a group again, and so as a 500.
         raise errors.exceptions[0] from None
     finally:
         bind_contextvars(druid_query_id=f"{request_id}-report", druid_ms=round((perf_counter() - started) * 1000, 3))
