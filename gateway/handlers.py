@@ -20,7 +20,7 @@ from gateway.addresses import address_of
 from gateway.audit import shape_of
 from gateway.catalog.model import Dataset
 from gateway.druid import Druid
-from gateway.errors import BodyTimeout, GatewayError, InvalidReport, Unauthenticated
+from gateway.errors import BodyTimeout, InvalidReport, Unauthenticated
 from gateway.limiting import Limiter
 from gateway.metrics import Metrics
 from gateway.middleware import DATA_SET, METRICS, QUOTA, REQUEST_ID
@@ -157,7 +157,8 @@ async def _ask(planned: Plan, app: web.Application, request_id: str, deadline: f
             if planned.report.totals:
                 whole = compile_totals(planned)
                 totals = group.create_task(druid.run(whole, f"{request_id}-totals", deadline, heavy=heavy))
-    except* GatewayError as errors:
+    except ExceptionGroup as errors:
+        # Not except*: what is raised there comes out in a group again, and so as a 500.
         raise errors.exceptions[0] from None
     finally:
         took = perf_counter() - started

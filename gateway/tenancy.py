@@ -38,7 +38,7 @@ def check_query(query: DruidQuery) -> None:
     outermost = native.get("filter")
     if not isinstance(outermost, dict) or outermost.keys() != {"type", "fields"} or outermost["type"] != "and":
         raise TenancyViolated("the outermost filter is not an and")
-    if outermost["fields"][: len(required)] != required:
+    if not isinstance(outermost["fields"], list) or outermost["fields"][: len(required)] != required:
         raise TenancyViolated("the outermost and does not begin with the tenant's filters")
     for column in native.get("virtualColumns", ()):
         # Named like a real column it would stand in for it, in the tenant's filter too.

@@ -28,6 +28,7 @@ from gateway import ingest
 from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.catalog.model import Dataset
 from tests.serving import D, Gateway, P, T, serving_aside, settings_for
+from tests.watch import nothing_secret_is_logged  # noqa: F401 - watches over every run
 
 ROOT = Path(__file__).parent.parent
 SPECS = ROOT / "ingestion-specs"

@@ -1,6 +1,7 @@
 """Ingestion by spec: checked against the catalog, sent to Druid, followed until the segments answer queries.
 
-`ingest` is the function behind `gateway ingest SPEC`; `parse` makes the checked spec that it takes.
+`ingest` is the function behind `gateway ingest SPEC`; `parse` makes the checked spec that it takes. Streams:
+`gateway.ingest.streaming` and `gateway.ingest.stream_spec`.
 """
 
 from gateway.ingest.druid_client import Cluster

@@ -1,23 +1,23 @@
 """`gateway ingest SPEC` and what goes with it."""
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, TypeVar
 
-import stamina
 import typer
 from rich.console import Console
-from rich.markup import escape
 from typer.core import TyperGroup
 
-from gateway.ingest import display
+from gateway.ingest import display, stream_spec
+from gateway.ingest.connection import BROKER_URL, OVERLORD_URL, Broker, Coordinator, Overlord, fail
+from gateway.ingest.connection import run as run_
 from gateway.ingest.druid_client import Cluster, DruidClient, connect
-from gateway.ingest.errors import FailedTask, IngestError
 from gateway.ingest.files import ServeAddress
 from gateway.ingest.ingestion import ingest, submit
 from gateway.ingest.reports import Phase, Report, State, TaskStatus
 from gateway.ingest.spec import parse
+from gateway.ingest.stream_cli import app as stream
+from gateway.ingest.stream_cli import start as start_stream
 
 T = TypeVar("T")
 
@@ -35,32 +35,27 @@ app = typer.Typer(
     cls=_SpecFirst,
     no_args_is_help=True,
     add_completion=False,
-    help="Fill a data source by a Druid ingestion spec: [bold]gateway ingest SPEC[/bold].",
+    help=(
+        "Fill a data source by a Druid ingestion spec: [bold]gateway ingest SPEC[/bold].\n\n"
+        "A batch spec starts a task, which replaces intervals and ends: [bold]status[/bold], [bold]cancel[/bold] and "
+        "[bold]list[/bold] are about tasks. A Kafka supervisor spec starts a stream, which goes on: see [bold]gateway "
+        "ingest stream --help[/bold]."
+    ),
     rich_markup_mode="rich",
 )
-
-OVERLORD_URL = "http://127.0.0.1:8081"
-BROKER_URL = "http://127.0.0.1:8082"
-
-Overlord = Annotated[
-    str,
-    typer.Option(
-        envvar=["DRUID_OVERLORD_URL", "DRUID_COORDINATOR_URL"], help="Where Druid's overlord answers.", metavar="URL"
-    ),
-]
-Broker = Annotated[str, typer.Option(envvar="DRUID_BROKER_URL", help="Where Druid's broker answers.", metavar="URL")]
-Coordinator = Annotated[
-    str | None,
-    typer.Option(
-        envvar="DRUID_COORDINATOR_URL", help="Where Druid's coordinator answers, if not as the overlord.", metavar="URL"
-    ),
-]
+app.add_typer(stream, name="stream")
 
 
 @app.command()
 def run(  # noqa: PLR0913 these are the command line's options
     spec: Annotated[
-        Path, typer.Argument(metavar="SPEC", help="A native batch spec (index_parallel).", exists=True, dir_okay=False)
+        Path,
+        typer.Argument(
+            metavar="SPEC",
+            help="A native batch spec (index_parallel), or a Kafka supervisor spec (kafka).",
+            exists=True,
+            dir_okay=False,
+        ),
     ],
     *,
     data: Annotated[
@@ -77,7 +72,15 @@ def run(  # noqa: PLR0913 these are the command line's options
     data_source: Annotated[
         str | None, typer.Option(help="Fill this data source in place of the spec's.", metavar="NAME")
     ] = None,
-    wait: Annotated[bool, typer.Option(help="Follow the task until its segments answer queries.")] = True,
+    wait: Annotated[bool, typer.Option(help="Return when the rows answer queries, or the stream reads.")] = True,
+    bootstrap_servers: Annotated[
+        str | None,
+        typer.Option(
+            envvar="KAFKA_BOOTSTRAP_SERVERS",
+            help="Where Druid finds Kafka, in place of what a supervisor spec says.",
+            metavar="HOST:PORT,…",
+        ),
+    ] = None,
     serve_address: Annotated[
         str,
         typer.Option(
@@ -87,7 +90,7 @@ def run(  # noqa: PLR0913 these are the command line's options
         ),
     ] = "127.0.0.1",
 ) -> None:
-    """Replace the spec's intervals with its rows, and return when they answer queries.
+    """Replace a batch spec's intervals with its rows, and return when they answer queries; or start a stream.
 
     The spec is checked against the gateway's catalog first. Whatever fails, what is served stays as it was.
 
@@ -96,7 +99,19 @@ def run(  # noqa: PLR0913 these are the command line's options
     With Druid in containers, give the address by which they see this machine:
 
     [bold]gateway ingest SPEC --data FILE --serve-address 172.17.0.1[/bold]
+
+    A stream goes on by itself when this command has returned. The same spec, changed, changes it:
+
+    [bold]gateway ingest ingestion-specs/chat_sessions.kafka.json --bootstrap-servers kafka:9092[/bold]
     """
+    cluster = Cluster(overlord, broker, coordinator)
+    text = spec.read_text(encoding="utf-8")
+    if stream_spec.is_stream(text):
+        if data:
+            raise typer.BadParameter("A stream reads its topic: --data is for batch specs.", param_hint="--data")
+        start_stream(spec.name, text, cluster, data_source=data_source, bootstrap_servers=bootstrap_servers, wait=wait)
+        return
+    console = Console()
     files = data or []
     if files and not wait:
         raise typer.BadParameter(
@@ -107,11 +122,9 @@ def run(  # noqa: PLR0913 these are the command line's options
         address = ServeAddress.parse(serve_address)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--serve-address") from error
-    cluster = Cluster(overlord, broker, coordinator)
-    console = Console()
 
     async def follow() -> None:
-        checked = parse(spec.name, spec.read_text(encoding="utf-8"), brings_files=bool(files))
+        checked = parse(spec.name, text, brings_files=bool(files))
         if not wait:
             task_id = await submit(checked, cluster, data_source=data_source)
             console.print(f"Task {task_id}\nSee how it goes: gateway ingest status {task_id}", highlight=False)
@@ -127,7 +140,7 @@ def run(  # noqa: PLR0913 these are the command line's options
             )
         display.summary(console, result)
 
-    _run(follow())
+    run_(follow())
 
 
 @app.command()
@@ -160,7 +173,7 @@ def cancel(task_id: str, *, overlord: Overlord = OVERLORD_URL) -> None:
     if task.state is State.RUNNING:
         Console().print(f"Task {task_id} is cancelled.", highlight=False)
     else:
-        _fail(f"Task {task_id} has ended already ({task.state.value.lower()}).")
+        fail(f"Task {task_id} has ended already ({task.state.value.lower()}).")
 
 
 @app.command("list")
@@ -179,24 +192,4 @@ def _ask(overlord: str, question: Callable[[DruidClient], Coroutine[Any, Any, T]
         async with connect(Cluster(overlord, BROKER_URL)) as client:
             return await question(client)
 
-    return _run(ask())
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    # The progress bar is what a person sees; without this, each retry would be a line of log between.
-    stamina.instrumentation.set_on_retry_hooks([])
-    try:
-        return asyncio.run(work)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("Interrupted: a task that read --data is cancelled, any other goes on.")
-        raise typer.Exit(130) from None
-    except FailedTask as error:
-        display.row_errors(Console(stderr=True), error.row_errors)
-        _fail(str(error))
-    except IngestError as error:
-        _fail(str(error))
-
-
-def _fail(message: str) -> NoReturn:
-    Console(stderr=True, soft_wrap=True).print(f"[red]{escape(message)}[/]", highlight=False)
-    raise typer.Exit(1)
+    return run_(ask())

@@ -5,14 +5,18 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
+from urllib.parse import quote
 
 import aiohttp
 import orjson
 
-from gateway.ingest.errors import LostTask, RejectedSpec, Unreachable
-from gateway.ingest.reports import Report, Segment, TaskStatus
+from gateway.ingest.errors import LostTask, RejectedSpec, UnknownStream, Unreachable
+from gateway.ingest.reports import Report, RowError, Segment, TaskStatus
+from gateway.ingest.stream_reports import STREAM_TASK, Supervisor, Throughput, parse_errors
 
 TIMEOUT = aiohttp.ClientTimeout(total=60, connect=5)
+# A supervisor takes no notice while it looks for a Kafka that does not answer: a minute, and then another.
+PATIENT_TIMEOUT = aiohttp.ClientTimeout(total=180, connect=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,62 @@ class DruidClient:
         listed = _json("broker", self._broker, status, body)
         return [Segment.queried(segment) for segment in listed if segment["locations"]]
 
+    async def start_stream(self, submission: bytes) -> None:
+        """A stream of this name that there is takes the new spec, and goes on where it was."""
+        url = f"{self._overlord}/supervisor"
+        status, body = await self._request("POST", url, params={"skipRestartIfUnmodified": "true"}, data=submission)
+        if status in {400, 403, 413}:
+            raise RejectedSpec(f"Druid refused the spec: {_text(body)}")
+        if status != 200:
+            _unexpected("overlord", self._overlord, status, body)
+
+    async def streams(self) -> list[str]:
+        """Names, sorted."""
+        status, body = await self._request("GET", f"{self._overlord}/supervisor")
+        return sorted(_json("overlord", self._overlord, status, body))
+
+    async def stream(self, name: str) -> Supervisor:
+        """Raises UnknownStream."""
+        return Supervisor.parse(await self._of_stream(name, "GET", "status"))
+
+    async def stream_throughput(self, name: str) -> Throughput:
+        """Of the tasks that run now. Raises UnknownStream."""
+        return Throughput.parse(await self._of_stream(name, "GET", "stats"))
+
+    async def stream_errors(self, name: str) -> tuple[RowError, ...]:
+        """Rows that the tasks that run now could not read. Raises UnknownStream."""
+        return parse_errors(await self._of_stream(name, "GET", "parseErrors"))
+
+    async def stream_tasks(self, name: str) -> list[TaskStatus]:
+        """The newest first, those that have ended included."""
+        return [task for task in await self.tasks(name) if task.type == STREAM_TASK]
+
+    async def change_stream(self, name: str, action: str) -> None:
+        """`suspend`, `resume` or `terminate`; of no effect where it is so already. Raises UnknownStream."""
+        await self._of_stream(name, "POST", action, timeout=PATIENT_TIMEOUT)
+
+    async def has_compaction(self, data_source: str) -> bool:
+        status, body = await self._request("GET", f"{self._coordinator}/config/compaction/{data_source}")
+        if status not in {200, 404}:
+            _unexpected("coordinator", self._coordinator, status, body)
+        return status == 200
+
+    async def set_compaction(self, compaction: bytes) -> None:
+        status, body = await self._request("POST", f"{self._coordinator}/config/compaction", data=compaction)
+        if status == 400:
+            raise RejectedSpec(f"Druid refused the compaction's settings: {_text(body)}")
+        if status != 200:
+            _unexpected("coordinator", self._coordinator, status, body)
+
+    async def _of_stream(self, name: str, method: str, what: str, **arguments: Any) -> Any:  # noqa: ANN401 JSON of any shape
+        url = f"{self._overlord}/supervisor/{quote(name, safe='')}/{what}"
+        status, body = await self._request(method, url, **arguments)
+        if status == 404:
+            raise UnknownStream(name)
+        if status == 400 and "is already" in _text(body):
+            return None
+        return _json("overlord", self._overlord, status, body)
+
     async def _request(self, method: str, url: str, **arguments: Any) -> tuple[int, bytes]:  # noqa: ANN401 aiohttp's own
         headers = {"Content-Type": "application/json"} if "data" in arguments else None
         try:
@@ -108,7 +168,8 @@ class DruidClient:
             # So answers a coordinator that is not leader yet and knows of no other.
             raise Unreachable(f"The overlord at {url} has no leader yet.") from error
         except TimeoutError as error:
-            raise Unreachable(f"{url} does not answer in {TIMEOUT.total:g} s. Is Druid overloaded?") from error
+            seconds = arguments.get("timeout", TIMEOUT).total
+            raise Unreachable(f"{url} does not answer in {seconds:g} s. Is Druid overloaded?") from error
         except aiohttp.ClientConnectorError as error:
             number = error.os_error.errno
             reason = os.strerror(number) if number and number > 0 else error.os_error.strerror

@@ -60,3 +60,14 @@ class FailedTask(IngestError):
 
 class NotServed(IngestError):
     """The task succeeded, but its segments do not answer queries yet."""
+
+
+class UnknownStream(IngestError):
+    """Druid has no supervisor of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Druid has no stream {name}. 'gateway ingest stream list' shows those it has.")
+
+
+class FailedStream(IngestError):
+    """A stream was started, and does not read. Druid goes on trying."""

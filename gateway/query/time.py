@@ -25,7 +25,9 @@ FIRST_YEAR, LAST_YEAR = 1900, 2200
 
 _TIMESTAMP = re.compile(
     r"(?P<date>\d{4}-\d\d-\d\d)"
-    r"(?:T(?P<clock>\d\d:\d\d(?::\d\d)?)(?:\.(?P<fraction>\d{1,9}))?(?P<offset>Z|[+-]\d\d:\d\d)?)?",
+    # A fraction is one of seconds: ISO 8601 reads 12:00.5 as half a minute past twelve.
+    r"(?:T(?P<clock>\d\d:\d\d(?P<seconds>:\d\d)?)(?(seconds)(?:\.(?P<fraction>\d{1,9}))?)"
+    r"(?P<offset>Z|[+-]\d\d:\d\d)?)?",
     re.ASCII,
 )
 

@@ -221,11 +221,16 @@ def test_the_interpreter_that_judges_is_right(served: Served) -> None:
 @pytest.mark.parametrize("strict", [True, False])
 def test_a_bound_that_holds_nothing_is_no_fault(everyones: Gateway, *, strict: bool) -> None:
     """On the column by which segments are cut, Druid fails where the lower end is above the upper one."""
-    bound = {"type": "bound", "dimension": "owner_organization_id", "lower": "b", "upper": "b" if strict else "a"}
+    bound: dict[str, Any] = {
+        "type": "bound",
+        "dimension": "owner_organization_id",
+        "lower": "b",
+        "upper": "b" if strict else "a",
+    }
     bound |= {"lowerStrict": strict, "upperStrict": strict}
     body = {"interval": {"start": "2019-01-01", "end": "2019-02-01"}, "aggregations": [{"type": "count"}]}
-    for filters, count in ((bound, 0), ({"type": "not", "field": bound}, ROWS_EACH)):
-        [[_, found]] = everyones.post(body | {"filters": filters}).data
+    for asked, count in ((bound, 0), ({"type": "not", "field": bound}, ROWS_EACH)):
+        [[_, found]] = everyones.post(body | {"filters": asked}).data
         assert found == count
 
 

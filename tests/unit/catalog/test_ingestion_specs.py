@@ -1,0 +1,99 @@
+"""The catalog and the ingestion specs say the same of every column, for each data set there is."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.catalog import DATASETS
+from gateway.catalog.model import Dataset, Kind
+
+SPECS = Path(__file__).parents[3] / "ingestion-specs"
+TYPES = {Kind.STRING: "string", Kind.LONG: "long", Kind.DOUBLE: "double"}
+
+
+def specs_of(dataset: Dataset) -> list[dict[str, Any]]:
+    """Return every spec, batch or streaming, that fills the data set's data source."""
+    found = [json.loads(path.read_text())["spec"] for path in sorted(SPECS.glob("**/*.json"))]
+    return [spec for spec in found if spec["dataSchema"]["dataSource"] == dataset.data_source]
+
+
+CASES = [(dataset, spec) for dataset in DATASETS.values() for spec in specs_of(dataset)]
+each = pytest.mark.parametrize(("dataset", "spec"), CASES, ids=[dataset.name for dataset, _ in CASES])
+
+
+def columns(spec: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    listed = spec["dataSchema"]["dimensionsSpec"]["dimensions"]
+    named = {column["name"]: column for column in listed}
+    assert len(named) == len(listed)
+    return named
+
+
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+def test_every_data_set_has_a_spec(dataset: Dataset) -> None:
+    assert specs_of(dataset)
+
+
+@pytest.mark.parametrize("path", sorted(SPECS.glob("**/*.json")), ids=lambda path: path.name)
+def test_every_spec_is_of_a_data_set(path: Path) -> None:
+    spec = json.loads(path.read_text())["spec"]
+    assert spec["dataSchema"]["dataSource"] in {dataset.data_source for dataset in DATASETS.values()}
+
+
+@each
+def test_a_spec_has_the_catalogs_columns_and_who_was_involved(dataset: Dataset, spec: dict[str, Any]) -> None:
+    assert columns(spec).keys() == dataset.by_name.keys() | {dataset.involved_column}
+    assert dataset.owner_column in dataset.by_name
+    assert dataset.involved_column not in dataset.by_name
+
+
+@each
+def test_every_column_has_its_type_and_several_values_where_it_may(dataset: Dataset, spec: dict[str, Any]) -> None:
+    found = columns(spec)
+    for name, dimension in dataset.by_name.items():
+        assert found[name]["type"] == TYPES[dimension.kind], name
+        # A value that stands twice in an array counts once; nothing else is an array.
+        assert found[name].get("multiValueHandling") == ("SORTED_SET" if dimension.multi_valued else None), name
+        assert not (dimension.multi_valued and dimension.kind is not Kind.STRING), name
+        assert found[name].get("createBitmapIndex", True), name
+    assert found[dataset.involved_column]["multiValueHandling"] == "SORTED_SET"
+    assert not dataset.by_name[dataset.owner_column].multi_valued
+
+
+@each
+def test_every_column_that_has_hyper_unique_has_its_metric(dataset: Dataset, spec: dict[str, Any]) -> None:
+    metrics = {metric["name"]: metric for metric in spec["dataSchema"]["metricsSpec"]}
+    assert len(metrics) == len(spec["dataSchema"]["metricsSpec"])
+    wanted = {each.unique_metric: each.name for each in dataset.dimensions if each.unique_metric}
+    assert {name: m["fieldName"] for name, m in metrics.items() if m["type"] == "hyperUnique"} == wanted
+    assert {name for name, metric in metrics.items() if metric["type"] != "hyperUnique"} == {"count"}
+    assert metrics["count"]["type"] == "count"
+    assert metrics.keys().isdisjoint(columns(spec))
+
+
+@each
+def test_a_row_stays_a_row(dataset: Dataset, spec: dict[str, Any]) -> None:
+    granularity = spec["dataSchema"]["granularitySpec"]
+    assert granularity["rollup"] is False, dataset.name
+    assert granularity["queryGranularity"] == "none"
+    assert spec["dataSchema"]["timestampSpec"]["column"] not in columns(spec)
+
+
+# A stream is partitioned by the compaction that follows it.
+@pytest.mark.parametrize(
+    ("dataset", "spec"), [case for case in CASES if case[1]["tuningConfig"]["type"] == "index_parallel"]
+)
+def test_batch_rows_are_partitioned_by_their_owner(dataset: Dataset, spec: dict[str, Any]) -> None:
+    partitions = spec["tuningConfig"]["partitionsSpec"]
+    assert (partitions["type"], partitions["partitionDimensions"]) == ("range", [dataset.owner_column])
+    assert spec["tuningConfig"]["forceGuaranteedRollup"] is True
+    assert columns(spec)[dataset.owner_column]["type"] == "string"
+
+
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+def test_an_aggregation_is_of_columns_of_its_kind(dataset: Dataset) -> None:
+    for dimension in dataset.dimensions:
+        numeric = dimension.kind is not Kind.STRING
+        assert set(dimension.aggregations) <= ({"avg", "sum"} if numeric else {"hyperUnique"}), dimension.name
+        assert not dimension.allowed or not numeric, dimension.name

@@ -1,0 +1,141 @@
+from typing import Any
+
+import pytest
+
+from gateway.errors import BadUpstreamAnswer, LimitExceeded
+from gateway.query.compile import compile_report
+from gateway.query.plan import Plan
+from gateway.query.respond import respond
+from tests.unit.query.conftest import Planner
+
+DAYS = {"start": "2019-01-01", "end": "2019-01-04"}
+EVERY = [
+    {"type": "count"},
+    {"type": "sum", "fields": ["sales"]},
+    {"type": "avg", "fields": ["sales"]},
+    {"type": "hyperUnique", "fields": ["visitor_ids"]},
+]
+NAMES = ["count", "sales_sum", "sales_avg", "visitor_ids_hyper_unique"]
+FIRST, SECOND, THIRD = (f"2019-01-0{day}T00:00:00.000+00:00" for day in (1, 2, 3))
+EMPTY = [0, 0.0, None, 0.0]
+
+
+def answered(planned: Plan, rows: Any, totals: Any = None) -> list[list[Any]]:
+    answer = respond(planned, compile_report(planned), rows, totals)
+    return [*answer.rows, *([] if answer.totals is None else [answer.totals])]
+
+
+def day(number: int, *values: object) -> dict[str, Any]:
+    return {"timestamp": f"2019-01-0{number}T00:00:00.000Z", "result": dict(zip(NAMES, values, strict=True))}
+
+
+@pytest.fixture
+def by_day(planner: Planner) -> Plan:
+    return planner({"interval": DAYS, "granularity": "day", "aggregations": EVERY})
+
+
+@pytest.fixture
+def whole(planner: Planner) -> Plan:
+    return planner({"interval": DAYS, "aggregations": EVERY})
+
+
+@pytest.fixture
+def by_scope(planner: Planner) -> Plan:
+    return planner({"interval": DAYS, "granularity": "day", "group_by": ["scope"], "aggregations": [{"type": "count"}]})
+
+
+def test_every_bucket_is_there_also_those_that_druid_leaves_out(by_day: Plan) -> None:
+    assert answered(by_day, []) == [[start, *EMPTY] for start in (FIRST, SECOND, THIRD)]
+    assert answered(by_day, [day(2, 3, 1.5, 0.5, 2.0)]) == [
+        [FIRST, *EMPTY],
+        [SECOND, 3, 1.5, 0.5, 2.0],
+        [THIRD, *EMPTY],
+    ]
+
+
+def test_what_has_no_value_is_what_it_is_over_nothing(whole: Plan) -> None:
+    assert answered(whole, [day(1, None, None, None, None)]) == [[FIRST, *EMPTY]]
+    assert answered(whole, []) == [[FIRST, *EMPTY]]
+
+
+def test_numbers_have_the_type_that_is_promised(whole: Plan) -> None:
+    ((_, *values),) = answered(whole, [day(3, 3.0, 2, 1, 5)])
+    assert [type(value) for value in values] == [int, float, float, float]
+
+
+def test_the_one_bucket_of_all_begins_with_the_interval(whole: Plan) -> None:
+    assert answered(whole, [day(3, 1, 1.0, 1.0, 1.0)])[0][0] == FIRST
+
+
+def test_groups_are_as_druid_orders_them(by_scope: Plan) -> None:
+    second, first = 1546387200000, 1546300800000
+    assert answered(by_scope, [[second, "org", 2], [first, None, 1]]) == [[SECOND, "org", 2], [FIRST, None, 1]]
+    assert answered(by_scope, []) == []
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [None],
+        [5],
+        [[]],
+        ["x"],
+        [{}],
+        [{"timestamp": "2019-01-01T00:00:00.000Z"}],
+        [{"timestamp": "2019-01-01T00:00:00.000Z", "result": None}],
+        [{"timestamp": "2019-01-01T00:00:00.000Z", "result": {"count": 1}}],
+        [{**day(1, *EMPTY), "timestamp": 5}],
+        [{**day(1, *EMPTY), "timestamp": None}],
+        [{**day(1, *EMPTY), "timestamp": "yesterday"}],
+        [day(1, "1", 1.0, 1.0, 1.0)],
+        [day(1, 1, "NaN", 1.0, 1.0)],
+        [day(1, 1, 1.0, bool("true"), 1.0)],
+        [day(1, 1, 1.0, 1.0, "AQIDBA==")],
+        [day(1, [1], 1.0, 1.0, 1.0)],
+        [day(5, *EMPTY)],
+        [day(2, *EMPTY), day(1, *EMPTY)],
+        [day(1, *EMPTY), day(1, *EMPTY)],
+        [{**day(1, *EMPTY), "timestamp": "2019-01-01T01:00:00.000Z"}],
+    ],
+    ids=repr,
+)
+def test_buckets_of_another_shape_are_refused(by_day: Plan, rows: list[Any]) -> None:
+    with pytest.raises(BadUpstreamAnswer):
+        answered(by_day, rows)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [None, 5, {}, [], ["org", 1], [1546300800000, "org", 1, 1], [1546300800000, "org", "1"], [5, "org", 1],
+     [None, "org", 1], ["2019-01-01", "org", 1], [[], "org", 1], [{}, "org", 1], [1546300800000, "org", True]],
+    ids=repr,
+)  # fmt: skip
+def test_groups_of_another_shape_are_refused(by_scope: Plan, row: object) -> None:
+    with pytest.raises(BadUpstreamAnswer):
+        answered(by_scope, [[1546300800000, "org", 1], row])
+
+
+def test_two_rows_for_one_bucket_are_refused(whole: Plan) -> None:
+    with pytest.raises(BadUpstreamAnswer):
+        answered(whole, [day(1, *EMPTY), day(2, *EMPTY)])
+    with pytest.raises(BadUpstreamAnswer):
+        answered(whole, [], [day(1, *EMPTY), day(2, *EMPTY)])
+
+
+def test_the_sixth_hours_across_a_change_of_the_clocks_are_checked_too(planner: Planner) -> None:
+    planned = planner(
+        {
+            "interval": {"start": "2019-10-27", "end": "2019-10-28", "time_zone": "Europe/Helsinki"},
+            "granularity": "six_hour",
+            "aggregations": [{"type": "count"}],
+        }
+    )
+    for row in ([5, 1], ["x", 1], [None, 1], [1], {}):
+        with pytest.raises(BadUpstreamAnswer):
+            answered(planned, [row])
+
+
+def test_more_rows_than_an_answer_may_have_are_refused_before_any_is_made(by_scope: Plan) -> None:
+    rows = [[1546300800000, "org", 1]] * (by_scope.row_limit + 1)
+    with pytest.raises(LimitExceeded):
+        respond(by_scope, compile_report(by_scope), rows)

@@ -1,0 +1,140 @@
+"""Watches the log of a whole test run: no credential and no filter's value may be in any line of it.
+
+What is secret is noted where it enters the gateway: each token that is made, each Authorization header that is shown,
+each string that a filter compares with, the settings' secrets. At the end of the run all of it is looked for in all
+that was logged.
+"""
+
+import logging
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from functools import wraps
+from typing import Any
+
+import pytest
+import structlog
+from structlog.testing import LogCapture
+from structlog.typing import EventDict, WrappedLogger
+
+from gateway.access import credentials, tokens
+from gateway.access.accounts import Accounts
+from gateway.catalog import DATASETS
+from gateway.query import filters
+from gateway.query.filters import Filter
+
+SHORTEST = 8
+"""Shorter texts are found in anything."""
+
+# Organizations' ids and names of columns are in log lines by right, whoever compares with them.
+_PUBLIC = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_NAMES = {name for dataset in DATASETS.values() for name in (*dataset.by_name, dataset.involved_column)}
+_CREDENTIAL = re.compile(r"gwt_[a-z2-7]{8}_[A-Za-z0-9_-]{8,}|eyJ[A-Za-z0-9_-]{8,}\.")
+
+
+class Watch:
+    """What was secret, and what was logged."""
+
+    def __init__(self) -> None:
+        self._secrets: set[str] = set()
+        self._lines: set[str] = set()
+
+    def keep_secret(self, text: str) -> None:
+        if len(text) >= SHORTEST and not _PUBLIC.fullmatch(text) and text not in _NAMES:
+            self._secrets.add(text)
+
+    def saw(self, line: str) -> None:
+        self._lines.add(line)
+
+    def told(self) -> list[str]:
+        """What is secret and was logged all the same, each with its line."""
+        by_start = defaultdict(list)
+        for secret in self._secrets:
+            by_start[secret[:SHORTEST]].append(secret)
+        found = []
+        for line in self._lines:
+            found += [f"{found[0]}: {line}" for found in _CREDENTIAL.finditer(line)]
+            for at in range(len(line) - SHORTEST + 1):
+                for secret in by_start.get(line[at : at + SHORTEST], ()):
+                    if line.startswith(secret, at):
+                        found.append(f"{secret}: {line}")
+        return found
+
+
+class _Handler(logging.Handler):
+    """For what libraries log."""
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__()
+        self._watch = watch
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._watch.saw(self.format(record))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_secret_is_logged() -> Iterator[None]:
+    """Fail at the end of the run if anything secret was logged in it."""
+    watch = Watch()
+    with pytest.MonkeyPatch.context() as patch:
+        _note_secrets(watch, patch)
+        _note_lines(watch, patch)
+        yield
+    told = watch.told()
+    assert not told, f"{len(told)} log lines hold a secret, the first: {told[0]}"
+
+
+def _note_secrets(watch: Watch, patch: pytest.MonkeyPatch) -> None:
+    generate, parse, parse_filter, opened = tokens.generate, credentials.parse, filters.parse_filter, Accounts.__init__
+
+    @wraps(generate)
+    def generating() -> tokens.ApiToken:
+        token = generate()
+        watch.keep_secret(token.text)
+        watch.keep_secret(token.text[13:])
+        return token
+
+    @wraps(parse)
+    def parsing(values: Sequence[str], *, challenge: str) -> Any:
+        for value in values:
+            watch.keep_secret(value)
+            watch.keep_secret(value.partition(" ")[2].strip())
+        return parse(values, challenge=challenge)
+
+    @wraps(parse_filter)
+    def parsing_filter(body: Mapping[str, Any], *more: Any) -> Filter:
+        for key in ("value", "values", "lower", "upper", "pattern"):
+            value = body.get(key)
+            for each in value if isinstance(value, list) else [value]:
+                if isinstance(each, str):
+                    watch.keep_secret(each)
+        return parse_filter(dict(body), *more)
+
+    @wraps(opened)
+    def opening(accounts: Accounts, settings: Any) -> None:
+        watch.keep_secret(settings.token_secret.get_secret_value())
+        opened(accounts, settings)
+
+    patch.setattr(tokens, "generate", generating)
+    patch.setattr(credentials, "parse", parsing)
+    # Within compound filters it is called by this name; at the top by that of the parser's module.
+    patch.setattr(filters, "parse_filter", parsing_filter)
+    patch.setattr("gateway.query.parse.parse_filter", parsing_filter)
+    patch.setattr(Accounts, "__init__", opening)
+
+
+def _note_lines(watch: Watch, patch: pytest.MonkeyPatch) -> None:
+    def see(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+        watch.saw(repr(structlog.processors.format_exc_info(logger, name, dict(event))))
+        return event
+
+    capture = LogCapture.__call__
+
+    def capturing(self: LogCapture, logger: WrappedLogger, name: str, event: EventDict) -> Any:
+        # A test that reads the log takes it away from everyone else.
+        return capture(self, logger, name, see(logger, name, event))
+
+    patch.setattr(LogCapture, "__call__", capturing)
+    processors = structlog.get_config()["processors"]
+    structlog.configure(processors=[*processors[:-1], see, processors[-1]])
+    logging.getLogger().addHandler(_Handler(watch))
