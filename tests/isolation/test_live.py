@@ -190,7 +190,7 @@ def test_nobody_learns_when_others_have_data(everyones: Gateway, kind: Kind) -> 
 
 def test_the_interpreter_that_judges_is_right(served: Served) -> None:
     """Druid counts as many rows of a filter as the interpreter does, without any tenant's filter before it."""
-    url = f"{served.gateway.settings.druid_broker_url}druid/v2"
+    url = f"{served.gateway.settings.druid_broker_url[0]}druid/v2"
     matched = 0
 
     @seed(1)
