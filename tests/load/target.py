@@ -20,7 +20,6 @@ from rich.console import Console
 
 from druid.cluster import Cluster
 from druid.display import LiveObserver
-from druid.services import Ports
 from gateway import ingest
 from gateway.ingest import display
 from tests.load.errors import LoadError
@@ -29,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 VAR = ROOT / "var" / "load"
 SPECS = ROOT / "ingestion-specs"
 # Away from Druid's own ports and from those of every test.
-PORT_OFFSET = 15000
+PORT_OFFSET = "17000"
 REQUESTS_PER_MINUTE = 1_000_000
 """Of one organization: the largest one here makes a fifth of all requests, more than the default lets through."""
 
@@ -45,7 +44,9 @@ class Process:
 @contextmanager
 def druid(console: Console, generator: Path, shape: Mapping[str, int]) -> Iterator[Process]:
     """Run a Druid of the run's own, from nothing, with generated chat sessions; `url` is its broker's."""
-    cluster = Cluster(var=VAR / "druid", ports=Ports.shifted(PORT_OFFSET))
+    cluster = Cluster.from_environment(
+        {"DRUID_PORT_OFFSET": PORT_OFFSET, **os.environ, "DRUID_VAR": str(VAR / "druid")}
+    )
     # What an earlier run left, perhaps one that was killed.
     cluster.stop()
     shutil.rmtree(cluster.var, ignore_errors=True)
