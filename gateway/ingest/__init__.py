@@ -5,7 +5,7 @@
 """
 
 from gateway.ingest.druid_client import Cluster
-from gateway.ingest.errors import IngestError
+from gateway.ingest.errors import FailedTask, IngestError
 from gateway.ingest.files import ServeAddress
 from gateway.ingest.ingestion import Progress, Summary, ingest
 from gateway.ingest.reports import Phase, RowError, RowStats
@@ -14,6 +14,7 @@ from gateway.ingest.spec import BatchSpec, parse
 __all__ = [
     "BatchSpec",
     "Cluster",
+    "FailedTask",
     "IngestError",
     "Phase",
     "Progress",

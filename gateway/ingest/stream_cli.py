@@ -19,8 +19,8 @@ app = typer.Typer(
         "See, hold and end streams.\n\n"
         "A Kafka supervisor spec starts one: [bold]gateway ingest ingestion-specs/chat_sessions.kafka.json[/bold]. Its "
         "name is that of the data source that it fills.\n\n"
-        "Do not trust Druid's own word for a stream: it says RUNNING and healthy, with a lag of 0, while each task that "
-        "it starts fails at once. These commands look at the tasks, too, and call that [bold]failing[/bold]."
+        "Do not trust Druid's own word for a stream: it says RUNNING and healthy, with a lag of 0, while each task "
+        "that it starts fails at once. These commands look at the tasks, too, and call that [bold]failing[/bold]."
     ),
 )
 

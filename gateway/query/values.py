@@ -29,9 +29,11 @@ NUMBER_VALUE: Json = {
 
 def read_value(dimension: Dimension, raw: Value | None) -> Value | None:
     """Return a value that is valid for the dimension: numbers as numbers, also those that came as strings."""
-    if dimension.kind is Kind.STRING or not isinstance(raw, str):
+    if raw is None or dimension.kind is Kind.STRING:
         return raw
-    return int(raw) if _INTEGER.fullmatch(raw) else float(raw)
+    number = raw if not isinstance(raw, str) else int(raw) if _INTEGER.fullmatch(raw) else float(raw)
+    # Druid takes -0.0 to be less than 0.0; whoever writes it means 0.
+    return number or 0
 
 
 def nullable(schema: Json) -> Json:

@@ -230,14 +230,15 @@ async def test_the_limits_cost_tens_of_microseconds_whoever_else_is_counted() ->
         for number in range(50_000):
             await limiter.note_failure(f"192.0.2.{number}")
         best = float("inf")
-        for _ in range(20):
-            begun = time.perf_counter()
-            for _ in range(100):
+        for _ in range(100):
+            # Processor time: what else runs on the machine is none of it.
+            begun = time.thread_time()
+            for _ in range(20):
                 await limiter.admit("127.0.0.1")
                 (await limiter.spend(D)).headers()
                 async with limiter.running(D):
                     pass
-            best = min(best, (time.perf_counter() - begun) / 100)
+            best = min(best, (time.thread_time() - begun) / 20)
     assert best < 100e-6
 
 

@@ -43,6 +43,9 @@ def disagreements(
         return
     rows = [tuple(row) for row in answer["data"]]
     width = expected.width
+    if strange := [row for row in rows if len(row) != len(fields)]:
+        yield f"not as many values as columns: {strange[:3]}"
+        return
     by_key = {row[:width]: row for row in expected.candidates}
     for row in rows:
         if (wanted := by_key.get(row[:width])) is None:

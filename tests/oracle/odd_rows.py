@@ -54,7 +54,8 @@ TEXTS: Final = (
 )
 """Among them strings that UTF-16 orders otherwise than UTF-8 does."""
 
-NUMBERS: Final = (0, 1, 2, 3, 7, 10, 100, 1_000_000, 9_007_199_254_740_991)
+# Small enough for sums of them to be exact as floats.
+NUMBERS: Final = (0, 1, 2, 3, 7, 10, 100, 1_000_000, 1_000_000_000_000)
 MONEY: Final = (0.0, 0.1, 0.2, 0.3, 1.005, 9.99, 1e-9, 33.333333333333336, 123456789.12)
 
 # What the ingestion spec takes in.

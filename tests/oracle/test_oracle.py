@@ -60,7 +60,7 @@ def test_the_gateway_and_the_oracle_agree(
     @given(body=reports(data), who=st.sampled_from(sorted(WHO)), how=HOW)
     def agree(body: dict[str, Any], who: str, how: str) -> None:
         found = ask_both(body, who, how, gateways, oracle)
-        assert not found, f"ORACLE_SEED={lot} ORACLE_REPORTS={LOT} draws this again.\n{found}"
+        assert not found, f"ORACLE_SEED={lot} ORACLE_REPORTS={LOT} pytest tests/oracle draws this again.\n{found}"
 
     agree()
 

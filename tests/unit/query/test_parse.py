@@ -49,3 +49,10 @@ def test_a_timestamp_or_a_zone_of_another_type_is_told_so(wrong: object, schema:
     found = problems(report(interval={"start": wrong, "end": wrong, "time_zone": wrong}), schema)
     assert [place for place, _ in found] == ["/interval/start", "/interval/end", "/interval/time_zone"]
     assert all(message.startswith("must be a string, not ") for _, message in found)
+
+
+@pytest.mark.parametrize("zero", [-0.0, "-0.0", "-0", "-0.00", 0.0, 0])
+def test_zero_has_no_sign(zero: float | str, schema: ReportSchema) -> None:
+    """Druid leaves 0.0 out of what is at most -0.0."""
+    found = parse(report(filters={"type": "bound", "dimension": "sales", "upper": zero}), schema).to_json()
+    assert str(found["filters"]["upper"]) == "0"

@@ -130,7 +130,8 @@ def test_the_sixth_hours_across_a_change_of_the_clocks_are_checked_too(planner: 
             "aggregations": [{"type": "count"}],
         }
     )
-    for row in ([5, 1], ["x", 1], [None, 1], [1], {}):
+    rows: list[object] = [[5, 1], ["x", 1], [None, 1], [1], {}]
+    for row in rows:
         with pytest.raises(BadUpstreamAnswer):
             answered(planned, [row])
 

@@ -1,0 +1,134 @@
+"""What is started for a run where nothing is given: Druid with sample data, the gateway in front of it."""
+
+import asyncio
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from druid.cluster import Cluster
+from druid.display import LiveObserver
+from gateway import ingest
+from gateway.ingest import display
+from tests.load.errors import LoadError
+
+ROOT = Path(__file__).parents[2]
+VAR = ROOT / "var" / "load"
+SPECS = ROOT / "ingestion-specs"
+# Away from Druid's own ports and from those of every test.
+PORT_OFFSET = "17000"
+REQUESTS_PER_MINUTE = 1_000_000
+"""Of one organization: the largest one here makes a fifth of all requests, more than the default lets through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """Something that runs, with the ids of its processes."""
+
+    url: str
+    pids: tuple[int, ...]
+
+
+@contextmanager
+def druid(console: Console, generator: Path, shape: Mapping[str, int]) -> Iterator[Process]:
+    """Run a Druid of the run's own, from nothing, with generated chat sessions; `url` is its broker's."""
+    cluster = Cluster.from_environment(
+        {"DRUID_PORT_OFFSET": PORT_OFFSET, **os.environ, "DRUID_VAR": str(VAR / "druid")}
+    )
+    # What an earlier run left, perhaps one that was killed.
+    cluster.stop()
+    shutil.rmtree(cluster.var, ignore_errors=True)
+    with LiveObserver(console, "Starting Druid") as observer:
+        cluster.start(observer=observer)
+    try:
+        _fill(console, cluster, generator, shape)
+        yield Process(cluster.broker_url, tuple(each.pid for each in cluster.status() if each.pid is not None))
+    finally:
+        # A second Ctrl-C must not leave half a cluster behind.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with LiveObserver(console, "Stopping Druid") as observer:
+            cluster.stop(observer=observer)
+
+
+def _fill(console: Console, cluster: Cluster, generator: Path, shape: Mapping[str, int]) -> None:
+    rows = VAR / "chat_sessions.jsonl.gz"
+    options = [text for name, value in shape.items() for text in (f"--{name}", str(value))]
+    subprocess.run([sys.executable, generator, *options, "--out", rows], check=True)
+    spec = ingest.parse("chat_sessions.json", (SPECS / "chat_sessions.json").read_text(), brings_files=True)
+    with display.progress_bar(console) as bar:
+        summary = asyncio.run(
+            ingest.ingest(
+                spec, ingest.Cluster(cluster.coordinator_url, cluster.broker_url), files=[rows], on_progress=bar
+            )
+        )
+    display.summary(console, summary)
+
+
+@contextmanager
+def gateway(broker_url: str, database_url: str, secret: str) -> Iterator[Process]:
+    """Run `gateway serve` on a free port. Settings of the environment hold, but for those that a run must choose."""
+    port = _free_port()
+    environment = {
+        "GATEWAY_REQUESTS_PER_MINUTE": str(REQUESTS_PER_MINUTE),
+        **os.environ,
+        "GATEWAY_DATABASE_URL": database_url,
+        "GATEWAY_TOKEN_SECRET": secret,
+        "GATEWAY_DRUID_BROKER_URL": broker_url,
+        "GATEWAY_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+    }
+    with (VAR / "gateway.log").open("wb") as log:
+        # A session of its own: Ctrl-C reaches the runner alone, which then stops one thing after the other.
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gateway", "serve"],
+            env=environment,
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_until_ready(url, process)
+            yield Process(url, (process.pid,))
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def fresh_accounts() -> tuple[str, str]:
+    """Return the URL of an account database that is not there yet, and a token secret for it."""
+    file = VAR / "accounts.db"
+    for each in VAR.glob(f"{file.name}*"):
+        each.unlink()
+    return f"sqlite:///{file}", secrets.token_urlsafe(32)
+
+
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(f"{url}/readyz", timeout=5).close()
+        except (urllib.error.URLError, TimeoutError):
+            time.sleep(0.2)
+        else:
+            return
+    raise LoadError(f"The gateway did not become ready; {VAR / 'gateway.log'} says why.")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port

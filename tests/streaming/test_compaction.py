@@ -1,0 +1,77 @@
+"""Compaction turns what a stream wrote into a batch's segments, and changes no number."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from gateway.ingest import streaming
+from gateway.ingest.druid_client import connect
+from tests.streaming.victim import EVER, PATIENCE, Table, Victim, numbered
+
+pytestmark = pytest.mark.cluster
+
+
+async def numbers(table: Table) -> Any:
+    """What reports are made of, by tenant and day."""
+    return await table.ask(
+        queryType="groupBy",
+        granularity="day",
+        dimensions=["owner_organization_id", "scope"],
+        aggregations=[
+            {"type": "longSum", "name": "rows", "fieldName": "count"},
+            {"type": "longSum", "name": "messages", "fieldName": "user_message_count"},
+            {"type": "doubleSum", "name": "sales", "fieldName": "sales"},
+            {"type": "hyperUnique", "name": "sessions", "fieldName": "chat_session_id_unique"},
+            {"type": "hyperUnique", "name": "visitors", "fieldName": "visitor_ids_unique"},
+        ],
+    )
+
+
+async def shards(table: Table) -> list[dict[str, Any]]:
+    """How each segment that is in use was cut."""
+    url = f"{table.victim.urls.overlord}/druid/coordinator/v1/metadata/datasources/{table.name}/segments"
+    async with table.session.post(url, params={"full": ""}, json=[EVER]) as response:
+        return [segment["shardSpec"] for segment in await response.json()] if response.status == 200 else []
+
+
+async def test_compaction_beside_a_stream_cuts_by_tenant_and_changes_no_number(victim: Victim, table: Table) -> None:
+    await table.stream()
+    for start in (0, 300, 600):
+        await table.send(numbered(start, start + 300))
+        await table.holds(start + 300)
+        await streaming.suspend(victim.urls, table.name, wait_seconds=PATIENCE)
+        await streaming.resume(victim.urls, table.name)
+    before = await numbers(table)
+    # Each time a segment for each of the four months.
+    assert len(await shards(table)) == 12
+    assert {shard["type"] for shard in await shards(table)} == {"numbered"}
+
+    # Now, not at the next half hour.
+    url = f"{victim.urls.overlord}/druid/coordinator/v1/compaction/compact"
+    async with table.session.post(url, json={}) as response:
+        assert response.status == 200
+    async with asyncio.timeout(PATIENCE):
+        while {shard["type"] for shard in await shards(table)} != {"range"}:
+            assert await numbers(table) == before
+            await asyncio.sleep(0.5)
+    after = await shards(table)
+    assert {tuple(shard["dimensions"]) for shard in after} == {("owner_organization_id",)}
+    assert len(after) == 4
+    assert await numbers(table) == before
+    # The stream went on: what it reads now stands beside the compacted rows.
+    await table.send(numbered(900, 1000))
+    await table.holds(1000)
+    assert await table.rows_by_session() == table.sessions_sent()
+
+
+async def test_compaction_settings_of_ones_own_stay(victim: Victim, table: Table) -> None:
+    own = json.loads(table.spec().compaction(table.name))
+    own["skipOffsetFromLatest"] = "P7D"
+    async with connect(victim.urls) as client:
+        await client.set_compaction(json.dumps(own).encode())
+    await table.stream()
+    url = f"{victim.urls.overlord}/druid/coordinator/v1/config/compaction/{table.name}"
+    async with table.session.get(url) as response:
+        assert (await response.json())["skipOffsetFromLatest"] == "P7D"

@@ -1,0 +1,150 @@
+"""Streams from a real Kafka into a real Druid: soon there, each row once, whatever is killed."""
+
+import asyncio
+import json
+import time
+
+import pytest
+
+from gateway.ingest import streaming
+from gateway.ingest.druid_client import connect
+from gateway.ingest.errors import FailedStream, UnknownStream
+from gateway.ingest.stream_reports import Condition
+from tests.streaming.victim import HAND_COUNTED, PATIENCE, Table, Victim, numbered
+
+pytestmark = pytest.mark.cluster
+
+# On a machine with nothing else to do it is a tenth of a second.
+SECONDS = 10
+
+
+async def test_rows_answer_queries_within_seconds(table: Table) -> None:
+    await table.stream()
+    for number in range(5):
+        began = time.monotonic()
+        await table.send(numbered(number, number + 1))
+        await table.holds(number + 1)
+        assert time.monotonic() - began < SECONDS
+
+
+async def test_the_hand_counted_rows_arrive_as_a_batch_has_them(table: Table) -> None:
+    await table.send(HAND_COUNTED)
+    await table.stream()
+    await table.holds(33)
+    twice = {"type": "selector", "dimension": "visitor_ids", "value": "v8"}
+    rows = {"type": "longSum", "name": "rows", "fieldName": "count"}
+    answer = await table.ask(queryType="groupBy", dimensions=["visitor_ids"], filter=twice, aggregations=[rows])
+    # Of s11, which has it twice, it counts once.
+    assert [(row["event"]["visitor_ids"], row["event"]["rows"]) for row in answer] == [("v8", 2)]
+
+
+async def test_no_row_is_lost_or_doubled_when_the_indexer_is_killed(victim: Victim, table: Table) -> None:
+    await table.stream()
+    # For longer than a task lasts: one is killed as it reads, the next one publishes while rows come in.
+    sending = asyncio.create_task(send_slowly(table, 3000, seconds=90))
+    await asyncio.sleep(10)
+    await asyncio.to_thread(victim.kill_indexer)
+    while not sending.done():
+        count = await table.count()
+        assert count is None or count <= len(table.sent) + 1
+        await asyncio.sleep(0.5)
+    await sending
+    await victim.is_well()
+    await table.holds(3000)
+    assert await table.rows_by_session() == table.sessions_sent()
+    async with connect(victim.urls) as client:
+        assert any(task.error for task in await client.stream_tasks(table.name))
+
+    await streaming.suspend(victim.urls, table.name, wait_seconds=PATIENCE)
+    assert await table.rows_by_session() == table.sessions_sent()
+
+
+async def test_no_row_is_lost_or_doubled_when_the_indexer_is_killed_as_it_publishes(
+    victim: Victim, table: Table
+) -> None:
+    await table.stream()
+    await table.send(numbered(0, 1000))
+    await table.holds(1000)
+    suspending = asyncio.create_task(streaming.suspend(victim.urls, table.name, wait_seconds=PATIENCE))
+    await table.until(lambda status: status.supervisor.publishing)
+    await asyncio.to_thread(victim.kill_indexer)
+    await suspending
+    await victim.is_well()
+    await table.send(numbered(1000, 1100))
+    await streaming.resume(victim.urls, table.name)
+    await table.holds(1100)
+    assert await table.rows_by_session() == table.sessions_sent()
+
+
+async def test_a_suspended_stream_reads_nothing_serves_what_it_has_and_goes_on_when_resumed(
+    victim: Victim, table: Table
+) -> None:
+    await table.send(numbered(0, 100))
+    await table.stream()
+    await table.holds(100)
+    await streaming.suspend(victim.urls, table.name, wait_seconds=PATIENCE)
+    assert (await table.look()).condition is Condition.SUSPENDED
+    assert await table.count() == 100
+
+    await table.send(numbered(100, 200))
+    await asyncio.sleep(5)
+    assert await table.count() == 100
+    # Whoever suspends what is suspended finds it so.
+    await streaming.suspend(victim.urls, table.name)
+
+    await streaming.resume(victim.urls, table.name)
+    await table.holds(200)
+    assert await table.rows_by_session() == table.sessions_sent()
+
+
+async def test_a_terminated_stream_started_again_goes_on_where_it_ended(victim: Victim, table: Table) -> None:
+    await table.send(numbered(0, 100))
+    await table.stream()
+    await table.holds(100)
+    await streaming.terminate(victim.urls, table.name, wait_seconds=PATIENCE)
+    assert await table.count() == 100
+    with pytest.raises(UnknownStream, match="stream list"):
+        await table.look()
+    await table.send(numbered(100, 150))
+    await table.stream()
+    await table.holds(150)
+    assert await table.rows_by_session() == table.sessions_sent()
+
+
+async def test_a_row_that_druid_cannot_read_is_left_out_counted_and_named(table: Table) -> None:
+    await table.stream()
+    await table.send(["not json at all", *numbered(0, 10)])
+    await table.holds(10)
+    status = await table.until(lambda status: status.row_errors)
+    assert (status.throughput.rows.read, status.throughput.rows.unparseable) == (10, 1)
+    assert "not json at all" in status.row_errors[0].line
+
+
+async def test_a_stream_whose_tasks_all_fail_is_called_failing_whatever_druid_says(table: Table) -> None:
+    await table.send(["not json at all"])
+    with pytest.raises(FailedStream, match="its tasks fail") as caught:
+        await table.stream(lambda spec: spec["tuningConfig"].update(maxParseExceptions=0))
+    assert f"gateway ingest stream watch {table.name}" in str(caught.value)
+
+
+async def test_a_supervisor_that_calls_itself_healthy_while_its_tasks_fail_is_not_believed(table: Table) -> None:
+    supervisor = json.loads(table.spec().submission(table.name, table.victim.kafka.bootstrap_servers))
+    # Which the check of specs refuses: Druid takes it, and kills each of its tasks.
+    supervisor["spec"]["ioConfig"]["taskDuration"] = "PT30S"
+    await table.send(numbered(0, 3))
+    async with connect(table.victim.urls) as client:
+        await client.start_stream(json.dumps(supervisor).encode())
+    status = await table.until(lambda status: status.condition is Condition.FAILING)
+    assert status.supervisor.detail == "RUNNING"
+    assert status.supervisor.is_healthy
+    assert len(status.failed) >= 2
+    assert "Failed with exception" in status.reason
+
+
+async def send_slowly(table: Table, rows: int, seconds: float) -> None:
+    began = time.monotonic()
+    for number in range(rows):
+        await table.send(numbered(number, number + 1))
+        ahead = number / rows * seconds - (time.monotonic() - began)
+        if ahead > 0:
+            await asyncio.sleep(ahead)

@@ -1,0 +1,130 @@
+"""What the tests of streaming hurt, and what they fill."""
+
+import asyncio
+import json
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped] # it ships no types
+
+from druid.cluster import Cluster
+from druid.kafka.broker import Kafka
+from druid.services import Service
+from gateway import ingest
+from gateway.ingest import stream_spec, streaming
+from gateway.ingest.druid_client import connect
+from gateway.ingest.stream_reports import StreamStatus
+
+ROOT = Path(__file__).parents[2]
+SPECS = ROOT / "ingestion-specs"
+HAND_COUNTED = (SPECS / "samples" / "hand_counted.jsonl").read_text().splitlines()
+EVER = "2018-01-01/2021-01-01"
+# For what takes seconds on a machine that has nothing else to do.
+PATIENCE = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """A cluster with Kafka beside it."""
+
+    druid: Cluster
+    kafka: Kafka
+
+    @property
+    def urls(self) -> ingest.Cluster:
+        return ingest.Cluster(overlord=self.druid.coordinator_url, broker=self.druid.broker_url)
+
+    def kill_indexer(self) -> None:
+        """At once, with all tasks that run in it; supervisord starts another one."""
+        [indexer] = [status for status in self.druid.status() if status.service is Service.INDEXER]
+        assert indexer.pid is not None
+        os.kill(indexer.pid, signal.SIGKILL)
+
+    async def is_well(self) -> None:
+        """Wait for it."""
+        await asyncio.to_thread(self.druid.start, timeout=PATIENCE)
+
+
+@dataclass(slots=True)
+class Table:
+    """A data source of a test's own, and the topic of the same name."""
+
+    name: str
+    victim: Victim
+    session: aiohttp.ClientSession
+    producer: AIOKafkaProducer
+    sent: list[str] = field(default_factory=list)
+
+    async def ask(self, **query: Any) -> Any:
+        """None while Druid cannot answer: the task that has the rows is gone, and the next one not there yet."""
+        body = {"dataSource": self.name, "granularity": "all", "intervals": [EVER], **query}
+        async with self.session.post(f"{self.victim.urls.broker}/druid/v2", json=body) as response:
+            return await response.json() if response.status == 200 else None
+
+    async def count(self) -> int | None:
+        rows = {"type": "longSum", "name": "rows", "fieldName": "count"}
+        answer = await self.ask(queryType="timeseries", aggregations=[rows])
+        if answer is None:
+            return None
+        return int(answer[0]["result"]["rows"] or 0) if answer else 0
+
+    async def rows_by_session(self) -> Counter[str]:
+        rows = {"type": "longSum", "name": "rows", "fieldName": "count"}
+        answer = await self.ask(queryType="groupBy", dimensions=["chat_session_id"], aggregations=[rows])
+        return Counter({row["event"]["chat_session_id"]: row["event"]["rows"] for row in answer or ()})
+
+    async def holds(self, expected: int, seconds: float = PATIENCE) -> None:
+        """Wait until exactly so many rows answer; more than that are an error at once."""
+        async with asyncio.timeout(seconds):
+            while (count := await self.count()) != expected:
+                assert count is None or count < expected, f"{count} rows, where there are {expected}"
+                await asyncio.sleep(0.05)
+
+    async def send(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            await self.producer.send_and_wait(self.name, line.encode())
+            self.sent.append(line)
+
+    def spec(self, change: Callable[[Any], object] = lambda _: None) -> stream_spec.StreamSpec:
+        """The shipped one, for this topic, with the shortest tasks that there are."""
+        supervisor = json.loads((SPECS / "chat_sessions.kafka.json").read_text())
+        supervisor["spec"]["ioConfig"].update(topic=self.name, taskDuration="PT1M")
+        change(supervisor["spec"])
+        return stream_spec.parse("chat_sessions.kafka.json", json.dumps(supervisor))
+
+    async def stream(self, change: Callable[[Any], object] = lambda _: None) -> StreamStatus:
+        return await streaming.start(
+            self.spec(change),
+            self.victim.urls,
+            data_source=self.name,
+            bootstrap_servers=self.victim.kafka.bootstrap_servers,
+            wait_seconds=PATIENCE,
+        )
+
+    def sessions_sent(self) -> Counter[str]:
+        return Counter(json.loads(line)["chat_session_id"] for line in self.sent)
+
+    async def look(self) -> StreamStatus:
+        async with connect(self.victim.urls) as client:
+            return await streaming.look(client, self.name)
+
+    async def until(self, condition: Callable[[StreamStatus], object], seconds: float = PATIENCE) -> StreamStatus:
+        """The first status of which it is true."""
+        async with asyncio.timeout(seconds):
+            while True:
+                if condition(status := await self.look()):
+                    return status
+                await asyncio.sleep(0.1)
+
+
+def numbered(start: int, stop: int) -> Iterator[str]:
+    """A row of a session of its own for each number, of all tenants and months of the samples."""
+    for number in range(start, stop):
+        row = json.loads(HAND_COUNTED[number % len(HAND_COUNTED)])
+        yield json.dumps({**row, "chat_session_id": f"n{number}"})

@@ -1,0 +1,116 @@
+"""A supervisor spec is held against the catalog before Druid sees it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.ingest.errors import InvalidSpec
+from gateway.ingest.stream_spec import is_stream, parse
+
+SPECS = Path(__file__).parents[3] / "ingestion-specs"
+SHIPPED = (SPECS / "chat_sessions.kafka.json").read_text()
+BATCH = (SPECS / "chat_sessions.json").read_text()
+
+Json = dict[str, Any]
+
+
+def problems(change: Callable[[Json], object]) -> tuple[str, ...]:
+    supervisor = json.loads(SHIPPED)
+    change(supervisor)
+    with pytest.raises(InvalidSpec) as caught:
+        parse("spec.json", json.dumps(supervisor))
+    return caught.value.problems
+
+
+def io_config(supervisor: Json) -> Json:
+    part: Json = supervisor["spec"]["ioConfig"]
+    return part
+
+
+def test_the_type_tells_a_stream_from_a_batch() -> None:
+    assert is_stream(SHIPPED)
+    assert not is_stream(BATCH)
+    assert not is_stream("no JSON")
+    assert not is_stream("[]")
+
+
+def test_the_shipped_spec_fills_the_catalogs_data_set() -> None:
+    spec = parse("chat_sessions.kafka.json", SHIPPED)
+    assert (spec.data_source, spec.topic, spec.bootstrap_servers) == (
+        "chat_sessions",
+        "chat_sessions",
+        "127.0.0.1:9092",
+    )
+
+
+def test_stream_and_batch_make_the_same_rows_and_time_chunks() -> None:
+    stream, batch = (json.loads(text)["spec"]["dataSchema"] for text in (SHIPPED, BATCH))
+    # A stream has no interval of its own.
+    del batch["granularitySpec"]["intervals"]
+    assert stream == batch
+
+
+def test_another_data_source_and_another_kafka_can_be_named() -> None:
+    spec = parse("chat_sessions.kafka.json", SHIPPED)
+    sent = json.loads(spec.submission("copy", "kafka:9092"))["spec"]
+    assert sent["dataSchema"]["dataSource"] == "copy"
+    assert sent["ioConfig"]["consumerProperties"]["bootstrap.servers"] == "kafka:9092"
+    assert json.loads(spec.submission()) == json.loads(SHIPPED)
+    assert json.loads(spec.compaction("copy"))["dataSource"] == "copy"
+
+
+def test_compaction_cuts_as_the_batch_spec_does() -> None:
+    batch = json.loads(BATCH)["spec"]
+    compaction = json.loads(parse("chat_sessions.kafka.json", SHIPPED).compaction())
+    assert compaction["tuningConfig"]["partitionsSpec"] == batch["tuningConfig"]["partitionsSpec"]
+    for key in ("segmentGranularity", "queryGranularity", "rollup"):
+        assert compaction["granularitySpec"][key] == batch["dataSchema"]["granularitySpec"][key]
+
+
+@pytest.mark.parametrize("duration", ["PT30S", "PT59.9S", "PT0M", "ten minutes", "PT", 60])
+def test_tasks_that_druid_would_kill_are_refused(duration: object) -> None:
+    [problem] = problems(lambda supervisor: io_config(supervisor).update(taskDuration=duration))
+    assert "taskDuration" in problem
+    assert "whole minutes" in problem
+
+
+@pytest.mark.parametrize("duration", ["PT1M", "PT60S", "PT1H30M", "P1D"])
+def test_tasks_of_a_minute_or_more_are_taken(duration: str) -> None:
+    supervisor = json.loads(SHIPPED)
+    io_config(supervisor)["taskDuration"] = duration
+    parse("spec.json", json.dumps(supervisor))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda s: s.pop("context"), ["useConcurrentLocks must be true"]),
+        (lambda s: io_config(s).pop("topic"), ["ioConfig.topic"]),
+        (lambda s: io_config(s).pop("consumerProperties"), ["'bootstrap.servers'", "kafka:9092"]),
+        (
+            lambda s: io_config(s)["consumerProperties"].update({"isolation.level": "read_uncommitted"}),
+            ["isolation.level must be 'read_committed'"],
+        ),
+        (lambda s: io_config(s).pop("inputFormat"), ["inputFormat is missing"]),
+        (lambda s: s["spec"]["tuningConfig"].update(resetOffsetAutomatically=True), ["resetOffsetAutomatically"]),
+        (lambda s: s["spec"]["dataSchema"]["granularitySpec"].update(rollup=True), ["rollup must be false"]),
+        (lambda s: s["spec"]["dataSchema"]["granularitySpec"].pop("segmentGranularity"), ["segmentGranularity"]),
+        (lambda s: s["spec"]["dataSchema"]["metricsSpec"].pop(), ["lacks visitor_session_ids_unique"]),
+        (lambda s: s["spec"]["dataSchema"]["dimensionsSpec"]["dimensions"].pop(0), ["lacks owner_organization_id"]),
+        (lambda s: s["spec"]["dataSchema"].update(dataSource="chat_session"), ["'chat_session'", "catalog lacks"]),
+    ],
+)
+def test_what_would_lose_or_double_rows_is_refused(change: Callable[[Json], object], words: list[str]) -> None:
+    [problem] = problems(change)
+    assert all(word in problem for word in words), problem
+
+
+def test_every_problem_is_named_at_once() -> None:
+    def change(supervisor: Json) -> None:
+        supervisor.pop("context")
+        del supervisor["spec"]["ioConfig"]
+
+    assert len(problems(change)) == 4
