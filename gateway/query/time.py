@@ -221,10 +221,10 @@ def _is_native(granularity: Granularity, spans: tuple[Span, ...]) -> bool:
     if granularity.step is not None and granularity.step < DAY:
         # Druid counts these in elapsed time, from an origin.
         return all((b.offset - a.offset) % granularity.step == 0 for a, b in pairwise(spans))
-    # Druid steps from bucket to bucket by the calendar, and goes wrong where a bucket begins at a time that the
-    # clocks repeat or skip: the days after a skipped midnight all begin an hour late.
+    # Druid goes wrong where the clocks repeat or skip a midnight: stepping from bucket to bucket it lets all later days
+    # begin an hour late, and flooring a row of that very day it finds a week that begins at one o'clock.
     walls = [sorted((a.end + a.offset, a.end + b.offset)) for a, b in pairwise(spans)]
-    return all(granularity.floor(last - 1) < first for first, last in walls)
+    return all(last - 1 - (last - 1) % DAY < first for first, last in walls)
 
 
 def _offset_id(offset: int) -> str:
