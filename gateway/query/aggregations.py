@@ -79,7 +79,8 @@ def _avg(name: str, dimension: Dimension, _: Uniques) -> Native:
 def _hyper_unique(name: str, dimension: Dimension, uniques: Uniques) -> Native:
     if uniques is Uniques.METRIC:
         return Native({name: aggregators.hyperunique(dimension.unique_metric)})
-    return Native({name: {"type": "HLLSketchBuild", "fieldName": dimension.name, "lgK": 14, "round": False}})
+    # Rounded: five is 5.0 and not 5.0000000124, also where `having` compares.
+    return Native({name: {"type": "HLLSketchBuild", "fieldName": dimension.name, "lgK": 14, "round": True}})
 
 
 def _count(name: str, _: Dimension, __: Uniques) -> Native:

@@ -145,7 +145,7 @@ def parse_timestamp(text: str, zone: ZoneInfo, *, end: bool = False) -> int:
         raise ValueError(f"is not between the years {FIRST_YEAR} and {LAST_YEAR}")
     nanoseconds = int((fraction or "0").ljust(9, "0"))
     milliseconds = -(-nanoseconds // 1_000_000)
-    if end and nanoseconds >= 999_000_000:
+    if end and milliseconds == 999:
         milliseconds = 1000
     moment = local.replace(tzinfo=_parse_offset(offset) if offset else zone)
     return (moment - EPOCH) // timedelta(milliseconds=1) + milliseconds
@@ -164,11 +164,6 @@ def _parse_offset(text: str) -> timezone:
 def format_moment(moment: int, zone: ZoneInfo) -> str:
     """Return the moment as ISO 8601 local to `zone`, with milliseconds and offset."""
     return (EPOCH + timedelta(milliseconds=moment)).astimezone(zone).isoformat(timespec="milliseconds")
-
-
-def bucket_bound(interval: Interval, granularity: Granularity) -> int:
-    """Return about how many buckets the interval has, without counting them: never more than two too few."""
-    return (interval.end - interval.start) // granularity.longest
 
 
 def buckets(interval: Interval, granularity: Granularity) -> Buckets:
