@@ -4,7 +4,7 @@ UV := 0.13.9
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test lock format
+.PHONY: help run check test oracle isolation compose-test load lock format
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -31,6 +31,18 @@ format: .venv/ready ## let ruff write the layout
 
 test: .venv/ready ## every test, against a real Druid of its own
 	$(BIN)/pytest
+
+oracle: .venv/ready ## 5,000 random reports, each computed by DuckDB, too
+	ORACLE_REPORTS=5000 $(BIN)/pytest tests/oracle
+
+isolation: .venv/ready ## 100,000 reports that try to escape their tenant, and thousands on a real Druid
+	EXHAUSTIVE=1 $(BIN)/pytest tests/isolation
+
+compose-test: .venv/ready ## the docker-compose stack: answers, faults, restarts (needs a Docker engine)
+	$(BIN)/pytest -m compose tests/compose
+
+load: .venv/ready ## a minute of load, beside the same queries sent straight to Druid
+	$(BIN)/python -m tests.load
 
 lock: .venv/ready ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.lock
