@@ -83,12 +83,14 @@ class Intruder(Asking):
 def _fault(question: Question, way: Way, status: int, content: bytes) -> str | None:
     """Return what is not as expected of the answer."""
     expected = question.status if way is Way.GATEWAY else 200
-    if status != expected:
-        return f"answered {status}, not {expected}: {content[:300]!r}"
     try:
         answer = orjson.loads(content)
     except ValueError:
-        return f"not JSON: it ends with {content[-100:]!r}"
+        return f"answered {status}, with no JSON: {content[:100]!r}"
+    if status != expected:
+        # Not the whole answer, which names the request: like faults are counted together.
+        told = {name: answer[name] for name in ("code", "detail", "error", "errorMessage") if name in answer}
+        return f"answered {status}, not {expected}: {told}"
     match way:
         case Way.DRUID if not isinstance(answer, list):
             return "no rows in Druid's answer"

@@ -118,14 +118,18 @@ def fresh_accounts() -> tuple[str, str]:
 
 def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 60
+    answer = "no answer"
     while process.poll() is None and time.monotonic() < deadline:
         try:
             urllib.request.urlopen(f"{url}/readyz", timeout=5).close()
+        except urllib.error.HTTPError as error:
+            answer = error.read().decode()
+            time.sleep(0.2)
         except (urllib.error.URLError, TimeoutError):
             time.sleep(0.2)
         else:
             return
-    raise LoadError(f"The gateway did not become ready; {VAR / 'gateway.log'} says why.")
+    raise LoadError(f"The gateway did not become ready ({answer}); {VAR / 'gateway.log'} says why.")
 
 
 def _free_port() -> int:
