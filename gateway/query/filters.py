@@ -9,7 +9,7 @@ without a value matches `selector` and `in` with null, and every `not` of a filt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 from pydruid.utils.filters import Filter as DruidFilter
 
@@ -225,53 +225,46 @@ class Like:
         return native(self.to_json())
 
 
-_FIELDS: Json = {
-    "properties": {"type": True, "fields": {"type": "array", "items": {"$ref": "#/$defs/filter"}, "minItems": 1}},
-    "required": ["fields"],
-    "additionalProperties": False,
-}
-
-
 @dataclass(frozen=True, slots=True)
-class And:
+class _Several:
+    """Filters that make one."""
+
+    type: ClassVar[str]
+
+    fields: tuple[Filter, ...]
+
+    @staticmethod
+    def schema(dataset: Dataset) -> Json:  # noqa: ARG004 - the same for every data set
+        filters = {"type": "array", "items": {"$ref": "#/$defs/filter"}, "minItems": 1}
+        return {
+            "properties": {"type": True, "fields": filters},
+            "required": ["fields"],
+            "additionalProperties": False,
+        }
+
+    @classmethod
+    def parse(cls, body: Json, dataset: Dataset) -> Self:
+        return cls(tuple(parse_filter(each, dataset) for each in body["fields"]))
+
+    def to_json(self) -> Json:
+        return {"type": self.type, "fields": [each.to_json() for each in self.fields]}
+
+    def to_druid(self) -> DruidFilter:
+        return DruidFilter(type=self.type, fields=[each.to_druid() for each in self.fields])
+
+
+class And(_Several):
     """Every one of the filters matches."""
 
-    fields: tuple[Filter, ...]
-
-    @staticmethod
-    def schema(dataset: Dataset) -> Json:  # noqa: ARG004 - the same for every data set
-        return _FIELDS
-
-    @classmethod
-    def parse(cls, body: Json, dataset: Dataset) -> Self:
-        return cls(tuple(parse_filter(each, dataset) for each in body["fields"]))
-
-    def to_json(self) -> Json:
-        return {"type": "and", "fields": [each.to_json() for each in self.fields]}
-
-    def to_druid(self) -> DruidFilter:
-        return DruidFilter(type="and", fields=[each.to_druid() for each in self.fields])
+    __slots__ = ()
+    type = "and"
 
 
-@dataclass(frozen=True, slots=True)
-class Or:
+class Or(_Several):
     """At least one of the filters matches."""
 
-    fields: tuple[Filter, ...]
-
-    @staticmethod
-    def schema(dataset: Dataset) -> Json:  # noqa: ARG004 - the same for every data set
-        return _FIELDS
-
-    @classmethod
-    def parse(cls, body: Json, dataset: Dataset) -> Self:
-        return cls(tuple(parse_filter(each, dataset) for each in body["fields"]))
-
-    def to_json(self) -> Json:
-        return {"type": "or", "fields": [each.to_json() for each in self.fields]}
-
-    def to_druid(self) -> DruidFilter:
-        return DruidFilter(type="or", fields=[each.to_druid() for each in self.fields])
+    __slots__ = ()
+    type = "or"
 
 
 @dataclass(frozen=True, slots=True)
