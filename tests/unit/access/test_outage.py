@@ -1,6 +1,8 @@
 """A PostgreSQL that is gone, frozen, restarted or not ours."""
 
+import asyncio
 import signal
+import threading
 import time
 from typing import Protocol
 
@@ -42,6 +44,14 @@ async def test_an_unreachable_database_is_503_and_a_clear_sentence(url: str) -> 
         with pytest.raises(DatabaseNotReady) as not_ready:
             await accounts.check_schema()
         assert "hidden" not in str(not_ready.value)
+    await _until_connections_have_ended()
+
+
+async def _until_connections_have_ended() -> None:
+    """A connection that SQLite refused ends in its own thread, and a little later: it must find this event loop."""
+    async with asyncio.timeout(10):
+        while any("_connection_worker_thread" in thread.name for thread in threading.enumerate()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def test_a_wrong_password_is_503_and_a_clear_sentence(postgresql_url: str) -> None:
