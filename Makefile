@@ -47,3 +47,4 @@ load: .venv/ready ## a minute of load, beside the same queries sent straight to 
 lock: .venv/ready ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --python-version 3.11 --group dev pyproject.toml -o requirements-dev.lock
+	printf 'hatchling>=1.27\nsetuptools>=75\n' | $(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --python-version 3.11 - -o requirements-build.lock

@@ -1,32 +1,30 @@
 """Which time each data source has data for, so that data which no server holds is noticed.
 
 Druid leaves out, with a 200, whatever no server serves at the moment. What there should be stands in the metadata of
-the coordinator (`GET /druid/coordinator/v1/metadata/datasources/<name>/segments`); what was not there for a query is
-in its response context, when asked for with `uncoveredIntervalsLimit`
+the coordinator (`GET /druid/coordinator/v1/metadata/segments`); what was not there for a query is in its response
+context, when asked for with `uncoveredIntervalsLimit`
 (https://druid.apache.org/docs/33.0.0/querying/query-context). Time in both is a hole in the answer.
 """
 
 import asyncio
-import re
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import aiohttp
 import structlog
 from yarl import URL
+
+from gateway.rows import parse_rows
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 log = structlog.get_logger(__name__)
 
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
-_MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
-# A segment's id: data source, start, end, version, and a partition number unless it is 0; joined by underscores.
-_SEGMENT = re.compile(rf"_({_MOMENT})_({_MOMENT})_{_MOMENT}(?:_\d+)?$", re.ASCII)
 
 
 class Stretch(NamedTuple):
@@ -88,16 +86,21 @@ def complement(served: Iterable[Stretch], within: Stretch) -> tuple[Stretch, ...
     return (*gaps, Stretch(reached, within.end)) if reached < within.end else tuple(gaps)
 
 
-def segment_stretches(identifiers: Iterable[str]) -> tuple[Stretch, ...]:
-    """Return the time that segments with these ids are for; raises ValueError for an id of another form."""
+def data_stretches(segments: Iterable[Any]) -> tuple[Stretch, ...]:
+    """Return the time that these segments, as the coordinator describes them, have data for.
+
+    Not counted are those that newer ones replace, that no server is to load, and tombstones, which say that there is no
+    data any more. Raises KeyError, TypeError or ValueError where a description is of another form.
+    """
     # A data source has many segments of the same time: parse each once.
-    times = set()
-    for identifier in identifiers:
-        match = _SEGMENT.search(identifier)
-        if match is None:
-            raise ValueError(f"{identifier} is no id of a segment")
-        times.add(match.groups())
-    return merge(parse_stretch(start, end) for start, end in times)
+    times = {
+        segment["interval"]
+        for segment in segments
+        if not segment["overshadowed"]
+        and segment["replicationFactor"] != 0
+        and segment["shardSpec"]["type"] != "tombstone"
+    }
+    return merge(parse_stretch(*each.split("/")) for each in times)
 
 
 class Coverage:
@@ -107,7 +110,7 @@ class Coverage:
     """
 
     def __init__(self, coordinator: URL, data_sources: Iterable[str], *, period: float) -> None:
-        self._metadata = coordinator / "druid/coordinator/v1/metadata/datasources"
+        self._segments = coordinator / "druid/coordinator/v1/metadata/segments"
         self._data_sources = tuple(data_sources)
         self._period = period
         self._known: dict[str, tuple[Stretch, ...]] = {}
@@ -150,15 +153,13 @@ class Coverage:
         try:
             for data_source in self._data_sources:
                 self._known[data_source] = await self._ask(data_source)
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
             log.error("coverage_not_refreshed", error=repr(error), age=round(self.age, 1))
         else:
             self._asked = began
 
     async def _ask(self, data_source: str) -> tuple[Stretch, ...]:
-        async with self._session.get(self._metadata / data_source / "segments") as response:
-            # The coordinator does not know a data source that has no segment.
-            if response.status in {204, 404}:
-                return ()
+        asked = {"datasources": data_source, "includeOvershadowedStatus": "true"}
+        async with self._session.get(self._segments, params=asked) as response:
             response.raise_for_status()
-            return segment_stretches(await response.json())
+            return data_stretches(await parse_rows(await response.read()))

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from gateway.ingest.stream_reports import Condition, StreamStatus
 
@@ -81,7 +81,9 @@ def line(status: StreamStatus) -> str:
 
 
 def listing(console: Console, streams: Iterable[StreamStatus]) -> None:
-    table = Table("stream", "topic", "condition", "lag", "rows a second", "failed tasks", box=None)
+    # Names are there to be copied.
+    name, topic = Column("stream", no_wrap=True), Column("topic", overflow="fold")
+    table = Table(name, topic, "condition", "lag", "rows a second", "failed tasks", box=None)
     for status in streams:
         condition = status.condition
         table.add_row(
@@ -92,4 +94,4 @@ def listing(console: Console, streams: Iterable[StreamStatus]) -> None:
             f"{status.throughput.rows_per_second:,.1f}",
             f"{len(status.failed)}",
         )
-    console.print(table, width=max(console.width, 120))
+    console.print(table)

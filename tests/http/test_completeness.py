@@ -14,21 +14,25 @@ from tests.http.asking import assert_problem
 from tests.http.conftest import Start
 from tests.http.stand_in import Handler, StandIn, row
 
-MONTH = "2019-01-01T00:00:00.000Z", "2019-02-01T00:00:00.000Z"
-SEGMENT = f"chat_sessions_{MONTH[0]}_{MONTH[1]}_2026-01-01T00:00:00.000Z"
+SEGMENT = {
+    "interval": "2019-01-01T00:00:00.000Z/2019-02-01T00:00:00.000Z",
+    "overshadowed": False,
+    "replicationFactor": 1,
+    "shardSpec": {"type": "range"},
+}
 NEVER_HAD_DATA = ["2018-01-01T00:00:00.000Z/2019-01-01T00:00:00.000Z"]
 HAS_DATA = ["2019-01-01T00:00:00.000Z/2019-01-01T05:00:00.000Z"]
 
 
 @asynccontextmanager
-async def coordinator(segments: list[str] | None) -> AsyncIterator[AnyHttpUrl]:
+async def coordinator(segments: list[Any] | None) -> AsyncIterator[AnyHttpUrl]:
     """A coordinator that knows these segments, or fails."""
 
     async def answer(_: web.Request) -> web.Response:
         return web.json_response(segments, status=500 if segments is None else 200)
 
     app = web.Application()
-    app.router.add_get("/druid/coordinator/v1/metadata/datasources/chat_sessions/segments", answer)
+    app.router.add_get("/druid/coordinator/v1/metadata/segments", answer)
     async with TestServer(app) as server:
         yield AnyHttpUrl(str(server.make_url("/")))
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -15,10 +16,10 @@ from gateway.coverage import (
     Coverage,
     Stretch,
     complement,
+    data_stretches,
     first_common,
     merge,
     parse_stretch,
-    segment_stretches,
 )
 
 stretches = st.lists(
@@ -58,35 +59,60 @@ def test_moments_are_read_and_written_as_druid_does() -> None:
     assert Stretch(1, 86_400_000).iso() == ("1970-01-01T00:00:00.001Z", "1970-01-02T00:00:00.000Z")
 
 
-def test_the_time_of_a_segment_stands_in_its_id() -> None:
-    day = "1970-01-01T00:00:00.000Z_1970-01-02T00:00:00.000Z_2026-01-01T10:00:00.000Z"
-    assert segment_stretches([f"a_b-c_{day}", f"a_b-c_{day}_1", f"a_b-c_{day}_12"]) == (Stretch(0, 86_400_000),)
+DAY_ONE = "1970-01-01T00:00:00.000Z/1970-01-02T00:00:00.000Z"
+DAY_TWO = "1970-01-02T00:00:00.000Z/1970-01-03T00:00:00.000Z"
 
 
-def test_an_id_of_another_form_is_no_guess() -> None:
-    with pytest.raises(ValueError, match="no id of a segment"):
-        segment_stretches(["chat_sessions_2019"])
+def segment(
+    interval: str = DAY_ONE, *, kind: str = "range", overshadowed: bool = False, replicas: int | None = 2
+) -> Any:
+    """What the coordinator says of a segment, as far as it matters here."""
+    return {
+        "interval": interval,
+        "overshadowed": overshadowed,
+        "replicationFactor": replicas,
+        "shardSpec": {"type": kind, "partitionNum": 0},
+    }
+
+
+def test_segments_of_the_same_time_are_one_stretch() -> None:
+    assert data_stretches([segment(), segment(), segment(DAY_TWO)]) == (Stretch(0, 172_800_000),)
+
+
+def test_how_often_a_new_segment_is_to_be_loaded_may_not_be_known_yet() -> None:
+    assert data_stretches([segment(replicas=None)]) == (Stretch(0, 86_400_000),)
+
+
+@pytest.mark.parametrize(
+    "given_segment",
+    [segment(kind="tombstone"), segment(overshadowed=True), segment(replicas=0)],
+    ids=["says that there is nothing", "replaced by a newer one", "not to be loaded"],
+)
+def test_what_nobody_is_to_serve_is_no_data(given_segment: Any) -> None:
+    assert data_stretches([given_segment]) == ()
+
+
+def test_a_description_of_another_form_is_no_guess() -> None:
+    with pytest.raises(KeyError):
+        data_stretches([{"interval": DAY_ONE}])
 
 
 class Coordinator:
     """Answers with segments, or with an error where `segments` is None."""
 
     def __init__(self) -> None:
-        self.segments: list[str] | None = [
-            "x_1970-01-01T00:00:00.000Z_1970-01-02T00:00:00.000Z_1970-01-01T00:00:00.000Z"
-        ]
+        self.segments: list[Any] | None = [segment()]
 
     async def answer(self, request: web.Request) -> web.Response:
-        if request.match_info["name"] != "x":
-            raise web.HTTPNotFound
-        return web.json_response(self.segments, status=500 if self.segments is None else 200)
+        found = self.segments if request.query["datasources"] == "x" else []
+        return web.json_response(found, status=500 if self.segments is None else 200)
 
 
 @pytest.fixture
 async def coordinator() -> AsyncIterator[tuple[Coordinator, URL]]:
     told = Coordinator()
     app = web.Application()
-    app.router.add_get("/druid/coordinator/v1/metadata/datasources/{name}/segments", told.answer)
+    app.router.add_get("/druid/coordinator/v1/metadata/segments", told.answer)
     async with TestServer(app) as server:
         yield told, server.make_url("/")
 
@@ -101,7 +127,7 @@ async def test_a_data_source_without_segments_has_data_for_no_time(coordinator: 
 async def test_new_segments_are_known_after_a_period(coordinator: tuple[Coordinator, URL]) -> None:
     told, url = coordinator
     async with Coverage(url, ["x"], period=0.02) as coverage:
-        told.segments = ["x_1970-01-02T00:00:00.000Z_1970-01-03T00:00:00.000Z_1970-01-01T00:00:00.000Z"]
+        told.segments = [segment(DAY_TWO)]
         async with asyncio.timeout(5):
             while coverage.of("x") != (Stretch(86_400_000, 172_800_000),):  # noqa: ASYNC110 - only asking tells
                 await asyncio.sleep(0.01)
