@@ -42,7 +42,7 @@ compose-test: .venv/ready ## the docker-compose stack: answers, faults, restarts
 	$(BIN)/pytest -m compose tests/compose
 
 load: .venv/ready ## a minute of load, beside the same queries sent straight to Druid
-	$(BIN)/python -m tests.load
+	$(BIN)/python -m tests.load $(LOAD)
 
 lock: .venv/ready ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.lock

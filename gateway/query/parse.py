@@ -6,18 +6,20 @@ from zoneinfo import ZoneInfo
 from gateway.catalog.model import Dataset
 from gateway.errors import InvalidReport, Problem
 from gateway.query.aggregations import AGGREGATIONS, ROWS, Metric
-from gateway.query.filters import And, Filter, inner_filters, parse_filter
+from gateway.query.filters import And, Filter, parse_filter
 from gateway.query.problems import MOST, nearest, pointer, shown
-from gateway.query.report import START_TIME, Having, Limits, Order, Report
+from gateway.query.report import START_TIME, Having, Order, Report
 from gateway.query.schema import ReportSchema
+from gateway.query.size import oversize
 from gateway.query.time import GRANULARITIES, Interval, format_moment, parse_timestamp
 from gateway.query.values import Json
 
 
 def parse(body: object, schema: ReportSchema) -> Report:
     """Return the report that the body asks for; raises InvalidReport with every problem it has."""
-    problems = list(schema.problems(body))
-    if isinstance(body, dict) and len(problems) < MOST:
+    too_large = list(oversize(body, schema.limits))
+    problems = too_large or list(schema.problems(body))
+    if isinstance(body, dict) and not too_large and len(problems) < MOST:
         # What no single value shows is looked for wherever the shape is right; of MOST problems or more nobody knows
         # where that is.
         wrong = {problem.pointer.split("/")[1] for problem in problems if problem.pointer}
@@ -83,31 +85,8 @@ def _contradictions(body: Json, sound: set[str], schema: ReportSchema) -> Iterat
         if interval.start >= interval.end:
             start, end = (format_moment(moment, interval.zone) for moment in (interval.start, interval.end))
             yield Problem("/interval", f"must end after it starts: {start} to {end} holds no time")
-    if "filters" in sound:
-        yield from _oversize(body["filters"], schema.limits, "filters")
-    if "aggregations" in sound:
-        for index, each in enumerate(body["aggregations"]):
-            if "filter" in each:
-                yield from _oversize(each["filter"], schema.limits, "aggregations", index, "filter")
-        if "group_by" in sound or "group_by" not in body:
-            yield from _wrong_columns(body, sound, schema.dataset)
-
-
-def _oversize(body: Json | list[Json], limits: Limits, *keys: str | int) -> Iterator[Problem]:
-    level = body if isinstance(body, list) else [body]
-    depth = filters = values = 0
-    while level:
-        depth += 1
-        filters += len(level)
-        values += sum(len(each.get("values", ())) for each in level)
-        level = [inner for each in level for inner in inner_filters(each)]
-    for found, most, what in (
-        (depth, limits.filter_depth, "levels"),
-        (filters, limits.filters, "filters"),
-        (values, limits.filter_values, "values"),
-    ):
-        if found > most:
-            yield Problem(pointer(*keys), f"has {found} {what}; at most {most} are allowed")
+    if "aggregations" in sound and ("group_by" in sound or "group_by" not in body):
+        yield from _wrong_columns(body, sound, schema.dataset)
 
 
 def _wrong_columns(body: Json, sound: set[str], dataset: Dataset) -> Iterator[Problem]:
