@@ -1,5 +1,6 @@
 """Every credential meets every organization, over a socket: who is let in, as whom, and what all others are told."""
 
+import asyncio
 import base64
 import hmac
 import http.client
@@ -63,7 +64,7 @@ async def _fill(administration: Administration, given: Mapping[str, str]) -> Map
     made = {"of D": given[D], "of the partner": given[P], "of a stranger": given[T]}
     for name, user in (("revoked", ann), ("powerless", powerless), ("user gone", gone), ("organization gone", closed)):
         made[name] = (await administration.tokens.create(user, name)).text
-    soon = datetime.now(UTC) + timedelta(milliseconds=1)
+    soon = datetime.now(UTC) + timedelta(seconds=1)
     made["expired"] = (await administration.tokens.create(ann, "expired", soon)).text
     await administration.tokens.revoke(made["revoked"][4:12])
     await administration.organizations.set_active(CLOSED, active=False)
@@ -82,6 +83,8 @@ async def _world(folder: Path) -> AsyncIterator[World]:
         async with serving(settings) as gateway:
             async with Accounts(settings) as accounts, accounts.administration() as administration:
                 made = await _fill(administration, gateway.tokens)
+            # Until the token that expires has.
+            await asyncio.sleep(1)
             yield World(gateway, druid, made)
 
 

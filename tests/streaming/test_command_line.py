@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,14 @@ async def test_a_stream_from_its_start_to_its_end(table: Table, tmp_path: Path) 
     assert (code, table.name in output) == (0, True)
 
     # Without a terminal, a line each time, until there is nothing to watch any more.
-    watching = asyncio.create_task(gateway_ingest(table, "stream", "watch", table.name, "--every", "0.2"))
+    watching = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway", "ingest", "stream", "watch", table.name, "--every", "0.2"),
+        *("--overlord", table.victim.urls.overlord),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert watching.stdout is not None
+    seen = (await watching.stdout.readline()).decode()
     code, output = await gateway_ingest(table, "stream", "suspend", table.name)
     assert (code, f"stream resume {table.name}" in output) == (0, True)
     code, output = await gateway_ingest(table, "stream", "status", table.name)
@@ -58,11 +66,11 @@ async def test_a_stream_from_its_start_to_its_end(table: Table, tmp_path: Path) 
     assert code == 0
     code, output = await gateway_ingest(table, "stream", "terminate", table.name)
     assert (code, "is terminated" in output) == (0, True)
-    code, output = await watching
-    assert code == 1
-    assert f"{table.name} reading lag=" in output
-    assert f"{table.name} suspended lag=" in output
-    assert f"Druid has no stream {table.name}" in output
+    seen += (await watching.communicate())[0].decode()
+    assert watching.returncode == 1
+    assert f"{table.name} reading lag=" in seen
+    assert f"{table.name} suspended lag=" in seen
+    assert f"Druid has no stream {table.name}" in seen
     assert await table.count() == 20
 
 
