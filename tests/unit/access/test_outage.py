@@ -37,6 +37,7 @@ def _settings(url: str) -> AccessSettings:
     ids=["nothing listens", "no such folder"],
 )
 async def test_an_unreachable_database_is_503_and_a_clear_sentence(url: str) -> None:
+    before = set(threading.enumerate())
     async with Accounts(_settings(url)) as accounts:
         with pytest.raises(AccountsUnavailable) as refused:
             await accounts.token("abcdefgh")
@@ -44,13 +45,9 @@ async def test_an_unreachable_database_is_503_and_a_clear_sentence(url: str) -> 
         with pytest.raises(DatabaseNotReady) as not_ready:
             await accounts.check_schema()
         assert "hidden" not in str(not_ready.value)
-    await _until_connections_have_ended()
-
-
-async def _until_connections_have_ended() -> None:
-    """A connection that SQLite refused ends in its own thread, and a little later: it must find this event loop."""
+    # A connection that SQLite refused ends in its own thread, and a little later: it must find this event loop.
     async with asyncio.timeout(10):
-        while any("_connection_worker_thread" in thread.name for thread in threading.enumerate()):  # noqa: ASYNC110
+        while any("_connection_worker_thread" in each.name for each in {*threading.enumerate()} - before):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 

@@ -1,5 +1,4 @@
 import json
-import time
 from contextlib import suppress
 
 import pytest
@@ -100,24 +99,3 @@ def test_json_comes_back_as_it_was_written_escaped_or_not(value: object, ascii_o
 def test_whatever_comes_is_read_or_refused(raw: bytes) -> None:
     with suppress(InvalidJson):
         read_json(raw)
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b"[" * 200_000,
-        b'{"a":' * 50_000,
-        b"[" + b"1," * 100_000 + b"1]",
-        b"[" + b"[]," * 60_000 + b"[]]",
-        b'"' + b"\\u0041" * 40_000 + b'"',
-        b'"' + b"\\\\" * 100_000 + b'u0000"',
-        b"1" * 200_000,
-        b"[" + b"1e999," * 30_000 + b"1]",
-    ],
-    ids=lambda raw: repr(raw[:8]),
-)
-def test_a_hostile_body_takes_no_long_time(raw: bytes) -> None:
-    started = time.process_time()
-    with suppress(InvalidJson):
-        read_json(raw)
-    assert time.process_time() - started < 0.2
