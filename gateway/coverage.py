@@ -62,18 +62,18 @@ def merge(stretches: Iterable[Stretch]) -> tuple[Stretch, ...]:
     return tuple(merged)
 
 
-def first_common(known: Sequence[Stretch], uncovered: Sequence[Stretch]) -> Stretch | None:
-    """Return the first time that is in both; each is merged."""
-    theirs = iter(uncovered)
-    other = next(theirs, None)
+def common(known: Sequence[Stretch], uncovered: Sequence[Stretch]) -> tuple[Stretch, ...]:
+    """Return the time that is in both; each is merged, and so is what comes back."""
+    found = []
+    theirs = list(uncovered)
     for mine in known:
-        while other is not None and other.end <= mine.start:
-            other = next(theirs, None)
-        if other is None:
-            return None
-        if other.start < mine.end:
-            return Stretch(max(mine.start, other.start), min(mine.end, other.end))
-    return None
+        while theirs and theirs[0].end <= mine.start:
+            theirs.pop(0)
+        for other in theirs:
+            if other.start >= mine.end:
+                break
+            found.append(Stretch(max(mine.start, other.start), min(mine.end, other.end)))
+    return tuple(found)
 
 
 def complement(served: Iterable[Stretch], within: Stretch) -> tuple[Stretch, ...]:
@@ -106,11 +106,12 @@ def data_stretches(segments: Iterable[Any]) -> tuple[Stretch, ...]:
 class Coverage:
     """What time there is data for, asked of the coordinator every `period` seconds. An async context manager.
 
-    The last knowledge serves while the coordinator cannot be asked; `age` says how old it is.
+    The last knowledge serves while the coordinator cannot be asked; `age` says how old it is. Before a hole is believed,
+    the metadata store itself is asked about it: what was known may have been replaced by nothing a moment ago.
     """
 
     def __init__(self, coordinator: URL, data_sources: Iterable[str], *, period: float) -> None:
-        self._segments = coordinator / "druid/coordinator/v1/metadata/segments"
+        self._metadata = coordinator / "druid/coordinator/v1/metadata"
         self._data_sources = tuple(data_sources)
         self._period = period
         self._known: dict[str, tuple[Stretch, ...]] = {}
@@ -139,9 +140,28 @@ class Coverage:
         """Whether every data source is known."""
         return self._known.keys() >= set(self._data_sources)
 
-    def of(self, data_source: str) -> tuple[Stretch, ...] | None:
-        """Return the time that the data source has data for; None while that is not known."""
-        return self._known.get(data_source)
+    async def hole(self, data_source: str, uncovered: Iterable[Stretch]) -> Stretch | None:
+        """Return the first time of `uncovered` for which there is data; None where there is none.
+
+        Raises LookupError where nothing is known of the data source.
+        """
+        doubtful = common(self._known[data_source], merge(uncovered))
+        if not doubtful:
+            return None
+        url = self._metadata / "datasources" / data_source / "segments"
+        intervals = ["/".join(stretch.iso()) for stretch in doubtful]
+        try:
+            async with self._session.post(url, params={"full": ""}, json=intervals) as response:
+                found = [] if response.status in {204, 404} else await parse_rows(await response.read())
+            stored = merge(
+                parse_stretch(*each["interval"].split("/"))
+                for each in found
+                if each["shardSpec"]["type"] != "tombstone"
+            )
+        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
+            log.warning("hole_not_confirmed", data_source=data_source, error=repr(error))
+            return doubtful[0]
+        return next(iter(common(stored, doubtful)), None)
 
     async def _refresh_forever(self) -> None:
         while True:
@@ -160,6 +180,6 @@ class Coverage:
 
     async def _ask(self, data_source: str) -> tuple[Stretch, ...]:
         asked = {"datasources": data_source, "includeOvershadowedStatus": "true"}
-        async with self._session.get(self._segments, params=asked) as response:
+        async with self._session.get(self._metadata / "segments", params=asked) as response:
             response.raise_for_status()
             return data_stretches(await parse_rows(await response.read()))

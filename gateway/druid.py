@@ -14,7 +14,7 @@ import structlog
 from gateway.admission import Admission
 from gateway.broker import Broker, NoAnswer, Reply
 from gateway.brokers import Brokers
-from gateway.coverage import Coverage, Stretch, complement, first_common, merge, parse_stretch
+from gateway.coverage import Coverage, Stretch, complement, parse_stretch
 from gateway.errors import DataUnavailable, DeadlineExceeded, InternalError
 from gateway.flights import Flights
 from gateway.query.compile import DruidQuery
@@ -83,14 +83,14 @@ class Druid:
     async def _check_whole(self, query: DruidQuery, reply: Reply, broker: Broker, deadline: float) -> None:
         """Raise DataUnavailable where there is data in the query's interval that no server had."""
         assert self.coverage is not None  # noqa: S101 - whoever calls has looked
-        known = self.coverage.of(query.dataset.data_source)
-        if known is None:
-            raise DataUnavailable("It is not known yet what data there is. Ask again soon.", headers=_RETRY)
         asked = parse_stretch(*query.native["intervals"].split("/"))
         uncovered = reply.uncovered
         if uncovered is None:
             uncovered = await self._uncovered(broker, query.dataset.data_source, asked, deadline)
-        hole = first_common(known, merge(uncovered))
+        try:
+            hole = await self.coverage.hole(query.dataset.data_source, uncovered)
+        except LookupError as error:
+            raise DataUnavailable("It is not known yet what data there is. Ask again soon.", headers=_RETRY) from error
         if hole is not None:
             start, end = hole.iso()
             log.error("data_unavailable", data_source=query.dataset.data_source, start=start, end=end)

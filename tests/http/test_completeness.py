@@ -33,6 +33,7 @@ async def coordinator(segments: list[Any] | None) -> AsyncIterator[AnyHttpUrl]:
 
     app = web.Application()
     app.router.add_get("/druid/coordinator/v1/metadata/segments", answer)
+    app.router.add_post("/druid/coordinator/v1/metadata/datasources/chat_sessions/segments", answer)
     async with TestServer(app) as server:
         yield AnyHttpUrl(str(server.make_url("/")))
 

@@ -15,9 +15,9 @@ from yarl import URL
 from gateway.coverage import (
     Coverage,
     Stretch,
+    common,
     complement,
     data_stretches,
-    first_common,
     merge,
     parse_stretch,
 )
@@ -39,13 +39,10 @@ def test_merging_keeps_the_time_and_leaves_gaps_between(given_stretches: list[St
 
 
 @given(stretches, stretches)
-def test_the_first_time_in_both_is_found_where_there_is_one(known: list[Stretch], uncovered: list[Stretch]) -> None:
-    common = moments(known) & moments(uncovered)
-    found = first_common(merge(known), merge(uncovered))
-    assert (found is None) == (not common)
-    if found is not None:
-        assert found.start == min(common)
-        assert moments((found,)) <= common
+def test_what_is_in_both_is_found(known: list[Stretch], uncovered: list[Stretch]) -> None:
+    found = common(merge(known), merge(uncovered))
+    assert moments(found) == moments(known) & moments(uncovered)
+    assert list(found) == sorted(found)
 
 
 @given(stretches, st.tuples(st.integers(0, 50), st.integers(1, 40)))
@@ -102,10 +99,16 @@ class Coordinator:
 
     def __init__(self) -> None:
         self.segments: list[Any] | None = [segment()]
+        self.in_store: list[Any] | None = [segment()]
+        self.asked: list[list[str]] = []
 
     async def answer(self, request: web.Request) -> web.Response:
         found = self.segments if request.query["datasources"] == "x" else []
         return web.json_response(found, status=500 if self.segments is None else 200)
+
+    async def stored(self, request: web.Request) -> web.Response:
+        self.asked.append(await request.json())
+        return web.json_response(self.in_store, status=500 if self.in_store is None else 200)
 
 
 @pytest.fixture
@@ -113,23 +116,49 @@ async def coordinator() -> AsyncIterator[tuple[Coordinator, URL]]:
     told = Coordinator()
     app = web.Application()
     app.router.add_get("/druid/coordinator/v1/metadata/segments", told.answer)
+    app.router.add_post("/druid/coordinator/v1/metadata/datasources/x/segments", told.stored)
     async with TestServer(app) as server:
         yield told, server.make_url("/")
 
 
 async def test_a_data_source_without_segments_has_data_for_no_time(coordinator: tuple[Coordinator, URL]) -> None:
     async with Coverage(coordinator[1], ["x", "empty"], period=60) as coverage:
-        assert coverage.of("empty") == ()
-        assert coverage.of("x") == (Stretch(0, 86_400_000),)
+        assert await coverage.hole("empty", [Stretch(0, 1)]) is None
+        assert await coverage.hole("x", [Stretch(-5, 1)]) == Stretch(0, 1)
         assert coverage.is_complete()
+
+
+async def test_time_without_data_is_no_hole_and_nobody_is_asked(coordinator: tuple[Coordinator, URL]) -> None:
+    told, url = coordinator
+    async with Coverage(url, ["x"], period=60) as coverage:
+        assert await coverage.hole("x", [Stretch(86_400_000, 99_000_000)]) is None
+    assert told.asked == []
+
+
+@pytest.mark.parametrize("stored", [[], [segment(kind="tombstone")]], ids=["nothing", "a tombstone"])
+async def test_data_that_was_just_replaced_by_nothing_is_no_hole(
+    coordinator: tuple[Coordinator, URL], stored: list[Any]
+) -> None:
+    told, url = coordinator
+    async with Coverage(url, ["x"], period=60) as coverage:
+        told.in_store = stored
+        assert await coverage.hole("x", [Stretch(0, 1)]) is None
+    assert told.asked == [["1970-01-01T00:00:00.000Z/1970-01-01T00:00:00.001Z"]]
+
+
+async def test_a_hole_that_cannot_be_confirmed_is_one(coordinator: tuple[Coordinator, URL]) -> None:
+    told, url = coordinator
+    async with Coverage(url, ["x"], period=60) as coverage:
+        told.in_store = None
+        assert await coverage.hole("x", [Stretch(0, 1)]) == Stretch(0, 1)
 
 
 async def test_new_segments_are_known_after_a_period(coordinator: tuple[Coordinator, URL]) -> None:
     told, url = coordinator
     async with Coverage(url, ["x"], period=0.02) as coverage:
-        told.segments = [segment(DAY_TWO)]
+        told.segments = told.in_store = [segment(DAY_TWO)]
         async with asyncio.timeout(5):
-            while coverage.of("x") != (Stretch(86_400_000, 172_800_000),):  # noqa: ASYNC110 - only asking tells
+            while await coverage.hole("x", [Stretch(86_400_000, 86_400_001)]) is None:  # noqa: ASYNC110 - only asking tells
                 await asyncio.sleep(0.01)
 
 
@@ -138,7 +167,7 @@ async def test_the_last_knowledge_serves_while_the_coordinator_is_away(coordinat
     async with Coverage(url, ["x"], period=0.02) as coverage:
         told.segments = None
         await asyncio.sleep(0.2)
-        assert coverage.of("x") == (Stretch(0, 86_400_000),)
+        assert await coverage.hole("x", [Stretch(0, 1)]) == Stretch(0, 1)
         assert coverage.age >= 0.1
 
 
@@ -146,6 +175,7 @@ async def test_nothing_is_known_before_the_coordinator_ever_answered(coordinator
     told, url = coordinator
     told.segments = None
     async with Coverage(url, ["x"], period=60) as coverage:
-        assert coverage.of("x") is None
+        with pytest.raises(LookupError):
+            await coverage.hole("x", [])
         assert not coverage.is_complete()
         assert coverage.age == float("inf")
