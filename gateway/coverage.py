@@ -106,8 +106,8 @@ def data_stretches(segments: Iterable[Any]) -> tuple[Stretch, ...]:
 class Coverage:
     """What time there is data for, asked of the coordinator every `period` seconds. An async context manager.
 
-    The last knowledge serves while the coordinator cannot be asked; `age` says how old it is. Before a hole is believed,
-    the metadata store itself is asked about it: what was known may have been replaced by nothing a moment ago.
+    The last knowledge serves while the coordinator cannot be asked; `age` says how old it is. Before a hole is
+    believed, the metadata store itself is asked about it: what was known may have been replaced by nothing just now.
     """
 
     def __init__(self, coordinator: URL, data_sources: Iterable[str], *, period: float) -> None:
