@@ -71,7 +71,9 @@ def main() -> int:
     """Run the demo; the exit code is 0 after Ctrl-C or SIGTERM."""
     began = time.monotonic()
     port = int(os.environ.get("GATEWAY_PORT") or 8080)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Also where a shell that starts this in the background has it ignore Ctrl-C.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         _check_port(port)
         with _druid() as cluster:
