@@ -10,6 +10,8 @@ DEEPEST = 40
 """Nested arrays and objects; far more than a report within its limits has."""
 
 _ESCAPED = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+# Whole strings, so that no bracket in one counts; without its end, one goes on to the end of the text.
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 # Behind an even number of backslashes: behind an odd number it is a backslash and the text u0000.
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -22,6 +24,7 @@ def read_json(raw: bytes) -> object:
     """
     try:
         text = raw.decode()
+        _check_depth(text)
         body = json.loads(
             text,
             object_pairs_hook=_object,
@@ -34,16 +37,9 @@ def read_json(raw: bytes) -> object:
             _check_strings(json.dumps(body, ensure_ascii=False))
     except UnicodeError as error:
         raise InvalidJson("The body is not UTF-8 text.") from error
-    except RecursionError as error:
-        raise InvalidJson(_TOO_DEEP) from error
     except json.JSONDecodeError as error:
         raise InvalidJson(f"Line {error.lineno}, column {error.colno}: {error.msg}.") from error
-    if text.count("[") + text.count("{") > DEEPEST:
-        _check_depth(body)
     return body
-
-
-_TOO_DEEP = f"The body nests arrays and objects more than {DEEPEST} deep."
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -78,15 +74,15 @@ def _check_strings(text: str) -> None:
         raise InvalidJson("A string holds the character NUL.")
 
 
-def _check_depth(body: object) -> None:
-    level = [body]
-    for _ in range(DEEPEST):
-        level = [
-            child
-            for parent in level
-            for child in (parent.values() if isinstance(parent, dict) else parent if isinstance(parent, list) else ())
-        ]
-        if not level:
-            return
-    if any(isinstance(each, dict | list) for each in level):
-        raise InvalidJson(_TOO_DEEP)
+def _check_depth(text: str) -> None:
+    """Count brackets before anything goes down into them: how deep that may go is nothing that a caller should try."""
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return
+    depth = 0
+    for match in _STRING_OR_BRACKET.finditer(text):
+        if match[0] in ("[", "{"):
+            depth += 1
+            if depth > DEEPEST:
+                raise InvalidJson(f"The body nests arrays and objects more than {DEEPEST} deep.")
+        elif match[0] in ("]", "}"):
+            depth -= 1
