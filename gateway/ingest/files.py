@@ -57,6 +57,7 @@ async def serve(files: Sequence[Path], address: ServeAddress) -> AsyncIterator[S
     """
     token = secrets.token_urlsafe(24)
     served = ServedFiles((), 0)
+    connections: set[asyncio.Transport] = set()
     stats = [_stat(path) for path in files]
     served.size = sum(stat.st_size for stat in stats)
 
@@ -64,6 +65,8 @@ async def serve(files: Sequence[Path], address: ServeAddress) -> AsyncIterator[S
         index = int(request.match_info["index"])
         if not secrets.compare_digest(request.match_info["token"], token) or index >= len(files):
             raise web.HTTPNotFound
+        if request.transport is not None:
+            connections.add(request.transport)
         return await _send(request, files[index], stats[index], served)
 
     application = web.Application()
@@ -86,6 +89,10 @@ async def serve(files: Sequence[Path], address: ServeAddress) -> AsyncIterator[S
         yield served
     finally:
         await runner.cleanup()
+        # A mere close would wait for bytes to be sent that Druid, done or cancelled, does not read any more.
+        for connection in connections:
+            connection.abort()
+        await asyncio.sleep(0)
 
 
 def _stat(path: Path) -> os.stat_result:

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -117,3 +118,17 @@ def test_an_address_is_a_host_with_or_without_a_port(text: str, address: ServeAd
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="HOST:PORT"):
         ServeAddress.parse(text)
+
+
+async def test_a_connection_whose_client_reads_no_more_ends_with_the_block(tmp_path: Path) -> None:
+    large = tmp_path / "large.jsonl"
+    # More than the system's socket buffers take.
+    large.write_bytes(b"x" * 60_000_000)
+    async with serve([large], ServeAddress()) as served:
+        url = urlsplit(served.uris[0])
+        reader, writer = await asyncio.open_connection(url.hostname, url.port, limit=1024)
+        writer.write(f"GET {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\n\r\n".encode())
+        await reader.readline()
+    rest = await asyncio.wait_for(reader.read(), 10)
+    assert len(rest) < 60_000_000
+    writer.close()
