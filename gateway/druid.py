@@ -12,7 +12,7 @@ import orjson
 import structlog
 
 from gateway.admission import Admission
-from gateway.broker import Broker, NoAnswer, Reply
+from gateway.broker import RETRY_SOON, Broker, NoAnswer, Reply
 from gateway.brokers import Brokers
 from gateway.coverage import Coverage, Stretch, complement, parse_stretch
 from gateway.errors import DataUnavailable, DeadlineExceeded, InternalError
@@ -90,11 +90,15 @@ class Druid:
         try:
             hole = await self.coverage.hole(query.dataset.data_source, uncovered)
         except LookupError as error:
-            raise DataUnavailable("It is not known yet what data there is. Ask again soon.", headers=_RETRY) from error
+            raise DataUnavailable(
+                "It is not known yet what data there is. Ask again soon.", headers=RETRY_SOON
+            ) from error
         if hole is not None:
             start, end = hole.iso()
             log.error("data_unavailable", data_source=query.dataset.data_source, start=start, end=end)
-            raise DataUnavailable("A part of the data is not available at the moment. Ask again soon.", headers=_RETRY)
+            raise DataUnavailable(
+                "A part of the data is not available at the moment. Ask again soon.", headers=RETRY_SOON
+            )
 
     async def _uncovered(
         self, broker: Broker, data_source: str, asked: Stretch, deadline: float
@@ -106,9 +110,6 @@ class Druid:
                 "It cannot be told whether all data is there. Ask again soon.", headers=_RETRY
             ) from error
         return complement(served, asked)
-
-
-_RETRY = {"Retry-After": "5"}
 
 
 def _stopped(error: TenancyViolated, query_id: str) -> InternalError:

@@ -6,7 +6,6 @@ from typing import Literal
 
 import orjson
 import structlog
-from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import Processor
 
 
@@ -36,17 +35,6 @@ def configure_logging(log_format: Literal["auto", "json", "text"]) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    logging.getLogger("aiohttp.server").addFilter(_without_quotations)
-
-
-def _without_quotations(record: logging.LogRecord) -> bool:
-    """Keep the line about a request that is no HTTP, but not its text: it quotes the request, credentials and all."""
-    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
-        record.exc_info = None
-        # The caller's fault, and on a public address an everyday one.
-        record.levelno, record.levelname = logging.WARNING, "WARNING"
-        record.msg = "Not an HTTP request, from %s"
-    return True
 
 
 def _json(event: object, **_: object) -> str:

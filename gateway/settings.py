@@ -44,7 +44,6 @@ class Settings(AccessSettings):
     metrics_port: int | None = Field(
         default=None, ge=0, le=65535, description="A port for Prometheus (/metrics); without it there is none."
     )
-    druid_connections: int = Field(default=100, ge=1, description="The most connections to the broker.")
     request_timeout: float = Field(
         default=60.0, gt=0, description="Seconds until a request must be answered; Druid is told what is left of them."
     )
