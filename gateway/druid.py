@@ -107,7 +107,7 @@ class Druid:
             served = await broker.served(data_source, asked, deadline)
         except NoAnswer as error:
             raise DataUnavailable(
-                "It cannot be told whether all data is there. Ask again soon.", headers=_RETRY
+                "It cannot be told whether all data is there. Ask again soon.", headers=RETRY_SOON
             ) from error
         return complement(served, asked)
 
