@@ -77,7 +77,7 @@ async def _accounts(app: web.Application) -> AsyncIterator[None]:
 async def _druid(data_sources: Iterable[str], app: web.Application) -> AsyncIterator[None]:
     settings = app[SETTINGS]
     brokers = [
-        Broker(URL(str(url)), connections=settings.druid_queries + 4, max_answer_bytes=settings.max_answer_bytes)
+        Broker(URL(str(url)), max_answer_bytes=settings.max_answer_bytes)
         for url in settings.druid_broker_url
     ]
     async with AsyncExitStack() as stack:

@@ -31,6 +31,8 @@ from gateway.rows import parse_rows
 
 log = structlog.get_logger(__name__)
 
+CONNECT_SECONDS = 1.0
+"""A broker that cannot be connected to in this time is one that gives no answer."""
 RETRY_SOON = {"Retry-After": "5"}
 _SHORT = aiohttp.ClientTimeout(total=2)
 _CHUNK = 1 << 16
@@ -54,18 +56,19 @@ class Reply:
 class Broker:
     """A client of one broker. An async context manager: it holds connections, and cancellations under way."""
 
-    def __init__(self, url: URL, *, connections: int, max_answer_bytes: int) -> None:
+    def __init__(self, url: URL, *, max_answer_bytes: int) -> None:
         self.url = url
         self._queries = url / "druid/v2"
-        self._connections = connections
         self._max_answer_bytes = max_answer_bytes
         self._cancellations: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=30),
-            # The deadline of each request is its only time limit. On a local network packing costs more than it saves.
-            timeout=aiohttp.ClientTimeout(total=None),
+            # How many queries there are at once is bounded before; a cancellation never waits for a connection.
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
+            # Once connected, the deadline of each request is its only time limit.
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+            # On a local network packing costs more than it saves.
             headers={"Accept-Encoding": "identity", "Content-Type": "application/json"},
             max_field_size=_LONGEST_HEADER,
         )
@@ -98,16 +101,16 @@ class Broker:
             async with asyncio.timeout_at(deadline), self._session.post(self._queries, data=body) as response:
                 answered = True
                 raw = await self._read(response)
-        except TimeoutError as error:
-            self._cancel_later(query_id)
-            raise DeadlineExceeded("The report took too long. Ask for a shorter interval, or filter more.") from error
         except aiohttp.ClientError as error:
-            if not isinstance(error, aiohttp.ClientConnectorError):
+            if not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
                 self._cancel_later(query_id)
             log.error("druid_connection_broken", error=repr(error), broker=str(self.url), druid_query_id=query_id)
             if not answered and isinstance(error, aiohttp.ClientConnectionError):
                 raise NoAnswer from error
             raise BadUpstreamAnswer("The database broke off its answer.") from error
+        except TimeoutError as error:
+            self._cancel_later(query_id)
+            raise DeadlineExceeded("The report took too long. Ask for a shorter interval, or filter more.") from error
         except BaseException:
             # Druid may have the query and does not notice by itself that nobody waits for it any more.
             self._cancel_later(query_id)
@@ -117,9 +120,9 @@ class Broker:
         return Reply(await self._rows(response, raw), _uncovered(response))
 
     async def is_healthy(self) -> bool:
-        """Whether the broker says that it can answer, within two seconds."""
+        """Whether the broker says within two seconds that it can answer and knows what there is to ask for."""
         with suppress(aiohttp.ClientError, TimeoutError):
-            async with self._session.get(self.url / "status/health", timeout=_SHORT) as response:
+            async with self._session.get(self.url / "druid/broker/v1/readiness", timeout=_SHORT) as response:
                 return response.status == 200
         return False
 

@@ -14,8 +14,10 @@ from gateway.query.values import Json
 
 log = structlog.get_logger(__name__)
 
+PROBE_FIRST = 0.1
+"""Seconds until the first look at a broker that failed: it may have been one connection that broke."""
 PROBE_EVERY = 1.0
-"""Seconds between two looks at a broker that failed."""
+"""Seconds between two looks at it from then on."""
 
 
 class Brokers:
@@ -77,8 +79,7 @@ class Brokers:
             probe.add_done_callback(self._probes.discard)
 
     async def _probe(self, broker: Broker) -> None:
-        # It has just failed: the first look is a moment later, too.
-        await asyncio.sleep(PROBE_EVERY)
+        await asyncio.sleep(PROBE_FIRST)
         while not await broker.is_healthy():  # noqa: ASYNC110 - only asking tells
             await asyncio.sleep(PROBE_EVERY)
         self._answering.append(broker)

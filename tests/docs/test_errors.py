@@ -24,3 +24,12 @@ def test_each_error_stands_in_the_table_with_its_status_and_code() -> None:
 def test_no_two_errors_share_a_code() -> None:
     codes = [kind.code for kind in kinds()]
     assert len(codes) == len(set(codes))
+
+
+def test_each_condition_of_druids_becomes_an_error_that_there_is() -> None:
+    _, _, table = PAGE.partition("## What Druid's conditions become")
+    rows = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("| ")][1:]
+    told = {(kind.status, kind.code) for kind in kinds()}
+    assert len(rows) > 10
+    for _, status, code in rows:
+        assert (int(re.findall(r"\b\d{3}\b", status)[-1]), code.strip(" `")) in told

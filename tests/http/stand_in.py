@@ -87,8 +87,8 @@ class StandIn:
             self._changed.notify_all()
         return web.Response(status=202)
 
-    async def _health(self, _: web.Request) -> web.Response:
-        return web.json_response(self.healthy, status=200 if self.healthy else 500)
+    async def _readiness(self, _: web.Request) -> web.Response:
+        return web.Response(status=200 if self.healthy else 503)
 
 
 @asynccontextmanager
@@ -97,7 +97,7 @@ async def standing_in() -> AsyncIterator[StandIn]:
     app = web.Application(client_max_size=0)
     app.router.add_post("/druid/v2", stand_in._post)
     app.router.add_delete("/druid/v2/{id}", stand_in._delete)
-    app.router.add_get("/status/health", stand_in._health)
+    app.router.add_get("/druid/broker/v1/readiness", stand_in._readiness)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

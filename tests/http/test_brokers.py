@@ -2,11 +2,12 @@
 
 import asyncio
 import socket
+from contextlib import AsyncExitStack
 
 import pytest
 from aiohttp import web
 
-from gateway import brokers
+from gateway import broker, brokers
 from tests.http import stand_in
 from tests.http.asking import COUNT, assert_problem
 from tests.http.conftest import Start
@@ -37,6 +38,24 @@ async def test_what_a_broker_refuses_is_asked_elsewhere_and_it_is_left_out(
     client = await start(f"{unused()},{druid_stand_in.url}")
     for day in range(4):
         assert (await client.post(nth(day))).status == 200
+    assert len(druid_stand_in.queries) == 4
+
+
+async def test_a_broker_that_cannot_be_connected_to_is_one_that_gives_no_answer(
+    start: Start, druid_stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker, "CONNECT_SECONDS", 0.2)
+    async with AsyncExitStack() as stack:
+        # Nobody accepts and the backlog is full: further connections hang, as with a machine that is gone.
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        address = full.getsockname()
+        for _ in range(2):
+            waiting = stack.enter_context(socket.socket())
+            waiting.settimeout(0)
+            waiting.connect_ex(address)
+        client = await start(f"http://127.0.0.1:{address[1]},{druid_stand_in.url}")
+        for day in range(4):
+            assert (await client.post(nth(day))).status == 200
     assert len(druid_stand_in.queries) == 4
 
 
@@ -73,6 +92,7 @@ async def test_with_all_brokers_down_it_is_503_at_once(start: Start) -> None:
 async def test_a_broker_that_comes_back_is_asked_again(
     start: Start, druid_stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(brokers, "PROBE_FIRST", 0.02)
     monkeypatch.setattr(brokers, "PROBE_EVERY", 0.02)
     whole = druid_stand_in.answer
 
