@@ -15,6 +15,7 @@ from anyio.from_thread import start_blocking_portal
 from pydantic import SecretStr
 
 from gateway.access.accounts import Accounts
+from gateway.access.settings import AccessSettings
 from gateway.app import create_app
 from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.catalog.model import Dataset
@@ -90,7 +91,7 @@ def settings_for(folder: Path, broker_url: str, **changes: Any) -> Settings:
     return Settings(**{**given, **changes})
 
 
-async def make_accounts(settings: Settings, organizations: Iterable[str]) -> dict[str, str]:
+async def make_accounts(settings: AccessSettings, organizations: Iterable[str]) -> dict[str, str]:
     """Make tables, these organizations with a user and a token each, and D's partnership with P; the tokens."""
     tokens = {}
     async with Accounts(settings) as accounts:

@@ -1,0 +1,90 @@
+"""A Druid that may be hurt, Toxiproxy before it, and gateways; all in one event loop, which the tests share."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from druid.errors import ClusterError
+from tests.faults import figures, served, toxiproxy, trial, victim
+from tests.faults.figures import Figures
+from tests.faults.load import known
+from tests.faults.toxiproxy import Proxy, Toxiproxy, ToxiproxyError
+from tests.faults.trial import Fault
+from tests.faults.victim import Victim
+
+ORGANIZATIONS = 4
+"""So many of the data's organizations ask."""
+Suffer = Callable[[str], AbstractAsyncContextManager[Fault]]
+Gateway = Callable[..., AbstractAsyncContextManager[Suffer]]
+fixture = partial(pytest_asyncio.fixture, loop_scope="session")
+
+
+@fixture(scope="package")
+async def running() -> AsyncIterator[Victim]:
+    try:
+        async with victim.running() as running:
+            yield running
+    except ClusterError as error:
+        pytest.exit(f"Druid did not start. {error}", returncode=2)
+
+
+@fixture()
+async def druid(running: Victim) -> Victim:
+    """Well again, whatever the test before did to it."""
+    await running.is_well()
+    return running
+
+
+@fixture(scope="package")
+async def toxic() -> AsyncIterator[Toxiproxy]:
+    try:
+        async with toxiproxy.running() as running:
+            yield running
+    except ToxiproxyError as error:
+        pytest.exit(str(error), returncode=2)
+
+
+@fixture()
+async def broker(toxic: Toxiproxy, druid: Victim) -> AsyncIterator[Proxy]:
+    """The way to the broker."""
+    async with toxic.before(f"127.0.0.1:{druid.druid.ports.broker}") as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="package")
+def measured() -> Iterator[list[Figures]]:
+    """The figures of every fault, which are written at the end."""
+    rows: list[Figures] = []
+    yield rows
+    figures.write(rows)
+
+
+@pytest.fixture
+def gateway(druid: Victim, measured: list[Figures], tmp_path: Path) -> Gateway:
+    """Start a gateway before a broker's URL, to suffer faults of which each is measured; keywords are settings."""
+
+    @asynccontextmanager
+    async def start(broker_url: str, **settings: object) -> AsyncIterator[Suffer]:
+        given = {
+            "druid_broker_url": broker_url,
+            "druid_coordinator_url": druid.druid.coordinator_url,
+            "coverage_period": 0.5,
+            **settings,
+        }
+        async with served.serving(tmp_path, druid.organizations[:ORGANIZATIONS], **given) as gateway:
+            questions = await known(gateway.url, gateway.tokens)
+
+            @asynccontextmanager
+            async def suffer(name: str) -> AsyncIterator[Fault]:
+                async with trial.fault(name, gateway, questions, druid) as fault:
+                    yield fault
+                measured.append(Figures.of(fault))
+                assert not fault.load.wrong
+
+            yield suffer
+
+    return start

@@ -1,0 +1,128 @@
+"""Callers of several organizations who ask all the time, and know the right answers."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import cycle, islice
+from typing import Any
+
+import aiohttp
+
+from gateway.catalog.chat_sessions import CHAT_SESSIONS
+from tests.faults.outcome import RIGHT, WRONG, Seen
+from tests.faults.waiting import until
+from tests.live.reports import ALL_TIME, COUNT, SUMS, UNIQUES, has, report
+
+REPORTS: tuple[Mapping[str, Any], ...] = (
+    report(),
+    report(COUNT, SUMS, granularity="month"),
+    report(COUNT, UNIQUES, filters=has("scope", "org")),
+    report(interval={**ALL_TIME, "start": "2019-03-01", "end": "2019-03-08"}, granularity="hour"),
+    report(COUNT, granularity="day", group_by=["chat_type"], totals=True),
+    # So many groups that the gateway takes it for a long one, and its answer has a middle in which to break off.
+    report(COUNT, SUMS, granularity="day", group_by=["user_id"]),
+)
+CALLERS = 8
+# Seconds between two questions of a caller: every moment of a fault is met, and there is time for others' work.
+PAUSE = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A report of one organization, and its answer while nothing was wrong."""
+
+    path: str
+    authorization: str
+    body: bytes
+    right: bytes
+
+
+@dataclass(slots=True)
+class Load:
+    """`timeline` grows for as long as the callers ask."""
+
+    timeline: list[Seen] = field(default_factory=list)
+    wrong: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+    async def until_right(self, answers: int = 2 * CALLERS) -> None:
+        """Wait until so many answers in a row, from now on, were right."""
+        first = len(self.timeline)
+
+        async def right() -> bool:
+            last = self.timeline[first:][-answers:]
+            return len(last) == answers and all(each.code == RIGHT for each in last)
+
+        await until(right)
+
+    async def until_seen(self, code: str, answers: int = 1) -> None:
+        """Wait until so many answers of this code have come from now on."""
+        first = len(self.timeline)
+
+        async def seen() -> bool:
+            return sum(each.code == code for each in self.timeline[first:]) >= answers
+
+        await until(seen)
+
+    async def ask_for_ever(self, session: aiohttp.ClientSession, questions: Sequence[Question], *, first: int) -> None:
+        clock = asyncio.get_running_loop().time
+        for question in islice(cycle(questions), first, None):
+            asked = clock()
+            status, code, body = await _answer(session, question)
+            self.timeline.append(Seen(asked, clock() - asked, status, code))
+            if code == WRONG:
+                self.wrong.append((question.body, body))
+            await asyncio.sleep(PAUSE)
+
+
+async def known(url: str, tokens: Mapping[str, str]) -> list[Question]:
+    """Return every report of every organization with its answer, which must be right now."""
+    questions = []
+    async with aiohttp.ClientSession(url) as session:
+        for organization, token in tokens.items():
+            path = f"/api/reporting/v1/orgs/{organization}/{CHAT_SESSIONS.name}"
+            for body in REPORTS:
+                question = Question(path, f"Token {token}", json.dumps(body).encode(), b"")
+                async with _asking(session, question) as response:
+                    right = await response.read()
+                    if response.status != 200:
+                        raise RuntimeError(f"{response.status} before any fault: {right!r}")
+                questions.append(Question(path, question.authorization, question.body, right))
+    return questions
+
+
+@asynccontextmanager
+async def asking(url: str, questions: Sequence[Question], *, callers: int = CALLERS) -> AsyncIterator[Load]:
+    """Have so many callers ask these questions over and over until the block ends."""
+    load = Load()
+    async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=0)) as session:
+        tasks = [
+            asyncio.create_task(load.ask_for_ever(session, questions, first=number * len(questions) // callers))
+            for number in range(callers)
+        ]
+        try:
+            yield load
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.result()
+
+
+def _asking(session: aiohttp.ClientSession, question: Question) -> Any:
+    headers = {"Authorization": question.authorization}
+    return session.post(question.path, data=question.body, headers=headers)
+
+
+async def _answer(session: aiohttp.ClientSession, question: Question) -> tuple[int, str, bytes]:
+    try:
+        async with _asking(session, question) as response:
+            body = await response.read()
+    except aiohttp.ClientError as error:
+        return 0, type(error).__name__, b""
+    if response.status == 200:
+        return 200, RIGHT if body == question.right else WRONG, body
+    return response.status, json.loads(body)["code"], body
