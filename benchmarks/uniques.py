@@ -89,7 +89,7 @@ async def _compare(dataset: Dataset, broker_url: URL, exact: dict[str, dict[str,
         (uniques, large): [] for uniques in Uniques for large in (False, True)
     }
     biggest = max(exact, key=lambda owner: len(exact[owner]["2019"]))
-    async with Broker(broker_url, connections=1, max_answer_bytes=1 << 28) as broker:
+    async with Broker(broker_url, max_answer_bytes=1 << 28) as broker:
         for turn in range(ROUNDS):
             for owner, visitors in exact.items():
                 tenant = await authorize(Principal("-", owner, frozenset({REPORTS}), "-"), owner, Alone())

@@ -76,10 +76,7 @@ async def _accounts(app: web.Application) -> AsyncIterator[None]:
 
 async def _druid(data_sources: Iterable[str], app: web.Application) -> AsyncIterator[None]:
     settings = app[SETTINGS]
-    brokers = [
-        Broker(URL(str(url)), max_answer_bytes=settings.max_answer_bytes)
-        for url in settings.druid_broker_url
-    ]
+    brokers = [Broker(URL(str(url)), max_answer_bytes=settings.max_answer_bytes) for url in settings.druid_broker_url]
     async with AsyncExitStack() as stack:
         coverage = None
         if settings.druid_coordinator_url is not None:
