@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from gateway.durations import Durations
 from gateway.errors import DeadlineExceeded, TooManyRequests
 
 _RETRY = {"Retry-After": "1"}
@@ -23,6 +24,7 @@ class Admission:
         self._queue = queue
         self._running: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self.waits = Durations()
 
     @property
     def running(self) -> int:
@@ -40,10 +42,11 @@ class Admission:
 
         Raises TooManyRequests where too many wait already, DeadlineExceeded where none became free in time.
         """
-        if not self._has_room(organization_id):
-            await self._wait(organization_id, deadline)
-        else:
-            self._running[organization_id] += 1
+        with self.waits.timing("admitted"):
+            if not self._has_room(organization_id):
+                await self._wait(organization_id, deadline)
+            else:
+                self._running[organization_id] += 1
         try:
             yield
         finally:

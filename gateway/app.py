@@ -44,10 +44,10 @@ def create_app(settings: Settings, datasets: Iterable[Dataset] = DATASETS.values
 
     Run it with `handler_cancellation=True`, without which a caller who leaves goes unnoticed.
     """
-    answer_malformed_requests()
     app = web.Application(middlewares=[outermost], client_max_size=settings.max_body_bytes)
     app[SETTINGS] = settings
     app[METRICS] = Metrics()
+    answer_malformed_requests(app[METRICS])
     app.router.add_get("/healthz", alive)
     app.router.add_get("/readyz", ready)
     schemas = [compile_schema(dataset, settings.limits) for dataset in datasets]
@@ -71,6 +71,7 @@ async def _accounts(app: web.Application) -> AsyncIterator[None]:
     async with Accounts(app[SETTINGS]) as accounts, Authenticator(app[SETTINGS], accounts) as authenticator:
         await accounts.check_schema()
         app[ACCOUNTS], app[AUTHENTICATOR] = accounts, authenticator
+        app[METRICS].accounts = accounts
         yield
 
 
@@ -91,7 +92,7 @@ async def _druid(data_sources: Iterable[str], app: web.Application) -> AsyncIter
             Flights(),
         )
         app[DRUID] = druid
-        app[METRICS].watch(druid)
+        app[METRICS].druid = druid
         yield
 
 

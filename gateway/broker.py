@@ -17,6 +17,7 @@ import structlog
 from yarl import URL
 
 from gateway.coverage import Stretch, parse_stretch
+from gateway.durations import Durations, Timing
 from gateway.errors import (
     BadUpstreamAnswer,
     DeadlineExceeded,
@@ -47,10 +48,15 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole answer. `uncovered` is the time that no server had data for; None where the broker did not list all."""
+    """A whole answer. `uncovered` is the time that no server had data for; None where the broker did not list all.
+
+    `query_id` is that of the query it answers, and `came` the event loop's time at which its last byte was there.
+    """
 
     rows: list[Any]
     uncovered: tuple[Stretch, ...] | None
+    query_id: str
+    came: float
 
 
 class Broker:
@@ -58,6 +64,9 @@ class Broker:
 
     def __init__(self, url: URL, *, max_answer_bytes: int) -> None:
         self.url = url
+        self.name = str(url.with_user(None))
+        self.queries = Durations()
+        self.cancelled = Durations()
         self._queries = url / "druid/v2"
         self._max_answer_bytes = max_answer_bytes
         self._cancellations: set[asyncio.Task[None]] = set()
@@ -91,6 +100,10 @@ class Broker:
         Raises NoAnswer, DruidBusy, ReportTooLarge, InternalError, BadUpstreamAnswer, UpstreamUnavailable or
         DeadlineExceeded.
         """
+        with self.queries.timing() as timing:
+            return await self._ask(native, query_id, deadline, timing)
+
+    async def _ask(self, native: Json, query_id: str, deadline: float, timing: Timing) -> Reply:
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
             raise DeadlineExceeded("The report took too long.")
@@ -104,8 +117,9 @@ class Broker:
         except aiohttp.ClientError as error:
             if not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
                 self._cancel_later(query_id)
-            log.error("druid_connection_broken", error=repr(error), broker=str(self.url), druid_query_id=query_id)
+            log.error("druid_connection_broken", error=repr(error), broker=self.name, druid_query_id=query_id)
             if not answered and isinstance(error, aiohttp.ClientConnectionError):
+                timing.outcome = "no_answer"
                 raise NoAnswer from error
             raise BadUpstreamAnswer("The database broke off its answer.") from error
         except TimeoutError as error:
@@ -115,9 +129,11 @@ class Broker:
             # Druid may have the query and does not notice by itself that nobody waits for it any more.
             self._cancel_later(query_id)
             raise
+        came = asyncio.get_running_loop().time()
+        timing.stop()
         if response.status != 200:
             raise _error(response.status, raw, native)
-        return Reply(await self._rows(response, raw), _uncovered(response))
+        return Reply(await self._rows(response, raw), _uncovered(response), query_id, came)
 
     async def is_healthy(self) -> bool:
         """Whether the broker says within two seconds that it can answer and knows what there is to ask for."""
@@ -167,11 +183,15 @@ class Broker:
         task.add_done_callback(self._cancellations.discard)
 
     async def _cancel(self, query_id: str) -> None:
-        try:
-            async with self._session.delete(self._queries / query_id, timeout=_SHORT) as response:
-                log.info("druid_query_cancelled", druid_query_id=query_id, druid_status=response.status)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            log.warning("druid_query_not_cancelled", druid_query_id=query_id, error=repr(error))
+        with self.cancelled.timing("accepted") as timing:
+            try:
+                async with self._session.delete(self._queries / query_id, timeout=_SHORT) as response:
+                    if response.status != 202:
+                        timing.outcome = "refused"
+                    log.info("druid_query_cancelled", druid_query_id=query_id, druid_status=response.status)
+            except (aiohttp.ClientError, TimeoutError) as error:
+                timing.outcome = "no_answer"
+                log.warning("druid_query_not_cancelled", druid_query_id=query_id, error=repr(error))
 
 
 def _compared(node: object) -> Iterator[str]:

@@ -46,9 +46,9 @@ class Brokers:
         await self._open.aclose()
 
     @property
-    def states(self) -> dict[str, bool]:
-        """Whether each broker answers, by its URL."""
-        return {str(broker.url): broker in self._answering for broker in self._brokers}
+    def states(self) -> dict[Broker, bool]:
+        """Whether each broker answers."""
+        return {broker: broker in self._answering for broker in self._brokers}
 
     async def ask(self, native: Json, query_id: str, deadline: float) -> tuple[Reply, Broker]:
         """Return the answer of the next broker, and which it was; one that gives none at all is tried once elsewhere.
@@ -73,7 +73,7 @@ class Brokers:
     def _leave_out(self, broker: Broker) -> None:
         if broker in self._answering:
             self._answering.remove(broker)
-            log.warning("broker_left_out", broker=str(broker.url), others=len(self._answering))
+            log.warning("broker_left_out", broker=broker.name, others=len(self._answering))
             probe = asyncio.create_task(self._probe(broker))
             self._probes.add(probe)
             probe.add_done_callback(self._probes.discard)
@@ -83,4 +83,4 @@ class Brokers:
         while not await broker.is_healthy():  # noqa: ASYNC110 - only asking tells
             await asyncio.sleep(PROBE_EVERY)
         self._answering.append(broker)
-        log.info("broker_back", broker=str(broker.url))
+        log.info("broker_back", broker=broker.name)

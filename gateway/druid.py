@@ -6,7 +6,6 @@ those that run, sent to a broker, and its answer checked for holes and for forei
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 import structlog
@@ -35,14 +34,14 @@ class Druid:
     coverage: Coverage | None
     places: Admission
     heavy_places: Admission
-    flights: Flights[list[Any]]
+    flights: Flights[Reply]
 
     async def is_ready(self) -> bool:
         """Whether some broker answers, and it is known what data there is."""
         return (self.coverage is None or self.coverage.is_complete()) and await self.brokers.is_healthy()
 
-    async def run(self, query: DruidQuery, query_id: str, deadline: float, *, heavy: bool = False) -> list[Any]:
-        """Return the rows of the query's whole answer; nobody may change them, since others may have them too.
+    async def run(self, query: DruidQuery, query_id: str, deadline: float, *, heavy: bool = False) -> Reply:
+        """Return the query's whole answer; nobody may change its rows, since others may have them too.
 
         `query_id` must be one that nobody can guess, since Druid cancels by it. `deadline` is the event loop's time by
         which the rows must be there. `heavy` queries have fewer places, and a lane of their own in Druid.
@@ -67,7 +66,7 @@ class Druid:
         lane = {"lane": "heavy", "priority": -10} if heavy else {}
         return lane if self.coverage is None else {**lane, "uncoveredIntervalsLimit": _UNCOVERED}
 
-    async def _fly(self, query: DruidQuery, native: Json, query_id: str, deadline: float, *, heavy: bool) -> list[Any]:
+    async def _fly(self, query: DruidQuery, native: Json, query_id: str, deadline: float, *, heavy: bool) -> Reply:
         organization = query.tenant.owner_organization_id
         places = self.heavy_places if heavy else self.places
         async with places.place(organization, deadline):
@@ -78,7 +77,7 @@ class Druid:
             check_rows(query, reply.rows)
         except TenancyViolated as error:
             raise _stopped(error, query_id) from error
-        return reply.rows
+        return reply
 
     async def _check_whole(self, query: DruidQuery, reply: Reply, broker: Broker, deadline: float) -> None:
         """Raise DataUnavailable where there is data in the query's interval that no server had."""

@@ -21,6 +21,7 @@ class Flights(Generic[T]):
 
     def __init__(self) -> None:
         self._flights: dict[bytes, _Flight[T]] = {}
+        self.joined = 0
 
     async def join(self, key: bytes, deadline: float, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Return what the run with this key yields, starting one where there is none.
@@ -33,6 +34,8 @@ class Flights(Generic[T]):
         if flight is None or flight.deadline - now < (deadline - now) / 2:
             flight = self._flights[key] = _Flight(asyncio.create_task(start()), deadline)
             flight.task.add_done_callback(partial(self._land, key, flight))
+        else:
+            self.joined += 1
         flight.waiting += 1
         try:
             return await asyncio.shield(flight.task)

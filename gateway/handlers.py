@@ -1,7 +1,8 @@
 """The pipeline: what happens to a report from the request to the answer, from top to bottom."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from time import perf_counter, time
 
@@ -18,12 +19,13 @@ from gateway.access.schema import DatabaseNotReady
 from gateway.access.tenant import Tenant, authorize
 from gateway.addresses import address_of
 from gateway.audit import shape_of
+from gateway.broker import Reply
 from gateway.catalog.model import Dataset
 from gateway.druid import Druid
 from gateway.errors import BodyTimeout, InvalidReport, Unauthenticated
 from gateway.limiting import Limiter
 from gateway.metrics import Metrics
-from gateway.middleware import DATA_SET, METRICS, QUOTA, REQUEST_ID
+from gateway.middleware import DATA_SET, ELSEWHERE, METRICS, QUOTA, REQUEST_ID
 from gateway.query.body import read_json
 from gateway.query.compile import compile_report, compile_time_range, compile_totals
 from gateway.query.describe import describe
@@ -60,9 +62,9 @@ def report_on(schema: ReportSchema) -> Callable[[web.Request], Awaitable[web.Res
         if _wants_explanation(request):
             return _json(explain(planned, settings.limits, now=int(time() * 1000)))
         async with app[LIMITER].running(tenant.owner_organization_id):
-            answer = await _ask(planned, app, request[REQUEST_ID], deadline)
+            answer = await _ask(planned, request, deadline)
         body, rows = await _encode(answer)
-        app[METRICS].rows.labels(schema.dataset.name).inc(rows)
+        app[METRICS].rows[(schema.dataset.name,)] += rows
         # The audit line: the context says who asked, for which organization, as whose partner, and how many rows.
         bind_contextvars(rows=rows)
         log.info("report_answered", **shape_of(planned))
@@ -80,8 +82,10 @@ def description_of(schema: ReportSchema) -> Callable[[web.Request], Awaitable[we
         tenant = await _tenant(request, schema.dataset)
         query = compile_time_range(tenant, schema.dataset)
         async with request.app[LIMITER].running(tenant.owner_organization_id):
-            rows = await request.app[DRUID].run(query, f"{request[REQUEST_ID]}-range", deadline)
-        found = read_time_range(rows)
+            with _elsewhere(request) as replies:
+                reply = await request.app[DRUID].run(query, f"{request[REQUEST_ID]}-range", deadline)
+                replies.append(reply)
+        found = read_time_range(reply.rows)
         time_range = None if found is None else {"first": found[0], "last": found[1]}
         return _json({**described, "time_range": time_range})
 
@@ -112,8 +116,8 @@ async def _principal(request: web.Request) -> Principal:
 
 
 async def _tenant(request: web.Request, dataset: Dataset) -> Tenant:
-    principal = await _principal(request)
     request[DATA_SET] = dataset.name
+    principal = await _principal(request)
     bind_contextvars(credential=principal.credential, user=principal.user_id, data_set=dataset.name)
     request[QUOTA] = await request.app[LIMITER].spend(principal.organization_id)
     tenant = await authorize(principal, request.match_info["organization_id"], request.app[ACCOUNTS])
@@ -133,11 +137,14 @@ def _json(body: Json) -> web.Response:
 
 
 async def _read(request: web.Request, deadline: float) -> bytes:
+    began = perf_counter()
     try:
         async with asyncio.timeout_at(deadline):
             return await request.read()
     except TimeoutError as error:
         raise BodyTimeout("The body did not arrive in time.") from error
+    finally:
+        request[ELSEWHERE] = perf_counter() - began
 
 
 async def _parse(raw: bytes, schema: ReportSchema) -> Report:
@@ -147,24 +154,40 @@ async def _parse(raw: bytes, schema: ReportSchema) -> Report:
     return await asyncio.to_thread(lambda: parse(read_json(raw), schema))
 
 
-async def _ask(planned: Plan, app: web.Application, request_id: str, deadline: float) -> Answer:
+async def _ask(planned: Plan, request: web.Request, deadline: float) -> Answer:
     """Run the report's query, and that of its totals beside it; if one fails or is cancelled, so is the other."""
-    started = perf_counter()
-    query, druid, heavy = compile_report(planned), app[DRUID], is_heavy(planned)
+    druid, request_id, heavy = request.app[DRUID], request[REQUEST_ID], is_heavy(planned)
+    query = compile_report(planned)
+    queries = [(query, f"{request_id}-report")]
+    if planned.report.totals:
+        queries.append((compile_totals(planned), f"{request_id}-totals"))
     try:
-        async with asyncio.TaskGroup() as group:
-            rows = group.create_task(druid.run(query, f"{request_id}-report", deadline, heavy=heavy))
-            if planned.report.totals:
-                whole = compile_totals(planned)
-                totals = group.create_task(druid.run(whole, f"{request_id}-totals", deadline, heavy=heavy))
+        with _elsewhere(request) as replies:
+            async with asyncio.TaskGroup() as group:
+                runs = [group.create_task(druid.run(each, name, deadline, heavy=heavy)) for each, name in queries]
+            replies += [run.result() for run in runs]
     except ExceptionGroup as errors:
         # Not except*: what is raised there comes out in a group again, and so as a 500.
         raise errors.exceptions[0] from None
+    return respond(planned, query, replies[0].rows, replies[1].rows if planned.report.totals else None)
+
+
+@contextmanager
+def _elsewhere(request: web.Request) -> Iterator[list[Reply]]:
+    """Count the time that a request waits for Druid: until the last of the replies came that are put into the list."""
+    loop, replies = asyncio.get_running_loop(), list[Reply]()
+    began, query_id = loop.time(), f"{request[REQUEST_ID]}-report"
+    try:
+        yield replies
+        # Where it was shared, the query is another request's.
+        query_id = replies[0].query_id
     finally:
-        took = perf_counter() - started
-        bind_contextvars(druid_query_id=f"{request_id}-report", druid_ms=round(took * 1000, 3))
-        app[METRICS].druid_seconds.labels(planned.dataset.name).observe(took)
-    return respond(planned, query, rows.result(), totals.result() if planned.report.totals else None)
+        until = max((reply.came for reply in replies), default=loop.time())
+        # It may have come before: of a query that was shared.
+        took = max(0.0, until - began)
+        request[ELSEWHERE] = request.get(ELSEWHERE, 0.0) + took
+        request.app[METRICS].druid_seconds.note(request[DATA_SET], took)
+        bind_contextvars(druid_query_id=query_id, druid_ms=round(took * 1000, 3))
 
 
 async def _encode(answer: Answer) -> tuple[bytes, int]:

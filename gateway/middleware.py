@@ -14,11 +14,13 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from gateway.errors import GatewayError, InternalError
 from gateway.limiting import Quota
-from gateway.metrics import Metrics
+from gateway.metrics import NO_DATA_SET, Metrics
 
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 QUOTA: web.RequestKey[Quota] = web.RequestKey("quota", Quota)
 DATA_SET: web.RequestKey[str] = web.RequestKey("data_set", str)
+ELSEWHERE: web.RequestKey[float] = web.RequestKey("elsewhere", float)
+"""Seconds that the request was not here: waiting for its caller's body, or for Druid."""
 METRICS = web.AppKey("metrics", Metrics)
 PROBLEM_JSON = "application/problem+json"
 
@@ -30,6 +32,7 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
     """Give the request an id, answer it or say what is wrong as problem+json (RFC 9457), and log how it went."""
     started = perf_counter()
     request_id = request[REQUEST_ID] = uuid4().hex
+    metrics = request.app[METRICS]
     clear_contextvars()
     bind_contextvars(request_id=request_id)
     code = None
@@ -41,7 +44,7 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
         code, response = _of_aiohttp(error, request_id)
     except asyncio.CancelledError:
         log.info("request_abandoned", method=request.method, ms=_since(started))
-        request.app[METRICS].abandoned.inc()
+        metrics.abandoned[(request.get(DATA_SET, NO_DATA_SET),)] += 1
         raise
     except Exception:
         log.exception("request_failed")
@@ -54,9 +57,10 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
             # What refused the request says more than what did not.
             response.headers.setdefault(name, value)
     log.info("request_finished", method=request.method, status=response.status, code=code, ms=_since(started))
-    metrics, data_set = request.app[METRICS], request.get(DATA_SET, "none")
-    metrics.requests.labels(data_set, response.status, code or "").inc()
-    metrics.seconds.labels(data_set).observe(perf_counter() - started)
+    took, data_set = perf_counter() - started, request.get(DATA_SET, NO_DATA_SET)
+    metrics.count(response.status, code, data_set=data_set)
+    metrics.seconds.note(data_set, took)
+    metrics.own_seconds.note(data_set, took - request.get(ELSEWHERE, 0.0))
     return response
 
 
@@ -78,7 +82,7 @@ def _of_aiohttp(error: web.HTTPException, request_id: str) -> tuple[str, web.Res
     status = HTTPStatus(error.status)
     headers = {name: error.headers[name] for name in ("Allow", "Location") if name in error.headers}
     response = problem(status, _DETAILS.get(error.status, f"{status.phrase}."), request_id, headers)
-    return _code(status), response
+    return code_of(status), response
 
 
 def problem(
@@ -86,12 +90,13 @@ def problem(
 ) -> web.Response:
     """Return problem+json for a status that says everything by itself."""
     request_id = request_id or uuid4().hex
-    body = _members(status, _code(status), status.phrase, detail, request_id)
+    body = _members(status, code_of(status), status.phrase, detail, request_id)
     headers = {**(headers or {}), "X-Request-Id": request_id, "Server": "gateway"}
     return web.Response(status=status, body=orjson.dumps(body), content_type=PROBLEM_JSON, headers=headers)
 
 
-def _code(status: HTTPStatus) -> str:
+def code_of(status: HTTPStatus) -> str:
+    """Return the code of an error that a status says everything of."""
     return status.phrase.lower().replace(" ", "_")
 
 

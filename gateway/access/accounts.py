@@ -1,7 +1,7 @@
 """The account store as requests use it: SQLite or PostgreSQL, asked rarely and never waited for long."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -86,6 +86,11 @@ class Accounts:
         self._tokens = Recent(self._load_token, ttl=TTL, size=_KEPT)
         self._subjects = Recent(self._load_subject, ttl=TTL, size=_KEPT)
         self._standings = Recent(self._load_standing, ttl=TTL, size=_KEPT)
+
+    @property
+    def lookups(self) -> Mapping[str, Recent[Any, Any]]:
+        """Where each kind of question is counted."""
+        return {"token": self._tokens, "subject": self._subjects, "standing": self._standings}
 
     async def __aenter__(self) -> Self:
         self.last_used.start()

@@ -2,8 +2,11 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
+
+from gateway.durations import Durations
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -32,13 +35,17 @@ class Recent(Generic[K, V]):
         self._found: dict[K, tuple[float, V]] = {}
         self._absent: dict[K, tuple[float, None]] = {}
         self._asking: dict[K, asyncio.Task[V | None]] = {}
+        self.lookups: Counter[str] = Counter()
+        self.loads = Durations()
 
     async def get(self, key: K) -> V | None:
         """What `load` says of `key`; raises what it raises."""
         kept = self._found.get(key) or self._absent.get(key)
         if kept is not None and self._clock() < kept[0]:
+            self.lookups["memory"] += 1
             return kept[1]
         asking = self._asking.get(key)
+        self.lookups["database" if asking is None else "shared"] += 1
         if asking is None:
             asking = asyncio.create_task(self._ask(key, self._clock() + self._ttl))
             self._asking[key] = asking
@@ -47,7 +54,10 @@ class Recent(Generic[K, V]):
         return await asyncio.shield(asking)
 
     async def _ask(self, key: K, until: float) -> V | None:
-        value = await self._load(key)
+        with self.loads.timing("found") as timing:
+            value = await self._load(key)
+            if value is None:
+                timing.outcome = "absent"
         self._found.pop(key, None)
         self._absent.pop(key, None)
         if value is None:
