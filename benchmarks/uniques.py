@@ -30,6 +30,7 @@ from gateway.access.tenant import Standing, Tenant, authorize
 from gateway.broker import Broker
 from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.catalog.model import Dataset
+from gateway.memory import Memory
 from gateway.query.aggregations import Uniques
 from gateway.query.compile import compile_report
 from gateway.query.parse import parse
@@ -118,7 +119,8 @@ async def _ask(broker: Broker, dataset: Dataset, tenant: Tenant, uniques: Unique
         body = {"interval": YEAR, "granularity": granularity, "aggregations": [VISITORS]}
         planned = plan(parse(body, SCHEMA), tenant, dataset, Limits(), uniques)
         query = compile_report(planned)
-        reply = await broker.ask(query.native, uuid4().hex, asyncio.get_running_loop().time() + 60)
+        with Memory(1 << 30).room("all") as room:
+            reply = await broker.ask(query.native, uuid4().hex, asyncio.get_running_loop().time() + 60, room)
         found |= {start[:length]: unique for start, unique in respond(planned, query, reply.rows).rows}
     return found
 

@@ -1,9 +1,11 @@
 """The application: routes, middleware, and what lives as long as the process does."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack
 from functools import partial
 
+import structlog
 from aiohttp import web
 from yarl import URL
 
@@ -31,12 +33,15 @@ from gateway.handlers import (
     shown,
 )
 from gateway.limiting import Limiter
+from gateway.memory import Memory
 from gateway.metrics import Metrics
-from gateway.middleware import METRICS, outermost
+from gateway.middleware import METRICS, RUNNING, outermost
 from gateway.openapi import PREFIX, openapi
 from gateway.protocol import answer_malformed_requests, expect
 from gateway.query.schema import compile_schema
 from gateway.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 
 def create_app(settings: Settings, datasets: Iterable[Dataset] = DATASETS.values()) -> web.Application:
@@ -48,6 +53,8 @@ def create_app(settings: Settings, datasets: Iterable[Dataset] = DATASETS.values
     app[SETTINGS] = settings
     app[METRICS] = Metrics()
     answer_malformed_requests(app[METRICS])
+    app[RUNNING] = set()
+    app.on_shutdown.append(_finish)
     app.router.add_get("/healthz", alive)
     app.router.add_get("/readyz", ready)
     schemas = [compile_schema(dataset, settings.limits) for dataset in datasets]
@@ -59,6 +66,19 @@ def create_app(settings: Settings, datasets: Iterable[Dataset] = DATASETS.values
         app.router.add_post(path, report_on(schema), expect_handler=expect)
         app.router.add_get(path, description_of(schema))
     return app
+
+
+async def _finish(app: web.Application) -> None:
+    """Let running requests finish for a while, then cancel them. No new ones are accepted any more by now."""
+    running, seconds = app[RUNNING], app[SETTINGS].shutdown_timeout
+    if running:
+        log.info("finishing", requests=len(running), seconds=seconds)
+        await asyncio.wait(running, timeout=seconds)
+    if late := set(running):
+        log.warning("not_finished", requests=len(late))
+        for task in late:
+            task.cancel()
+        await asyncio.wait(late)
 
 
 async def _limiter(app: web.Application) -> AsyncIterator[None]:
@@ -90,7 +110,9 @@ async def _druid(data_sources: Iterable[str], app: web.Application) -> AsyncIter
             Admission(places=settings.druid_queries, queue=settings.druid_queue),
             Admission(places=settings.druid_heavy_queries, queue=settings.druid_queue),
             Flights(),
+            Memory(settings.answer_memory),
         )
+        stack.push_async_callback(druid.flights.ended)
         app[DRUID] = druid
         app[METRICS].druid = druid
         yield

@@ -27,6 +27,7 @@ from gateway.errors import (
     ReportTooLarge,
     UpstreamUnavailable,
 )
+from gateway.memory import GROWTH, Room
 from gateway.query.values import Json
 from gateway.rows import parse_rows
 
@@ -50,10 +51,12 @@ class NoAnswer(Exception):
 class Reply:
     """A whole answer. `uncovered` is the time that no server had data for; None where the broker did not list all.
 
-    `query_id` is that of the query it answers, and `came` the event loop's time at which its last byte was there.
+    `size` is roughly how many bytes the rows take in memory, `query_id` that of the query they answer, and `came` the
+    event loop's time at which the last byte was there.
     """
 
     rows: list[Any]
+    size: int
     uncovered: tuple[Stretch, ...] | None
     query_id: str
     came: float
@@ -90,8 +93,8 @@ class Broker:
             await asyncio.wait(self._cancellations)
         await self._session.close()
 
-    async def ask(self, native: Json, query_id: str, deadline: float) -> Reply:
-        """Return the whole answer to a native query.
+    async def ask(self, native: Json, query_id: str, deadline: float, room: Room) -> Reply:
+        """Return the whole answer to a native query, which takes its room while it comes.
 
         `query_id` must be one that nobody can guess, since Druid cancels by it. `deadline` is the event loop's time by
         which the rows must be there; Druid is told how much is left. Whenever the answer is not read to its end (the
@@ -101,9 +104,9 @@ class Broker:
         DeadlineExceeded.
         """
         with self.queries.timing() as timing:
-            return await self._ask(native, query_id, deadline, timing)
+            return await self._ask(native, query_id, deadline, room, timing)
 
-    async def _ask(self, native: Json, query_id: str, deadline: float, timing: Timing) -> Reply:
+    async def _ask(self, native: Json, query_id: str, deadline: float, room: Room, timing: Timing) -> Reply:
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
             raise DeadlineExceeded("The report took too long.")
@@ -113,7 +116,7 @@ class Broker:
         try:
             async with asyncio.timeout_at(deadline), self._session.post(self._queries, data=body) as response:
                 answered = True
-                raw = await self._read(response)
+                raw = await self._read(response, room)
         except aiohttp.ClientError as error:
             if not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
                 self._cancel_later(query_id)
@@ -133,7 +136,7 @@ class Broker:
         timing.stop()
         if response.status != 200:
             raise _error(response.status, raw, native)
-        return Reply(await self._rows(response, raw), _uncovered(response), query_id, came)
+        return Reply(await self._rows(response, raw), GROWTH * len(raw), _uncovered(response), query_id, came)
 
     async def is_healthy(self) -> bool:
         """Whether the broker says within two seconds that it can answer and knows what there is to ask for."""
@@ -158,16 +161,17 @@ class Broker:
         except (ValueError, KeyError, TypeError) as error:
             raise BadUpstreamAnswer("The database gave no whole answer.") from error
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _read(self, response: aiohttp.ClientResponse, room: Room) -> bytearray:
         chunks = bytearray()
         async for chunk in response.content.iter_chunked(_CHUNK):
             chunks += chunk
+            room.resize(GROWTH * len(chunks))
             if len(chunks) > self._max_answer_bytes:
                 log.error("druid_answer_too_large", most_bytes=self._max_answer_bytes)
                 raise BadUpstreamAnswer("The database's answer is too large.")
-        return bytes(chunks)
+        return chunks
 
-    async def _rows(self, response: aiohttp.ClientResponse, raw: bytes) -> list[Any]:
+    async def _rows(self, response: aiohttp.ClientResponse, raw: bytearray) -> list[Any]:
         try:
             return await parse_rows(raw)
         except ValueError as error:
@@ -219,7 +223,7 @@ def _uncovered(response: aiohttp.ClientResponse) -> tuple[Stretch, ...] | None:
         return None
 
 
-def _error(status: int, raw: bytes, native: Json) -> GatewayError:
+def _error(status: int, raw: bytearray, native: Json) -> GatewayError:
     """Return what an answer that is no 200 means to the caller; Druid's own words go to the log alone."""
     try:
         told = orjson.loads(raw)

@@ -10,6 +10,7 @@ import structlog
 
 from gateway.broker import RETRY_SOON, Broker, NoAnswer, Reply
 from gateway.errors import UpstreamUnavailable
+from gateway.memory import Room
 from gateway.query.values import Json
 
 log = structlog.get_logger(__name__)
@@ -50,7 +51,7 @@ class Brokers:
         """Whether each broker answers."""
         return {broker: broker in self._answering for broker in self._brokers}
 
-    async def ask(self, native: Json, query_id: str, deadline: float) -> tuple[Reply, Broker]:
+    async def ask(self, native: Json, query_id: str, deadline: float, room: Room) -> tuple[Reply, Broker]:
         """Return the answer of the next broker, and which it was; one that gives none at all is tried once elsewhere.
 
         Raises UpstreamUnavailable at once where none is known to answer, and whatever Broker.ask raises.
@@ -61,7 +62,7 @@ class Brokers:
             broker = self._answering.pop(0)
             self._answering.append(broker)
             try:
-                return await broker.ask(native, query_id, deadline), broker
+                return await broker.ask(native, query_id, deadline, room), broker
             except NoAnswer:
                 self._leave_out(broker)
         raise UpstreamUnavailable("The database cannot be reached.", headers=RETRY_SOON)

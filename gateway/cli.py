@@ -54,6 +54,9 @@ def serve() -> None:
             loop=uvloop.new_event_loop(),
             access_log=None,
             handler_cancellation=True,
+            keepalive_timeout=settings.idle_timeout,
+            # Requests have their own time to finish; this is for callers who still send what nobody reads.
+            shutdown_timeout=1,
             print=lambda _: log.info("listening", host=settings.host, port=settings.port),
         )
     except (SettingsInvalid, DatabaseNotReady) as error:

@@ -16,6 +16,7 @@ from gateway.brokers import Brokers
 from gateway.coverage import Coverage, Stretch, complement, parse_stretch
 from gateway.errors import DataUnavailable, DeadlineExceeded, InternalError
 from gateway.flights import Flights
+from gateway.memory import Memory
 from gateway.query.compile import DruidQuery
 from gateway.query.values import Json
 from gateway.tenancy import TenancyViolated, check_query, check_rows
@@ -35,6 +36,7 @@ class Druid:
     places: Admission
     heavy_places: Admission
     flights: Flights[Reply]
+    memory: Memory
 
     async def is_ready(self) -> bool:
         """Whether some broker answers, and it is known what data there is."""
@@ -69,14 +71,15 @@ class Druid:
     async def _fly(self, query: DruidQuery, native: Json, query_id: str, deadline: float, *, heavy: bool) -> Reply:
         organization = query.tenant.owner_organization_id
         places = self.heavy_places if heavy else self.places
-        async with places.place(organization, deadline):
-            reply, broker = await self.brokers.ask(native, query_id, deadline)
-        if self.coverage is not None:
-            await self._check_whole(query, reply, broker, deadline)
-        try:
-            check_rows(query, reply.rows)
-        except TenancyViolated as error:
-            raise _stopped(error, query_id) from error
+        with self.memory.room(organization) as room:
+            async with places.place(organization, deadline):
+                reply, broker = await self.brokers.ask(native, query_id, deadline, room)
+            if self.coverage is not None:
+                await self._check_whole(query, reply, broker, deadline)
+            try:
+                check_rows(query, reply.rows)
+            except TenancyViolated as error:
+                raise _stopped(error, query_id) from error
         return reply
 
     async def _check_whole(self, query: DruidQuery, reply: Reply, broker: Broker, deadline: float) -> None:

@@ -22,6 +22,8 @@ class Flights(Generic[T]):
     def __init__(self) -> None:
         self._flights: dict[bytes, _Flight[T]] = {}
         self.joined = 0
+        # Also those that are being cancelled, which nobody can join any more.
+        self._tasks: set[asyncio.Task[T]] = set()
 
     async def join(self, key: bytes, deadline: float, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Return what the run with this key yields, starting one where there is none.
@@ -33,6 +35,7 @@ class Flights(Generic[T]):
         now = asyncio.get_running_loop().time()
         if flight is None or flight.deadline - now < (deadline - now) / 2:
             flight = self._flights[key] = _Flight(asyncio.create_task(start()), deadline)
+            self._tasks.add(flight.task)
             flight.task.add_done_callback(partial(self._land, key, flight))
         else:
             self.joined += 1
@@ -46,7 +49,13 @@ class Flights(Generic[T]):
                 self._forget(key, flight)
                 flight.task.cancel()
 
-    def _land(self, key: bytes, flight: _Flight[T], _: asyncio.Task[T]) -> None:
+    async def ended(self) -> None:
+        """Return when no run is under way."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _land(self, key: bytes, flight: _Flight[T], task: asyncio.Task[T]) -> None:
+        self._tasks.discard(task)
         self._forget(key, flight)
 
     def _forget(self, key: bytes, flight: _Flight[T]) -> None:

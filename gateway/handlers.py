@@ -24,8 +24,9 @@ from gateway.catalog.model import Dataset
 from gateway.druid import Druid
 from gateway.errors import BodyTimeout, InvalidReport, Unauthenticated
 from gateway.limiting import Limiter
+from gateway.memory import Room
 from gateway.metrics import Metrics
-from gateway.middleware import DATA_SET, ELSEWHERE, METRICS, QUOTA, REQUEST_ID
+from gateway.middleware import DATA_SET, ELSEWHERE, METRICS, QUOTA, REQUEST_ID, UNTIL_SENT
 from gateway.query.body import read_json
 from gateway.query.compile import compile_report, compile_time_range, compile_totals
 from gateway.query.describe import describe
@@ -61,9 +62,11 @@ def report_on(schema: ReportSchema) -> Callable[[web.Request], Awaitable[web.Res
         planned = plan(asked, tenant, schema.dataset, settings.limits, settings.uniques)
         if _wants_explanation(request):
             return _json(explain(planned, settings.limits, now=int(time() * 1000)))
+        room = request[UNTIL_SENT].enter_context(app[DRUID].memory.room(tenant.owner_organization_id))
         async with app[LIMITER].running(tenant.owner_organization_id):
-            answer = await _ask(planned, request, deadline)
+            answer = await _ask(planned, request, deadline, room)
         body, rows = await _encode(answer)
+        room.resize(len(body))
         app[METRICS].rows[(schema.dataset.name,)] += rows
         # The audit line: the context says who asked, for which organization, as whose partner, and how many rows.
         bind_contextvars(rows=rows)
@@ -138,8 +141,9 @@ def _json(body: Json) -> web.Response:
 
 async def _read(request: web.Request, deadline: float) -> bytes:
     began = perf_counter()
+    latest = asyncio.get_running_loop().time() + request.app[SETTINGS].body_timeout
     try:
-        async with asyncio.timeout_at(deadline):
+        async with asyncio.timeout_at(min(deadline, latest)):
             return await request.read()
     except TimeoutError as error:
         raise BodyTimeout("The body did not arrive in time.") from error
@@ -154,8 +158,11 @@ async def _parse(raw: bytes, schema: ReportSchema) -> Report:
     return await asyncio.to_thread(lambda: parse(read_json(raw), schema))
 
 
-async def _ask(planned: Plan, request: web.Request, deadline: float) -> Answer:
-    """Run the report's query, and that of its totals beside it; if one fails or is cancelled, so is the other."""
+async def _ask(planned: Plan, request: web.Request, deadline: float, room: Room) -> Answer:
+    """Run the report's query, and that of its totals beside it; if one fails or is cancelled, so is the other.
+
+    What they answer takes the room.
+    """
     druid, request_id, heavy = request.app[DRUID], request[REQUEST_ID], is_heavy(planned)
     query = compile_report(planned)
     queries = [(query, f"{request_id}-report")]
@@ -169,6 +176,7 @@ async def _ask(planned: Plan, request: web.Request, deadline: float) -> Answer:
     except ExceptionGroup as errors:
         # Not except*: what is raised there comes out in a group again, and so as a 500.
         raise errors.exceptions[0] from None
+    room.resize(sum(reply.size for reply in replies))
     return respond(planned, query, replies[0].rows, replies[1].rows if planned.report.totals else None)
 
 
@@ -196,14 +204,14 @@ async def _encode(answer: Answer) -> tuple[bytes, int]:
     It is written whole before any of it is sent, and in slices, between which others have their turn.
     """
     fields = [{"name": name, "type": kind} for name, kind in answer.fields]
-    slices = []
+    parts = [b'{"fields":', orjson.dumps(fields), b',"data":[']
     count = 0
     while rows := list(islice(answer.rows, _SLICE)):
-        slices.append(orjson.dumps(rows)[1:-1])
+        parts += [b"," if count else b"", orjson.dumps(rows)[1:-1]]
         count += len(rows)
         await asyncio.sleep(0)
-    totals = b"" if answer.totals is None else b',"totals":' + orjson.dumps(answer.totals)
-    return b'{"fields":%b,"data":[%b]%b}' % (orjson.dumps(fields), b",".join(slices), totals), count
+    parts += [b"]", b"" if answer.totals is None else b',"totals":' + orjson.dumps(answer.totals), b"}"]
+    return b"".join(parts), count
 
 
 def document(body: Json) -> Callable[[web.Request], Awaitable[web.Response]]:

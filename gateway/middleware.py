@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import ExitStack
 from http import HTTPStatus
 from time import perf_counter
+from typing import Any
 from uuid import uuid4
 
 import orjson
@@ -22,6 +24,13 @@ DATA_SET: web.RequestKey[str] = web.RequestKey("data_set", str)
 ELSEWHERE: web.RequestKey[float] = web.RequestKey("elsewhere", float)
 """Seconds that the request was not here: waiting for its caller's body, or for Druid."""
 METRICS = web.AppKey("metrics", Metrics)
+UNTIL_SENT: web.RequestKey[ExitStack] = web.RequestKey("until_sent", ExitStack)
+"""Closed when the caller has the whole answer, or has none and never will."""
+RUNNING: web.AppKey[set[asyncio.Task[Any]]] = web.AppKey("running", set)
+LARGE = 65_536
+TAKING_SECONDS = 30.0
+TAKING_BYTES_A_SECOND = 65_536
+"""How slowly a caller may take an answer: this many seconds, and one more for each so many bytes."""
 PROBLEM_JSON = "application/problem+json"
 
 log = structlog.get_logger(__name__)
@@ -29,7 +38,19 @@ log = structlog.get_logger(__name__)
 
 @web.middleware
 async def outermost(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the request an id, answer it or say what is wrong as problem+json (RFC 9457), and log how it went."""
+    """Give the request an id, answer it or say what is wrong as problem+json (RFC 9457), log how it went, send it."""
+    with ExitStack() as until_sent:
+        request[UNTIL_SENT] = until_sent
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a handler runs in one
+        request.app[RUNNING].add(task)
+        until_sent.callback(request.app[RUNNING].discard, task)
+        response = await _answer(request, handler)
+        await _send(request, response)
+    return response
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     started = perf_counter()
     request_id = request[REQUEST_ID] = uuid4().hex
     metrics = request.app[METRICS]
@@ -62,6 +83,30 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
     metrics.seconds.note(data_set, took)
     metrics.own_seconds.note(data_set, took - request.get(ELSEWHERE, 0.0))
     return response
+
+
+async def _send(request: web.Request, response: web.StreamResponse) -> None:
+    """Send the answer, and give up on a caller who takes it too slowly: until then it is kept in memory."""
+    size = response.content_length or 0
+    seconds = TAKING_SECONDS + size / TAKING_BYTES_A_SECOND
+    transport = request.transport
+    if transport is None:
+        return
+    # Sent is what the kernel has: what waits in a buffer of ours could wait there forever.
+    transport.set_write_buffer_limits(high=0)
+    try:
+        async with asyncio.timeout(seconds):
+            writer = await response.prepare(request)
+            if writer is not None and size > LARGE:
+                # Otherwise header and body become one text, which is a copy of the body.
+                writer.send_headers()
+            await response.write_eof()
+    except (TimeoutError, ConnectionError) as error:
+        log.warning("answer_not_taken", error=type(error).__name__, size=size)
+        transport.abort()
+    except asyncio.CancelledError:
+        log.warning("answer_not_taken", error="CancelledError", size=size)
+        raise
 
 
 def _since(started: float) -> float:

@@ -1,11 +1,12 @@
 """Everything that can be set, from the environment: GATEWAY_ and the name in capitals."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AnyHttpUrl, Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator
+from pydantic import AnyHttpUrl, Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from gateway.access.settings import AccessSettings
+from gateway.memory import GROWTH
 from gateway.query.aggregations import Uniques
 from gateway.query.report import Limits
 
@@ -57,7 +58,28 @@ class Settings(AccessSettings):
     max_interval_days: int = Field(default=_LIMITS.interval_days, ge=1, description="The longest interval, in days.")
     max_body_bytes: int = Field(default=262_144, ge=1024, description="The longest request body.")
     max_answer_bytes: int = Field(
-        default=268_435_456, ge=1024, description="The longest answer of Druid's that is taken in."
+        default=67_108_864, ge=1024, description="The longest answer of Druid's that is taken in."
+    )
+    answer_memory: int = Field(
+        default=536_870_912,
+        ge=1024,
+        description=f"Bytes of memory for all answers on their way; one takes about {GROWTH} times its length. "
+        "Half of it is the most for one organization with several. What no room is left for is refused (429).",
+    )
+    body_timeout: float = Field(
+        default=20.0, gt=0, description="Seconds in which a request's body must have come, once its header is there."
+    )
+    idle_timeout: float = Field(
+        default=75.0,
+        gt=0,
+        description="Seconds until the header of a connection's next request must have come. Make it longer than a "
+        "load balancer keeps its connections.",
+    )
+    shutdown_timeout: float = Field(
+        default=25.0,
+        ge=0,
+        description="Seconds for which running requests may go on after SIGTERM; what runs then is cancelled in Druid. "
+        "Make it shorter than the time after which the process would be killed.",
     )
     requests_per_minute: int = Field(
         default=6_000, ge=1, description="Requests that one organization may make in a minute."
@@ -89,6 +111,15 @@ class Settings(AccessSettings):
             return [each.strip() for each in value.split(",") if each.strip()]
         return (value,) if isinstance(value, AnyHttpUrl) else value
 
+    @model_validator(mode="after")
+    def _has_room_for_one_answer(self) -> Self:
+        if self.answer_memory < GROWTH * self.max_answer_bytes:
+            raise ValueError(
+                f"GATEWAY_ANSWER_MEMORY has no room for one answer: make it {GROWTH * self.max_answer_bytes} or more, "
+                "or GATEWAY_MAX_ANSWER_BYTES smaller"
+            )
+        return self
+
     @field_validator("limits_url")
     @classmethod
     def _is_a_redis(cls, value: SecretStr | None) -> SecretStr | None:
@@ -108,7 +139,9 @@ def load_settings() -> Settings:
         return Settings.from_environment()
     except ValidationError as error:
         lines = [
-            f"  GATEWAY_{'_'.join(str(part) for part in each['loc']).upper()}: {each['msg']}"
+            f"  {'_'.join(['GATEWAY', *map(str, each['loc'])]).upper()}: {each['msg']}"
+            if each["loc"]
+            else f"  {each['msg']}"
             for each in error.errors(include_input=False, include_url=False)
         ]
         raise SettingsInvalid("These settings are wrong:\n" + "\n".join(lines)) from None

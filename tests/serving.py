@@ -113,7 +113,9 @@ async def serving(
     """Run the gateway in this event loop, as the command line would."""
     tokens = await make_accounts(settings, organizations)
     app = create_app(settings, datasets)
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1)
+    runner = web.AppRunner(
+        app, access_log=None, handler_cancellation=True, keepalive_timeout=settings.idle_timeout, shutdown_timeout=1
+    )
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()

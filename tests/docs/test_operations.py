@@ -13,6 +13,7 @@ from gateway.brokers import Brokers
 from gateway.coverage import Coverage
 from gateway.druid import Druid
 from gateway.flights import Flights
+from gateway.memory import Memory
 from gateway.metrics import Metrics
 from tests.conftest import ROOT
 from tests.serving import settings_for
@@ -30,6 +31,7 @@ async def test_each_metric_stands_in_the_table_and_each_in_the_table_is_shown(tm
         Admission(places=2, queue=2),
         Admission(places=2, queue=2),
         Flights(),
+        Memory(1),
     )
     shown = {
         f"{family.name}_total" if family.type == "counter" and not family.name.endswith("_total") else family.name

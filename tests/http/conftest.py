@@ -18,7 +18,7 @@ from tests.http.asking import Client
 from tests.http.stand_in import StandIn, standing_in
 from tests.serving import D, Gateway, P, T, make_accounts, serving, settings_for
 
-StartProcess = Callable[[str], AbstractAsyncContextManager["Process"]]
+StartProcess = Callable[..., AbstractAsyncContextManager["Process"]]
 Start = Callable[..., Coroutine[Any, Any, Client]]
 
 
@@ -52,6 +52,7 @@ class Process:
 
     client: Client
     log: Path
+    process: asyncio.subprocess.Process
 
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
@@ -59,10 +60,10 @@ class Process:
 
 @pytest.fixture
 def start_process(tmp_path: Path) -> StartProcess:
-    """Start the command in front of a broker's URL, with JSON logs and a second for each request."""
+    """Start the command in front of a broker's URL, with JSON logs; further keywords are settings."""
 
     @asynccontextmanager
-    async def start(broker_url: str) -> AsyncIterator[Process]:
+    async def start(broker_url: str, **changes: object) -> AsyncIterator[Process]:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         settings = settings_for(tmp_path, broker_url, port=port)
@@ -76,6 +77,7 @@ def start_process(tmp_path: Path) -> StartProcess:
             "GATEWAY_DRUID_BROKER_URL": broker_url,
             "GATEWAY_REQUEST_TIMEOUT": "10",
             "GATEWAY_LOG_FORMAT": "json",
+            **{f"GATEWAY_{name.upper()}": str(value) for name, value in changes.items()},
         }
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
@@ -88,9 +90,10 @@ def start_process(tmp_path: Path) -> StartProcess:
                     while b'"listening"' not in log.read_bytes():
                         assert process.returncode is None, log.read_text()
                         await asyncio.sleep(0.05)
-                yield Process(client, log)
+                yield Process(client, log, process)
         finally:
-            process.terminate()
+            if process.returncode is None:
+                process.terminate()
             await asyncio.wait_for(process.wait(), 10)
 
     return start

@@ -69,9 +69,9 @@ class StandIn:
     cancelled: list[str] = field(default_factory=list)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    async def wait_for(self, *, queries: int = 0, cancelled: int = 0) -> None:
-        """Return once so many queries and cancellations came; two seconds are long enough for any of them."""
-        async with asyncio.timeout(2), self._changed:
+    async def wait_for(self, *, queries: int = 0, cancelled: int = 0, seconds: float = 2) -> None:
+        """Return once so many queries and cancellations came; two seconds are long enough for a few of them."""
+        async with asyncio.timeout(seconds), self._changed:
             await self._changed.wait_for(lambda: len(self.queries) >= queries and len(self.cancelled) >= cancelled)
 
     async def _post(self, request: web.Request) -> web.StreamResponse:

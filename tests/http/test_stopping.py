@@ -1,0 +1,66 @@
+"""SIGTERM: nobody new is let in, what runs may finish for a while, the rest is cancelled in Druid; exit code 0."""
+
+import asyncio
+import json
+import signal
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from tests.http.asking import COUNT
+from tests.http.conftest import StartProcess
+from tests.http.stand_in import StandIn, never, respond, row
+
+SLOW = COUNT | {"interval": {"start": "2019-02-01", "end": "2019-02-02"}, "totals": True, "granularity": "hour"}
+
+
+@pytest.mark.parametrize("word", [signal.SIGTERM, signal.SIGINT])
+async def test_what_runs_finishes_or_is_cancelled(
+    start_process: StartProcess, druid_stand_in: StandIn, word: signal.Signals
+) -> None:
+    held = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "2019-02" in (await request.json())["intervals"]:
+            return await never(request)
+        await held.wait()
+        return await respond(row(count=7))(request)
+
+    druid_stand_in.answer = answer
+    async with start_process(druid_stand_in.url, shutdown_timeout=2) as process:
+        quick = asyncio.create_task(process.client.post())
+        slow = asyncio.create_task(process.client.post(SLOW))
+        await druid_stand_in.wait_for(queries=3)
+        process.process.send_signal(word)
+        await refused(process.client.gateway.url)
+        held.set()
+        assert (await quick).data[0][-1] == 7
+        assert druid_stand_in.cancelled == []
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await slow
+        assert await asyncio.wait_for(process.process.wait(), 10) == 0
+        abandoned = {each.id for each in druid_stand_in.queries if "2019-02" in json.dumps(each.query)}
+        assert len(abandoned) == 2
+        assert sorted(druid_stand_in.cancelled) == sorted(abandoned)
+        events = [line["event"] for line in process.lines()]
+    assert [event for event in events if event in {"finishing", "not_finished"}] == ["finishing", "not_finished"]
+    assert "request_failed" not in events
+
+
+async def refused(url: str) -> None:
+    """Return once no new connection is accepted: whoever asks /readyz sees it at once."""
+    async with asyncio.timeout(1), aiohttp.ClientSession() as session:
+        while True:
+            try:
+                async with session.get(f"{url}/readyz", headers={"Connection": "close"}):
+                    pass
+            except aiohttp.ClientConnectorError:
+                return
+
+
+async def test_with_nothing_running_it_ends_at_once(start_process: StartProcess, druid_stand_in: StandIn) -> None:
+    async with start_process(druid_stand_in.url, shutdown_timeout=60) as process:
+        assert (await process.client.post()).status == 200
+        process.process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.process.wait(), 10) == 0
