@@ -50,7 +50,7 @@ async def test_what_runs_finishes_or_is_cancelled(
 
 async def refused(url: str) -> None:
     """Return once no new connection is accepted: whoever asks /readyz sees it at once."""
-    async with asyncio.timeout(1), aiohttp.ClientSession() as session:
+    async with asyncio.timeout(5), aiohttp.ClientSession() as session:
         while True:
             try:
                 async with session.get(f"{url}/readyz", headers={"Connection": "close"}):
