@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 
 from gateway.durations import Durations
 from gateway.errors import DeadlineExceeded, TooManyRequests
+from gateway.tracing import stage
 
 _RETRY = {"Retry-After": "1"}
 
@@ -67,8 +68,9 @@ class Admission:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(organization_id, deque()).append(turn)
         try:
-            async with asyncio.timeout_at(deadline):
-                await turn
+            with stage("wait for a place"):
+                async with asyncio.timeout_at(deadline):
+                    await turn
         except BaseException as error:
             if turn.cancelled():
                 self._leave(organization_id, turn)

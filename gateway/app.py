@@ -40,6 +40,7 @@ from gateway.openapi import PREFIX, openapi
 from gateway.protocol import answer_malformed_requests, expect
 from gateway.query.schema import compile_schema
 from gateway.settings import Settings
+from gateway.tracing import is_configured, traced
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +51,12 @@ def create_app(settings: Settings, datasets: Iterable[Dataset] = DATASETS.values
     Run it with `handler_cancellation=True`, without which a caller who leaves goes unnoticed.
     """
     app = web.Application(middlewares=[outermost], client_max_size=settings.max_body_bytes)
+    if is_configured():
+        # Only here, for what it brings with it.
+        from gateway.exporting import exported  # noqa: PLC0415
+
+        app.middlewares.insert(0, traced)
+        app.cleanup_ctx.append(exported)
     app[SETTINGS] = settings
     app[METRICS] = Metrics()
     answer_malformed_requests(app[METRICS])

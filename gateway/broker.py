@@ -14,6 +14,11 @@ from typing import Any, Self
 import aiohttp
 import orjson
 import structlog
+from opentelemetry.semconv.attributes.db_attributes import DB_COLLECTION_NAME, DB_OPERATION_NAME, DB_SYSTEM_NAME
+from opentelemetry.semconv.attributes.http_attributes import HTTP_REQUEST_METHOD, HTTP_RESPONSE_STATUS_CODE
+from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
+from opentelemetry.trace import SpanKind
+from opentelemetry.util.types import AttributeValue
 from yarl import URL
 
 from gateway.coverage import Stretch, parse_stretch
@@ -30,11 +35,13 @@ from gateway.errors import (
 from gateway.memory import GROWTH, Room
 from gateway.query.values import Json
 from gateway.rows import parse_rows
+from gateway.tracing import parenthood, stage, tell
 
 log = structlog.get_logger(__name__)
 
 CONNECT_SECONDS = 1.0
 """A broker that cannot be connected to in this time is one that gives no answer."""
+DRUID_QUERY_ID = "gateway.druid_query_id"
 RETRY_SOON = {"Retry-After": "5"}
 _SHORT = aiohttp.ClientTimeout(total=2)
 _CHUNK = 1 << 16
@@ -70,6 +77,7 @@ class Broker:
         self.name = str(url.with_user(None))
         self.queries = Durations()
         self.cancelled = Durations()
+        self._address: dict[str, AttributeValue] = {SERVER_ADDRESS: url.host or "", SERVER_PORT: url.port or 80}
         self._queries = url / "druid/v2"
         self._max_answer_bytes = max_answer_bytes
         self._cancellations: set[asyncio.Task[None]] = set()
@@ -103,18 +111,31 @@ class Broker:
         Raises NoAnswer, DruidBusy, ReportTooLarge, InternalError, BadUpstreamAnswer, UpstreamUnavailable or
         DeadlineExceeded.
         """
-        with self.queries.timing() as timing:
+        operation, collection = native["queryType"], native["dataSource"]
+        attributes = {
+            DB_SYSTEM_NAME: "druid",
+            DB_OPERATION_NAME: operation,
+            DB_COLLECTION_NAME: collection,
+            DRUID_QUERY_ID: query_id,
+            **self._address,
+        }
+        with stage(f"{operation} {collection}", SpanKind.CLIENT, attributes), self.queries.timing() as timing:
             return await self._ask(native, query_id, deadline, room, timing)
 
     async def _ask(self, native: Json, query_id: str, deadline: float, room: Room, timing: Timing) -> Reply:
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
             raise DeadlineExceeded("The report took too long.")
-        context = {**native["context"], "queryId": query_id, "timeout": max(1, int(left * 1000))}
+        # Proxies look for the parent of their spans in a header, Druid's opentelemetry-emitter in the query's context.
+        parent = parenthood()
+        context = {**native["context"], **parent, "queryId": query_id, "timeout": max(1, int(left * 1000))}
         body = orjson.dumps({**native, "context": context})
         answered = False
         try:
-            async with asyncio.timeout_at(deadline), self._session.post(self._queries, data=body) as response:
+            async with (
+                asyncio.timeout_at(deadline),
+                self._session.post(self._queries, data=body, headers=parent) as response,
+            ):
                 answered = True
                 raw = await self._read(response, room)
         except aiohttp.ClientError as error:
@@ -134,6 +155,7 @@ class Broker:
             raise
         came = asyncio.get_running_loop().time()
         timing.stop()
+        tell({HTTP_RESPONSE_STATUS_CODE: response.status})
         if response.status != 200:
             raise _error(response.status, raw, native)
         return Reply(await self._rows(response, raw), GROWTH * len(raw), _uncovered(response), query_id, came)
@@ -187,7 +209,8 @@ class Broker:
         task.add_done_callback(self._cancellations.discard)
 
     async def _cancel(self, query_id: str) -> None:
-        with self.cancelled.timing("accepted") as timing:
+        attributes = {HTTP_REQUEST_METHOD: "DELETE", DRUID_QUERY_ID: query_id, **self._address}
+        with stage("cancel", SpanKind.CLIENT, attributes), self.cancelled.timing("accepted") as timing:
             try:
                 async with self._session.delete(self._queries / query_id, timeout=_SHORT) as response:
                     if response.status != 202:

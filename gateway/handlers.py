@@ -19,7 +19,7 @@ from gateway.access.schema import DatabaseNotReady
 from gateway.access.tenant import Tenant, authorize
 from gateway.addresses import address_of
 from gateway.audit import shape_of
-from gateway.broker import Reply
+from gateway.broker import DRUID_QUERY_ID, Reply
 from gateway.catalog.model import Dataset
 from gateway.druid import Druid
 from gateway.errors import BodyTimeout, InvalidReport, Unauthenticated
@@ -38,6 +38,7 @@ from gateway.query.respond import Answer, read_time_range, respond
 from gateway.query.schema import ReportSchema
 from gateway.query.values import Json
 from gateway.settings import Settings
+from gateway.tracing import stage, tell
 
 ACCOUNTS = web.AppKey("accounts", Accounts)
 AUTHENTICATOR = web.AppKey("authenticator", Authenticator)
@@ -59,13 +60,15 @@ def report_on(schema: ReportSchema) -> Callable[[web.Request], Awaitable[web.Res
         deadline = _deadline(request)
         tenant = await _tenant(request, schema.dataset)
         asked = await _parse(await _read(request, deadline), schema)
-        planned = plan(asked, tenant, schema.dataset, settings.limits, settings.uniques)
+        with stage("plan"):
+            planned = plan(asked, tenant, schema.dataset, settings.limits, settings.uniques)
         if _wants_explanation(request):
             return _json(explain(planned, settings.limits, now=int(time() * 1000)))
         room = request[UNTIL_SENT].enter_context(app[DRUID].memory.room(tenant.owner_organization_id))
         async with app[LIMITER].running(tenant.owner_organization_id):
             answer = await _ask(planned, request, deadline, room)
-        body, rows = await _encode(answer)
+        with stage("encode"):
+            body, rows = await _encode(answer)
         room.resize(len(body))
         app[METRICS].rows[(schema.dataset.name,)] += rows
         # The audit line: the context says who asked, for which organization, as whose partner, and how many rows.
@@ -85,7 +88,7 @@ def description_of(schema: ReportSchema) -> Callable[[web.Request], Awaitable[we
         tenant = await _tenant(request, schema.dataset)
         query = compile_time_range(tenant, schema.dataset)
         async with request.app[LIMITER].running(tenant.owner_organization_id):
-            with _elsewhere(request) as replies:
+            with stage("ask"), _elsewhere(request) as replies:
                 reply = await request.app[DRUID].run(query, f"{request[REQUEST_ID]}-range", deadline)
                 replies.append(reply)
         found = read_time_range(reply.rows)
@@ -120,10 +123,13 @@ async def _principal(request: web.Request) -> Principal:
 
 async def _tenant(request: web.Request, dataset: Dataset) -> Tenant:
     request[DATA_SET] = dataset.name
-    principal = await _principal(request)
+    with stage("authenticate"):
+        principal = await _principal(request)
     bind_contextvars(credential=principal.credential, user=principal.user_id, data_set=dataset.name)
     request[QUOTA] = await request.app[LIMITER].spend(principal.organization_id)
-    tenant = await authorize(principal, request.match_info["organization_id"], request.app[ACCOUNTS])
+    with stage("authorize"):
+        tenant = await authorize(principal, request.match_info["organization_id"], request.app[ACCOUNTS])
+    tell({"gateway.data_set": dataset.name, "gateway.organization_id": tenant.owner_organization_id})
     bind_contextvars(organization=tenant.owner_organization_id, partner=tenant.involved_organization_id)
     return tenant
 
@@ -143,8 +149,9 @@ async def _read(request: web.Request, deadline: float) -> bytes:
     began = perf_counter()
     latest = asyncio.get_running_loop().time() + request.app[SETTINGS].body_timeout
     try:
-        async with asyncio.timeout_at(min(deadline, latest)):
-            return await request.read()
+        with stage("read"):
+            async with asyncio.timeout_at(min(deadline, latest)):
+                return await request.read()
     except TimeoutError as error:
         raise BodyTimeout("The body did not arrive in time.") from error
     finally:
@@ -152,10 +159,11 @@ async def _read(request: web.Request, deadline: float) -> bytes:
 
 
 async def _parse(raw: bytes, schema: ReportSchema) -> Report:
-    if len(raw) < _LARGE_BODY:
-        return parse(read_json(raw), schema)
-    # To say what is wrong with a large body takes so long that others would notice: a thread shares the time.
-    return await asyncio.to_thread(lambda: parse(read_json(raw), schema))
+    with stage("parse"):
+        if len(raw) < _LARGE_BODY:
+            return parse(read_json(raw), schema)
+        # To say what is wrong with a large body takes so long that others would notice: a thread shares the time.
+        return await asyncio.to_thread(lambda: parse(read_json(raw), schema))
 
 
 async def _ask(planned: Plan, request: web.Request, deadline: float, room: Room) -> Answer:
@@ -164,20 +172,23 @@ async def _ask(planned: Plan, request: web.Request, deadline: float, room: Room)
     What they answer takes the room.
     """
     druid, request_id, heavy = request.app[DRUID], request[REQUEST_ID], is_heavy(planned)
-    query = compile_report(planned)
+    with stage("compile"):
+        query = compile_report(planned)
     queries = [(query, f"{request_id}-report")]
     if planned.report.totals:
         queries.append((compile_totals(planned), f"{request_id}-totals"))
-    try:
-        with _elsewhere(request) as replies:
-            async with asyncio.TaskGroup() as group:
-                runs = [group.create_task(druid.run(each, name, deadline, heavy=heavy)) for each, name in queries]
-            replies += [run.result() for run in runs]
-    except ExceptionGroup as errors:
-        # Not except*: what is raised there comes out in a group again, and so as a 500.
-        raise errors.exceptions[0] from None
+    with stage("ask"):
+        try:
+            with _elsewhere(request) as replies:
+                async with asyncio.TaskGroup() as group:
+                    runs = [group.create_task(druid.run(each, name, deadline, heavy=heavy)) for each, name in queries]
+                replies += [run.result() for run in runs]
+        except ExceptionGroup as errors:
+            # Not except*: what is raised there comes out in a group again, and so as a 500.
+            raise errors.exceptions[0] from None
     room.resize(sum(reply.size for reply in replies))
-    return respond(planned, query, replies[0].rows, replies[1].rows if planned.report.totals else None)
+    with stage("respond"):
+        return respond(planned, query, replies[0].rows, replies[1].rows if planned.report.totals else None)
 
 
 @contextmanager
@@ -189,6 +200,7 @@ def _elsewhere(request: web.Request) -> Iterator[list[Reply]]:
         yield replies
         # Where it was shared, the query is another request's.
         query_id = replies[0].query_id
+        tell({DRUID_QUERY_ID: query_id})
     finally:
         until = max((reply.came for reply in replies), default=loop.time())
         # It may have come before: of a query that was shared.

@@ -8,12 +8,15 @@ import orjson
 import structlog
 from structlog.typing import Processor
 
+from gateway.tracing import with_trace_id
+
 
 def configure_logging(log_format: Literal["auto", "json", "text"]) -> None:
     """Send every log line, also those of libraries, to standard error in this form."""
     text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        with_trace_id,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]

@@ -17,6 +17,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from gateway.errors import GatewayError, InternalError
 from gateway.limiting import Quota
 from gateway.metrics import NO_DATA_SET, Metrics
+from gateway.tracing import tell, tell_answer
 
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 QUOTA: web.RequestKey[Quota] = web.RequestKey("quota", Quota)
@@ -56,6 +57,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     metrics = request.app[METRICS]
     clear_contextvars()
     bind_contextvars(request_id=request_id)
+    tell({"gateway.request_id": request_id})
     code = None
     try:
         response = await handler(request)
@@ -79,6 +81,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
             response.headers.setdefault(name, value)
     log.info("request_finished", method=request.method, status=response.status, code=code, ms=_since(started))
     took, data_set = perf_counter() - started, request.get(DATA_SET, NO_DATA_SET)
+    tell_answer(response.status, code)
     metrics.count(response.status, code, data_set=data_set)
     metrics.seconds.note(data_set, took)
     metrics.own_seconds.note(data_set, took - request.get(ELSEWHERE, 0.0))

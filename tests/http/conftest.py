@@ -78,6 +78,7 @@ def start_process(tmp_path: Path) -> StartProcess:
             "GATEWAY_REQUEST_TIMEOUT": "10",
             "GATEWAY_LOG_FORMAT": "json",
             **{f"GATEWAY_{name.upper()}": str(value) for name, value in changes.items()},
+            **{name: value for name, value in os.environ.items() if name.startswith("OTEL_")},
         }
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(

@@ -1,0 +1,351 @@
+"""OpenTelemetry traces, as a collector gets them: by OTLP over HTTP, in protobuf."""
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+from gateway.exporting import LAST_WORDS
+from gateway.handlers import DRUID
+from gateway.tracing import traced
+from tests.http import stand_in
+from tests.http.asking import COUNT, Client, assert_problem
+from tests.http.conftest import Start, StartProcess
+from tests.http.stand_in import StandIn
+from tests.serving import D, serving, settings_for
+
+ROUTE = "/api/reporting/v1/orgs/{organization_id}/chat_sessions"
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+
+
+@dataclass(slots=True)
+class Collector:
+    """What came: whole requests, and their spans."""
+
+    url: str = ""
+    raw: list[bytes] = field(default_factory=list)
+    hangs: bool = False
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    @property
+    def requests(self) -> list[ExportTraceServiceRequest]:
+        return [ExportTraceServiceRequest.FromString(each) for each in self.raw]
+
+    @property
+    def spans(self) -> list[Span]:
+        return [
+            span
+            for request in self.requests
+            for resource in request.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+
+    async def trace(self, count: int = 0, *, until: str | None = None) -> dict[str, Span]:
+        """Return spans by name, once so many came, and one of this name."""
+        async with asyncio.timeout(10), self._changed:
+            await self._changed.wait_for(
+                lambda: len(self.spans) >= count and (until is None or until in {span.name for span in self.spans})
+            )
+        return {span.name: span for span in self.spans}
+
+    async def _post(self, request: web.Request) -> web.Response:
+        if self.hangs:
+            await asyncio.Event().wait()
+        assert request.content_type == "application/x-protobuf"
+        raw = await request.read()
+        async with self._changed:
+            self.raw.append(raw)
+            self._changed.notify_all()
+        return web.Response(content_type="application/x-protobuf")
+
+
+def attributes(span: Span) -> dict[str, Any]:
+    return {each.key: getattr(each.value, str(each.value.WhichOneof("value"))) for each in span.attributes}
+
+
+@asynccontextmanager
+async def collecting() -> AsyncIterator[Collector]:
+    collector = Collector()
+    app = web.Application()
+    app.router.add_post("/v1/traces", collector._post)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    collector.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield collector
+    finally:
+        await runner.cleanup()
+
+
+@pytest.fixture
+async def collector(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Collector]:
+    """A collector that the environment names."""
+    async with collecting() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
+        yield collector
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.01)
+
+
+async def ask(client: Client, body: object = COUNT, headers: Mapping[str, str] | None = None) -> Any:
+    authorization = {"Authorization": f"Token {client.gateway.tokens[D]}"}
+    return await client.send(
+        "POST", client.gateway.path(), headers={**authorization, **(headers or {})}, data=json.dumps(body).encode()
+    )
+
+
+async def test_a_report_is_a_span_with_its_stages_as_children(
+    start: Start, druid_stand_in: StandIn, collector: Collector
+) -> None:
+    client = await start(druid_stand_in.url)
+    answer = await client.post()
+    spans = await collector.trace(10)
+    report = spans[f"POST {ROUTE}"]
+    assert report.kind == Span.SPAN_KIND_SERVER
+    assert report.parent_span_id == b""
+    assert attributes(report) == {
+        "http.request.method": "POST",
+        "http.route": ROUTE,
+        "http.response.status_code": 200,
+        "url.scheme": "http",
+        "gateway.request_id": answer.headers["x-request-id"],
+        "gateway.organization_id": D,
+        "gateway.data_set": "chat_sessions",
+    }
+    stages = ("authenticate", "authorize", "read", "parse", "plan", "compile", "ask", "respond", "encode")
+    ordered = sorted((spans[name] for name in stages), key=lambda span: span.start_time_unix_nano)
+    assert [span.name for span in ordered] == list(stages)
+    assert all(span.parent_span_id == report.span_id for span in ordered)
+    assert all(span.trace_id == report.trace_id for span in spans.values())
+    assert all(
+        report.start_time_unix_nano <= span.start_time_unix_nano <= span.end_time_unix_nano <= report.end_time_unix_nano
+        for span in spans.values()
+    )
+    [resource] = collector.requests[0].resource_spans
+    assert {each.key: each.value.string_value for each in resource.resource.attributes}["service.name"]
+
+
+async def test_druid_is_told_whose_child_its_query_is(
+    start: Start, druid_stand_in: StandIn, collector: Collector
+) -> None:
+    headers: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        headers.append(request.headers["traceparent"])
+        return await stand_in.respond(stand_in.row(count=7))(request)
+
+    druid_stand_in.answer = answer
+    client = await start(druid_stand_in.url)
+    await client.post()
+    spans = await collector.trace(11)
+    query = spans["timeseries chat_sessions"]
+    assert query.kind == Span.SPAN_KIND_CLIENT
+    assert query.parent_span_id == spans["ask"].span_id
+    [asked] = druid_stand_in.queries
+    assert headers == [asked.query["context"]["traceparent"]]
+    _, trace_id, span_id, flags = headers[0].split("-")
+    assert (trace_id, span_id) == (query.trace_id.hex(), query.span_id.hex())
+    assert int(flags, 16) & 1, "sampled"
+    port = int(druid_stand_in.url.rpartition(":")[2])
+    assert attributes(query) == {
+        "db.system.name": "druid",
+        "db.operation.name": "timeseries",
+        "db.collection.name": "chat_sessions",
+        "server.address": "127.0.0.1",
+        "server.port": port,
+        "http.response.status_code": 200,
+        "gateway.druid_query_id": asked.id,
+    }
+
+
+@pytest.mark.parametrize("flag", ["00", "01"])
+async def test_a_callers_traceparent_names_the_trace_and_does_not_decide_whether_it_is_kept(
+    start: Start, druid_stand_in: StandIn, collector: Collector, flag: str
+) -> None:
+    client = await start(druid_stand_in.url)
+    await ask(client, headers={"traceparent": f"00-{TRACE}-{PARENT}-{flag}", "tracestate": "their=secret"})
+    spans = await collector.trace(11)
+    report = spans[f"POST {ROUTE}"]
+    assert (report.trace_id.hex(), report.parent_span_id.hex()) == (TRACE, PARENT)
+    assert all(b"secret" not in each for each in collector.raw)
+
+
+@pytest.mark.parametrize("nonsense", ["", "00-zz-zz-01", f"00-{'0' * 32}-{PARENT}-01", "x" * 5000])
+async def test_a_traceparent_that_is_none_begins_a_new_trace(
+    start: Start, druid_stand_in: StandIn, collector: Collector, nonsense: str
+) -> None:
+    client = await start(druid_stand_in.url)
+    assert (await ask(client, headers={"traceparent": nonsense})).status == 200
+    assert (await collector.trace(11))[f"POST {ROUTE}"].parent_span_id == b""
+
+
+async def test_whoever_runs_it_may_let_the_caller_decide(
+    start: Start, druid_stand_in: StandIn, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_always_off")
+    client = await start(druid_stand_in.url)
+    await ask(client)
+    await ask(client, headers={"traceparent": f"00-{TRACE}-{PARENT}-01"})
+    await collector.trace(11)
+    assert {span.trace_id.hex() for span in collector.spans} == {TRACE}
+
+
+async def test_errors_are_told_by_their_codes(start: Start, druid_stand_in: StandIn, collector: Collector) -> None:
+    druid_stand_in.answer = stand_in.error(504)
+    client = await start(druid_stand_in.url)
+    assert_problem(await client.post(), 504, "timeout")
+    spans = await collector.trace(9)
+    for name in (f"POST {ROUTE}", "ask", "timeseries chat_sessions"):
+        assert attributes(spans[name])["error.type"] == "timeout", name
+        assert spans[name].status.code == Status.STATUS_CODE_ERROR
+    assert attributes(spans[f"POST {ROUTE}"])["gateway.code"] == "timeout"
+    assert not any(span.events or span.status.message for span in spans.values())
+    collector.raw.clear()
+    await client.post([])
+    report = (await collector.trace(5))[f"POST {ROUTE}"]
+    assert attributes(report)["gateway.code"] == "invalid_report"
+    assert report.status.code == Status.STATUS_CODE_UNSET
+
+
+async def test_a_wait_for_a_place_and_a_cancellation_are_spans(
+    start: Start, druid_stand_in: StandIn, collector: Collector
+) -> None:
+    druid_stand_in.answer = stand_in.never
+    client = await start(druid_stand_in.url, druid_queries=2)
+    first = asyncio.create_task(client.post())
+    await druid_stand_in.wait_for(queries=1)
+    second = asyncio.create_task(client.post(COUNT | {"granularity": "day"}))
+    await until(lambda: client.gateway.app[DRUID].places.queued == 1)
+    for each in (second, first):
+        each.cancel()
+    await asyncio.gather(first, second, return_exceptions=True)
+    await druid_stand_in.wait_for(cancelled=1)
+    spans = await collector.trace(19)
+    assert attributes(spans["wait for a place"])["error.type"] == "abandoned"
+    assert attributes(spans["cancel"])["gateway.druid_query_id"] == druid_stand_in.queries[0].id
+    assert attributes(spans["timeseries chat_sessions"])["error.type"] == "abandoned"
+
+
+async def test_a_shared_query_is_named_in_the_span_of_each_who_shares_it(
+    start: Start, druid_stand_in: StandIn, collector: Collector
+) -> None:
+    go = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        await go.wait()
+        return await stand_in.respond(stand_in.row(count=7))(request)
+
+    druid_stand_in.answer = answer
+    client = await start(druid_stand_in.url)
+    posts = [asyncio.create_task(client.post()) for _ in range(2)]
+    await until(lambda: client.gateway.app[DRUID].flights.joined == 1)
+    go.set()
+    await asyncio.gather(*posts)
+    await collector.trace(21)
+    asked = [attributes(span)["gateway.druid_query_id"] for span in collector.spans if span.name == "ask"]
+    assert asked == [druid_stand_in.queries[0].id] * 2
+
+
+async def test_nothing_that_is_secret_or_that_a_caller_wrote_is_in_a_trace(
+    start: Start, druid_stand_in: StandIn, collector: Collector
+) -> None:
+    client = await start(druid_stand_in.url)
+    secret = "nobodys-business"
+    asked = COUNT | {"filters": {"type": "selector", "dimension": "user_id", "value": secret}}
+    for answer in (stand_in.respond(stand_in.row(count=7)), stand_in.error(500), stand_in.respond_with(b"[")):
+        druid_stand_in.answer = answer
+        await ask(client, asked)
+    await ask(client, {secret: secret})
+    await client.send("GET", f"/{secret}?token={secret}", headers={"Authorization": f"Token {secret}"})
+    await client.send("PROPFIND", f"/{secret}", headers={"User-Agent": secret, "baggage": f"a={secret}"})
+    spans = await collector.trace(until="_OTHER")
+    assert {"GET", "_OTHER"} <= spans.keys()
+    raw = b"".join(collector.raw).decode("latin-1")
+    tokens = client.gateway.tokens.values()
+    told = (secret, "PROPFIND", *tokens, *(each.partition("_")[2] for each in tokens), stand_in.TEXT, stand_in.HOST)
+    assert [each for each in told if each and each in raw] == []
+
+
+async def test_the_trace_is_named_in_every_line_of_the_log(
+    start_process: StartProcess, druid_stand_in: StandIn, collector: Collector
+) -> None:
+    async with start_process(druid_stand_in.url) as process:
+        await ask(process.client, headers={"traceparent": f"00-{TRACE}-{PARENT}-01"})
+        await collector.trace(11)
+    lines = [line for line in process.lines() if "request_id" in line]
+    assert len(lines) >= 2
+    assert {line["trace_id"] for line in lines} == {TRACE}
+
+
+async def test_what_was_not_yet_sent_is_sent_at_the_end(
+    tmp_path: Path, druid_stand_in: StandIn, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "3600000")
+    async with serving(settings_for(tmp_path, druid_stand_in.url)) as gateway, Client(gateway) as client:
+        await client.post()
+        assert collector.raw == []
+    assert len(collector.spans) == 11
+
+
+@pytest.mark.parametrize("hangs", [True, False], ids=["hangs", "is away"])
+async def test_no_request_waits_for_a_collector_and_neither_does_the_end(
+    tmp_path: Path, druid_stand_in: StandIn, collector: Collector, monkeypatch: pytest.MonkeyPatch, *, hangs: bool
+) -> None:
+    collector.hangs = hangs
+    if not hangs:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{listener.getsockname()[1]}")
+    # Far more spans than the queue takes, and a collector that would be waited for for a minute.
+    for name, value in {"MAX_QUEUE_SIZE": "20", "MAX_EXPORT_BATCH_SIZE": "10"}.items():
+        monkeypatch.setenv(f"OTEL_BSP_{name}", value)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "60")
+    loop = asyncio.get_running_loop()
+    async with serving(settings_for(tmp_path, druid_stand_in.url)) as gateway, Client(gateway) as client:
+        for _ in range(50):
+            async with asyncio.timeout(5):
+                assert (await client.post()).status == 200
+        ending = loop.time()
+    assert loop.time() - ending < 2 * LAST_WORDS
+
+
+async def test_without_a_collector_nothing_of_it_is_there(
+    start: Start, druid_stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
+    client = await start(druid_stand_in.url)
+    assert traced not in client.gateway.app.middlewares
+    await client.post()
+    [asked] = druid_stand_in.queries
+    assert "traceparent" not in asked.query["context"]
+    program = "import sys; import gateway.cli; print([each for each in sys.modules if 'opentelemetry.sdk' in each])"
+    # A child, because this process has imported it.
+    assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "[]"  # noqa: ASYNC221
+
+
+@pytest.mark.parametrize("variable", ["OTEL_SDK_DISABLED=true", "OTEL_TRACES_EXPORTER=none"])
+async def test_it_can_be_switched_off_in_the_standard_ways(
+    start: Start, druid_stand_in: StandIn, collector: Collector, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    name, _, value = variable.partition("=")
+    monkeypatch.setenv(name, value)
+    client = await start(druid_stand_in.url)
+    assert traced not in client.gateway.app.middlewares
+    assert collector.raw == []
