@@ -5,7 +5,7 @@ what it says of errors, timeouts and the response context.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -44,6 +44,10 @@ CONNECT_SECONDS = 1.0
 DRUID_QUERY_ID = "gateway.druid_query_id"
 RETRY_SOON = {"Retry-After": "5"}
 _SHORT = aiohttp.ClientTimeout(total=2)
+# Seconds until all of Druid's servers know of a query: a cancellation that overtakes it is forgotten, in each of them.
+_KNOWN_AFTER = 0.05
+# Seconds from one cancellation of a query to the next.
+_CANCEL_AGAIN = (0.05, 0.1, 0.2, 0.4, 0.8)
 _CHUNK = 1 << 16
 _COMPARES = frozenset({"value", "values", "matchValue", "lower", "upper", "pattern"})
 # Druid's context comes in a header, of up to 7 kB by default.
@@ -129,29 +133,26 @@ class Broker:
         # Proxies look for the parent of their spans in a header, Druid's opentelemetry-emitter in the query's context.
         parent = parenthood()
         context = {**native["context"], **parent, "queryId": query_id, "timeout": max(1, int(left * 1000))}
-        body = orjson.dumps({**native, "context": context})
-        answered = False
+        asked_at = asyncio.get_running_loop().time()
+        asking = asyncio.create_task(self._post(orjson.dumps({**native, "context": context}), parent))
         try:
-            async with (
-                asyncio.timeout_at(deadline),
-                self._session.post(self._queries, data=body, headers=parent) as response,
-            ):
-                answered = True
+            # Shielded: a cancellation goes on until this ends, see _cancel.
+            async with asyncio.timeout_at(deadline), await asyncio.shield(asking) as response:
                 raw = await self._read(response, room)
         except aiohttp.ClientError as error:
             if not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-                self._cancel_later(query_id)
+                self._cancel_later(query_id, asking, asked_at)
             log.error("druid_connection_broken", error=repr(error), broker=self.name, druid_query_id=query_id)
-            if not answered and isinstance(error, aiohttp.ClientConnectionError):
+            if asking.exception() and isinstance(error, aiohttp.ClientConnectionError):
                 timing.outcome = "no_answer"
                 raise NoAnswer from error
             raise BadUpstreamAnswer("The database broke off its answer.") from error
         except TimeoutError as error:
-            self._cancel_later(query_id)
+            self._cancel_later(query_id, asking, asked_at)
             raise DeadlineExceeded("The report took too long. Ask for a shorter interval, or filter more.") from error
         except BaseException:
             # Druid may have the query and does not notice by itself that nobody waits for it any more.
-            self._cancel_later(query_id)
+            self._cancel_later(query_id, asking, asked_at)
             raise
         came = asyncio.get_running_loop().time()
         timing.stop()
@@ -202,13 +203,31 @@ class Broker:
             log.error("druid_answer_unreadable", content_type=response.content_type, length=len(raw))
             raise BadUpstreamAnswer("The database gave no whole answer.") from error
 
-    def _cancel_later(self, query_id: str) -> None:
+    async def _post(self, body: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        """Return Druid's answer once it has begun."""
+        return await self._session.post(self._queries, data=body, headers=headers)
+
+    def _cancel_later(self, query_id: str, asking: asyncio.Task[aiohttp.ClientResponse], asked_at: float) -> None:
         """Cancel in a task of its own, for whoever asked may be gone already."""
-        task = asyncio.create_task(self._cancel(query_id))
+        task = asyncio.create_task(self._cancel(query_id, asking, asked_at))
         self._cancellations.add(task)
         task.add_done_callback(self._cancellations.discard)
 
-    async def _cancel(self, query_id: str) -> None:
+    async def _cancel(self, query_id: str, asking: asyncio.Task[aiohttp.ClientResponse], asked_at: float) -> None:
+        """Tell Druid to cancel, again and again until it answers the query: it says 202 whether it knows it or not."""
+        await asyncio.wait({asking}, timeout=max(0.0, asked_at + _KNOWN_AFTER - asyncio.get_running_loop().time()))
+        for pause in _CANCEL_AGAIN:
+            await self._delete(query_id)
+            await asyncio.wait({asking}, timeout=pause)
+            if asking.done():
+                break
+        else:
+            log.warning("druid_query_not_cancelled", druid_query_id=query_id)
+            asking.cancel()
+        if not asking.cancelled() and asking.exception() is None:
+            asking.result().close()
+
+    async def _delete(self, query_id: str) -> None:
         attributes = {HTTP_REQUEST_METHOD: "DELETE", DRUID_QUERY_ID: query_id, **self._address}
         with stage("cancel", SpanKind.CLIENT, attributes), self.cancelled.timing("accepted") as timing:
             try:
@@ -218,7 +237,7 @@ class Broker:
                     log.info("druid_query_cancelled", druid_query_id=query_id, druid_status=response.status)
             except (aiohttp.ClientError, TimeoutError) as error:
                 timing.outcome = "no_answer"
-                log.warning("druid_query_not_cancelled", druid_query_id=query_id, error=repr(error))
+                log.warning("druid_cancellation_failed", druid_query_id=query_id, error=repr(error))
 
 
 def _compared(node: object) -> Iterator[str]:

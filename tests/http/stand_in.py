@@ -36,7 +36,7 @@ def respond_with(content: bytes, content_type: str = "application/json", status:
 
 
 async def never(_: web.Request) -> web.Response:
-    """Druid does not notice that its client has gone, and neither does this."""
+    """Run until cancelled: Druid does not notice that its client has gone, and neither does this."""
     await asyncio.Event().wait()
     raise AssertionError
 
@@ -60,13 +60,17 @@ class Asked:
 
 @dataclass(slots=True)
 class StandIn:
-    """`queries` and `cancelled` (ids) in the order in which they came; `answer` may be replaced at any time."""
+    """`queries` and `cancelled` (ids) in the order in which they came; `answer` may be replaced at any time.
+
+    As in Druid, a query that runs is ended by its cancellation, and any other cancellation is forgotten.
+    """
 
     url: str = ""
     answer: Handler = field(default_factory=lambda: respond(row(count=7)))
     healthy: bool = True
     queries: list[Asked] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
+    _running: dict[str, asyncio.Future[web.StreamResponse]] = field(default_factory=dict)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def wait_for(self, *, queries: int = 0, cancelled: int = 0, seconds: float = 2) -> None:
@@ -79,11 +83,20 @@ class StandIn:
         async with self._changed:
             self.queries.append(asked)
             self._changed.notify_all()
-        return await self.answer(request)
+        running = self._running[asked.id] = asyncio.ensure_future(self.answer(request))
+        try:
+            return await running
+        except asyncio.CancelledError:
+            return await error(500, "Query cancelled")(request)
+        finally:
+            del self._running[asked.id]
 
     async def _delete(self, request: web.Request) -> web.Response:
+        query_id = request.match_info["id"]
+        if query_id in self._running:
+            self._running[query_id].cancel()
         async with self._changed:
-            self.cancelled.append(request.match_info["id"])
+            self.cancelled.append(query_id)
             self._changed.notify_all()
         return web.Response(status=202)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 
 import aiohttp
 import pytest
@@ -46,6 +47,22 @@ async def test_a_caller_who_leaves_cancels_its_totals_too(client: Client, druid_
     asking.cancel()
     await druid_stand_in.wait_for(cancelled=2)
     assert sorted(druid_stand_in.cancelled) == sorted(asked.id for asked in druid_stand_in.queries)
+
+
+async def test_a_cancellation_that_overtakes_its_query_is_said_again(client: Client, druid_stand_in: StandIn) -> None:
+    async def begin_late(request: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
+        with suppress(asyncio.CancelledError):
+            await stand_in.never(request)
+        return await stand_in.never(request)
+
+    druid_stand_in.answer = begin_late
+    asking = asyncio.create_task(client.post())
+    await druid_stand_in.wait_for(queries=1)
+    asking.cancel()
+    await druid_stand_in.wait_for(cancelled=2)
+    # Twice as long as until the next one, had this not been enough.
+    await asyncio.sleep(0.2)
+    assert druid_stand_in.cancelled == [druid_stand_in.queries[0].id] * 2
 
 
 async def test_the_deadline_is_504_and_cancels(start: Start, druid_stand_in: StandIn) -> None:
