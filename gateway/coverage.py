@@ -24,6 +24,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 log = structlog.get_logger(__name__)
 
+REMIND_EVERY = 300.0
+"""Seconds between two lines of the log that say that the coordinator still cannot be asked."""
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
 
 
@@ -116,6 +118,8 @@ class Coverage:
         self._period = period
         self._known: dict[str, tuple[Stretch, ...]] = {}
         self._asked = float("-inf")
+        self._failing_since: float | None = None
+        self._said = float("-inf")
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
@@ -174,9 +178,21 @@ class Coverage:
             for data_source in self._data_sources:
                 self._known[data_source] = await self._ask(data_source)
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
-            log.error("coverage_not_refreshed", error=repr(error), age=round(self.age, 1))
+            self._complain(error, began)
         else:
             self._asked = began
+            if self._failing_since is not None:
+                log.info("coverage_refreshed_again", away=round(began - self._failing_since, 1))
+                self._failing_since = None
+
+    def _complain(self, error: Exception, now: float) -> None:
+        """Say it the first time, which a restart explains, and louder every few minutes for as long as it lasts."""
+        if self._failing_since is None:
+            self._failing_since = self._said = now
+            log.warning("coverage_not_refreshed", error=repr(error), age=round(self.age, 1))
+        elif now - self._said >= REMIND_EVERY:
+            self._said = now
+            log.error("coverage_not_refreshed", error=repr(error), age=round(self.age, 1))
 
     async def _ask(self, data_source: str) -> tuple[Stretch, ...]:
         asked = {"datasources": data_source, "includeOvershadowedStatus": "true"}

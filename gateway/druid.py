@@ -97,7 +97,8 @@ class Druid:
             ) from error
         if hole is not None:
             start, end = hole.iso()
-            log.error("data_unavailable", data_source=query.dataset.data_source, start=start, end=end)
+            age = round(self.coverage.age, 1)
+            log.error("data_unavailable", data_source=query.dataset.data_source, start=start, end=end, coverage_age=age)
             raise DataUnavailable(
                 "A part of the data is not available at the moment. Ask again soon.", headers=RETRY_SOON
             )

@@ -104,6 +104,7 @@ def _of_druid(druid: Druid) -> Iterator[Metric]:
     )
     yield _gauge("answer_bytes", "Memory for answers on their way.", (), [((), druid.memory.held)])
     yield _counter("druid_shared", "Reports that joined the same query of another.", (), {(): druid.flights.joined})
+    yield _gauge("answers_bytes", "Memory that answers take.", (), [((), druid.memory.held)])
     yield _gauge(
         "broker_up",
         "Whether a broker answers.",

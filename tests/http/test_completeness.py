@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from pydantic import AnyHttpUrl
+from structlog.testing import capture_logs
 
 from tests.http.asking import assert_problem
 from tests.http.conftest import Start
@@ -92,3 +93,15 @@ async def test_without_a_coordinator_druids_answer_counts(start: Start, druid_st
     client = await start(druid_stand_in.url)
     assert (await client.post()).status == 200
     assert "uncoveredIntervalsLimit" not in druid_stand_in.queries[0].query["context"]
+
+
+async def test_the_log_says_how_old_the_knowledge_was_that_a_report_was_refused_by(
+    start: Start, druid_stand_in: StandIn
+) -> None:
+    druid_stand_in.answer = uncovered(HAS_DATA)
+    async with coordinator([SEGMENT]) as url:
+        client = await start(druid_stand_in.url, druid_coordinator_url=url)
+        with capture_logs() as lines:
+            await client.post()
+    [line] = [line for line in lines if line["event"] == "data_unavailable"]
+    assert 0 <= line["coverage_age"] < 60

@@ -1,7 +1,7 @@
 """What time there is data for, against what was there for a query."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 from yarl import URL
 
 from gateway.coverage import (
@@ -101,8 +102,10 @@ class Coordinator:
         self.segments: list[Any] | None = [segment()]
         self.in_store: list[Any] | None = [segment()]
         self.asked: list[list[str]] = []
+        self.refused = 0
 
     async def answer(self, request: web.Request) -> web.Response:
+        self.refused += self.segments is None
         found = self.segments if request.query["datasources"] == "x" else []
         return web.json_response(found, status=500 if self.segments is None else 200)
 
@@ -179,3 +182,46 @@ async def test_nothing_is_known_before_the_coordinator_ever_answered(coordinator
             await coverage.hole("x", [])
         assert not coverage.is_complete()
         assert coverage.age == float("inf")
+
+
+async def test_an_outage_of_the_coordinator_is_said_when_it_begins_and_when_it_ends(
+    coordinator: tuple[Coordinator, URL],
+) -> None:
+    told, url = coordinator
+    with capture_logs() as lines:
+        async with Coverage(url, ["x"], period=0.01) as coverage:
+            told.segments = None
+            await until(lambda: told.refused >= 10)
+            told.segments = [segment()]
+            await until(lambda: len(lines) >= 2)
+            assert coverage.age < 5
+    assert [(line["event"], line["log_level"]) for line in lines] == [
+        ("coverage_not_refreshed", "warning"),
+        ("coverage_refreshed_again", "info"),
+    ]
+    assert lines[0]["age"] >= 0
+    # Nine more attempts, each at least a period after the one before.
+    assert lines[1]["away"] >= 0.1
+
+
+async def test_an_outage_that_lasts_is_said_again_with_the_age_of_what_is_known(
+    coordinator: tuple[Coordinator, URL], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, url = coordinator
+    monkeypatch.setattr("gateway.coverage.REMIND_EVERY", 0.2)
+    with capture_logs() as lines:
+        async with Coverage(url, ["x"], period=0.01):
+            told.segments = None
+            await until(lambda: len(lines) >= 3)
+    assert told.refused > len(lines)
+    assert [line["log_level"] for line in lines] == ["warning", "error", "error"]
+    assert {line["event"] for line in lines} == {"coverage_not_refreshed"}
+    ages = [line["age"] for line in lines]
+    assert ages == sorted(ages)
+    assert ages[2] - ages[0] >= 0.3
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.005)
