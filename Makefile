@@ -4,7 +4,7 @@ UV := 0.13.9
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test oracle isolation compose-test load lock format
+.PHONY: help run check test oracle isolation compose-test load soak lock format
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -43,6 +43,9 @@ compose-test: .venv/ready ## the docker-compose stack: answers, faults, restarts
 
 load: .venv/ready ## a minute of load, beside the same queries sent straight to Druid
 	$(BIN)/python -m tests.load $(LOAD)
+
+soak: .venv/ready ## ten minutes of load, with faults drawn at random
+	$(BIN)/python -m tests.faults.soak $(SOAK)
 
 lock: .venv/ready ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.lock

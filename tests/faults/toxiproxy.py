@@ -5,6 +5,7 @@ https://github.com/Shopify/toxiproxy says what its HTTP API takes, and what each
 
 import asyncio
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -71,7 +72,7 @@ class Toxiproxy:
     @asynccontextmanager
     async def before(self, address: str) -> AsyncIterator[Proxy]:
         """Listen on a port of one's own, for as long as the block, and pass all on to this `host:port`."""
-        name = address.replace(":", "-")
+        name = secrets.token_hex(4)
         body = {"name": name, "listen": "127.0.0.1:0", "upstream": address, "enabled": True}
         async with self._session.post("/proxies", json=body) as response:
             response.raise_for_status()

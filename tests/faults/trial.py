@@ -55,11 +55,12 @@ async def fault(name: str, gateway: Served, questions: Sequence[Question], victi
         await load.until_right()
     stopped = clock()
     fault.outcome = Outcome.of(load.timeline, began=fault.began, ended=stopped if fault.ended is None else fault.ended)
-    await _nothing_is_left(gateway, before, victim)
+    await nothing_is_left(gateway, before, victim)
     fault.tidy = clock() - stopped
 
 
-async def _nothing_is_left(gateway: Served, before: Held, victim: Victim) -> None:
+async def nothing_is_left(gateway: Served, before: Held, victim: Victim) -> None:
+    """Wait until the gateway holds what it held before. Raises TimeoutError with what was left behind."""
     held, queries = before, set[str]()
 
     async def tidy() -> bool:

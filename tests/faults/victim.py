@@ -95,9 +95,9 @@ def _is_gone(pid: int) -> bool:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Victim]:
-    """Start a cluster from nothing, with sample data in it. Raises ClusterError or IngestError."""
-    druid = Cluster(var=ROOT / "var" / "test-faults", ports=Ports.shifted(PORT_OFFSET))
+async def running(name: str = "test-faults", port_offset: int = PORT_OFFSET) -> AsyncIterator[Victim]:
+    """Start a cluster of this name from nothing, with sample data in it. Raises ClusterError or IngestError."""
+    druid = Cluster(var=ROOT / "var" / name, ports=Ports.shifted(port_offset))
     # What an earlier run left, perhaps one that was killed.
     await asyncio.to_thread(druid.stop)
     shutil.rmtree(druid.var)
