@@ -93,7 +93,7 @@ async def running() -> AsyncIterator[Toxiproxy]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     process = await asyncio.create_subprocess_exec(
-        program, "-host", "127.0.0.1", "-port", str(port), env={"LOG_LEVEL": "error"}
+        program, "-host", "127.0.0.1", "-port", str(port), env={"LOG_LEVEL": "fatal"}
     )
     try:
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
