@@ -47,7 +47,12 @@ class Metrics(Collector):
         """Yield each metric with its values as they are now."""
         by_data_set = ("data_set",)
         yield _counter("requests", "Requests that were answered.", ("data_set", "status", "code"), self.requests)
-        yield _counter("requests_abandoned", "Requests whose callers left.", by_data_set, self.abandoned)
+        yield _counter(
+            "requests_abandoned",
+            "Requests whose callers left, or did not take the answer.",
+            by_data_set,
+            self.abandoned,
+        )
         yield _histogram("request_seconds", "From a request to its answer.", by_data_set, {(): self.seconds})
         yield _histogram(
             "request_own_seconds",

@@ -104,12 +104,12 @@ async def _send(request: web.Request, response: web.StreamResponse) -> None:
                 # Otherwise header and body become one text, which is a copy of the body.
                 writer.send_headers()
             await response.write_eof()
-    except (TimeoutError, ConnectionError) as error:
-        log.warning("answer_not_taken", error=type(error).__name__, size=size)
+    except (TimeoutError, ConnectionError, asyncio.CancelledError) as error:
+        log.info("answer_not_taken", reason=type(error).__name__, size=size)
+        request.app[METRICS].abandoned[(request.get(DATA_SET, NO_DATA_SET),)] += 1
         transport.abort()
-    except asyncio.CancelledError:
-        log.warning("answer_not_taken", error="CancelledError", size=size)
-        raise
+        if isinstance(error, asyncio.CancelledError):
+            raise
 
 
 def _since(started: float) -> float:
