@@ -62,6 +62,8 @@ class Asked:
 class StandIn:
     """`queries` and `cancelled` (ids) in the order in which they came; `answer` may be replaced at any time.
 
+    `cancelled_at` has the time of each id's first cancellation.
+
     As in Druid, a query that runs is ended by its cancellation, and any other cancellation is forgotten.
     """
 
@@ -70,7 +72,8 @@ class StandIn:
     healthy: bool = True
     queries: list[Asked] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
-    _running: dict[str, asyncio.Future[web.StreamResponse]] = field(default_factory=dict)
+    cancelled_at: dict[str, float] = field(default_factory=dict)
+    running: dict[str, asyncio.Future[web.StreamResponse]] = field(default_factory=dict)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def wait_for(self, *, queries: int = 0, cancelled: int = 0, seconds: float = 2) -> None:
@@ -83,20 +86,21 @@ class StandIn:
         async with self._changed:
             self.queries.append(asked)
             self._changed.notify_all()
-        running = self._running[asked.id] = asyncio.ensure_future(self.answer(request))
+        running = self.running[asked.id] = asyncio.ensure_future(self.answer(request))
         try:
             return await running
         except asyncio.CancelledError:
             return await error(500, "Query cancelled")(request)
         finally:
-            del self._running[asked.id]
+            del self.running[asked.id]
 
     async def _delete(self, request: web.Request) -> web.Response:
         query_id = request.match_info["id"]
-        if query_id in self._running:
-            self._running[query_id].cancel()
+        if query_id in self.running:
+            self.running[query_id].cancel()
         async with self._changed:
             self.cancelled.append(query_id)
+            self.cancelled_at.setdefault(query_id, asyncio.get_running_loop().time())
             self._changed.notify_all()
         return web.Response(status=202)
 

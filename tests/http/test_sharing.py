@@ -5,6 +5,7 @@ import json
 
 import aiohttp
 
+from gateway.handlers import DRUID
 from tests.http import stand_in
 from tests.http.asking import COUNT, Client, assert_problem
 from tests.http.stand_in import StandIn, respond, row
@@ -73,3 +74,22 @@ async def test_what_prefer_says_and_nobody_understands_is_ignored(client: Client
     headers = {"Authorization": f"Token {client.gateway.tokens[P]}", "Prefer": "wait=soon, wait=-1, wait=, wait=²"}
     body = json.dumps(COUNT)
     assert (await client.send("POST", client.gateway.path(P), headers=headers, data=body)).status == 200
+
+
+async def test_who_joins_while_the_last_one_leaves_is_answered(client: Client, druid_stand_in: StandIn) -> None:
+    async def a_moment_later(request: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
+        await asyncio.sleep(0.05)
+        return await respond(row(count=7))(request)
+
+    druid_stand_in.answer = a_moment_later
+    for turn in range(40):
+        body = COUNT | {"limit": turn + 1}
+        already = len(druid_stand_in.queries)
+        leaving = asyncio.create_task(client.post(body))
+        await druid_stand_in.wait_for(queries=already + 1)
+        leaving.cancel()
+        # Before the gateway can know that the other one has left, in the midst of it, and after.
+        await asyncio.sleep(turn / 40 * 0.005)
+        assert (await client.post(body)).data == [["2019-01-01T00:00:00.000+02:00", 7]]
+    assert client.gateway.app[DRUID].places.running == 0
+    assert len(druid_stand_in.cancelled_at) > 1, "none of them came too late to join"
