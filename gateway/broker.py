@@ -258,7 +258,8 @@ def _uncovered(response: aiohttp.ClientResponse) -> tuple[Stretch, ...] | None:
     """Return what Druid says it had no data for; None where it says nothing, or not all of it."""
     try:
         context = orjson.loads(response.headers["X-Druid-Response-Context"])
-        if context["uncoveredIntervalsOverflowed"]:
+        # `truncated`: the header became too long, of whatever else, and lists were cut short.
+        if context["uncoveredIntervalsOverflowed"] or context.get("truncated"):
             return None
         return tuple(parse_stretch(*each.split("/")) for each in context["uncoveredIntervals"])
     except (KeyError, ValueError, TypeError):

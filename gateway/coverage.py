@@ -53,6 +53,12 @@ def parse_stretch(start: str, end: str) -> Stretch:
     return Stretch(first, last)
 
 
+NEVER = parse_stretch("1000-01-01T00:00:00.000Z", "1000-01-01T00:00:00.001Z")
+"""A moment that has no data, and is asked for with every query: where Druid does not say that nobody serves it, it has
+not looked. A broker that has just started answers for a data source that it does not know yet as for one with no gap.
+"""
+
+
 def merge(stretches: Iterable[Stretch]) -> tuple[Stretch, ...]:
     """Return the same time as few stretches in order, none of which touches the next."""
     merged: list[Stretch] = []
@@ -156,7 +162,9 @@ class Coverage:
         intervals = ["/".join(stretch.iso()) for stretch in doubtful]
         try:
             async with self._session.post(url, params={"full": ""}, json=intervals) as response:
-                found = [] if response.status in {204, 404} else await parse_rows(await response.read())
+                # For what has no segments Druid says 200 and []: a 404 is that of something else in its place.
+                response.raise_for_status()
+                found = await parse_rows(await response.read())
             stored = merge(
                 parse_stretch(*each["interval"].split("/"))
                 for each in found

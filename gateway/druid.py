@@ -5,7 +5,9 @@ those that run, sent to a broker, and its answer checked for holes and for forei
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 import structlog
@@ -13,7 +15,7 @@ import structlog
 from gateway.admission import Admission
 from gateway.broker import RETRY_SOON, Broker, NoAnswer, Reply
 from gateway.brokers import Brokers
-from gateway.coverage import Coverage, Stretch, complement, parse_stretch
+from gateway.coverage import NEVER, Coverage, Stretch, complement, parse_stretch
 from gateway.errors import DataUnavailable, DeadlineExceeded, InternalError
 from gateway.flights import Flights
 from gateway.memory import Memory
@@ -23,7 +25,7 @@ from gateway.tenancy import TenancyViolated, check_query, check_rows
 
 log = structlog.get_logger(__name__)
 
-# As many as Druid's header takes; where time has more gaps than that, the broker is asked what it serves.
+# As many as Druid's header takes; where there are more gaps, the broker is asked what it serves, and then once more.
 _UNCOVERED = 100
 
 
@@ -55,7 +57,7 @@ class Druid:
             check_query(query)
         except TenancyViolated as error:
             raise _stopped(error, query_id) from error
-        native = {**query.native, "context": {**query.native["context"], **self._context(heavy=heavy)}}
+        native = self._native(query, heavy=heavy)
         try:
             async with asyncio.timeout_at(deadline):
                 return await self.flights.join(
@@ -64,9 +66,13 @@ class Druid:
         except TimeoutError as error:
             raise DeadlineExceeded("The report took too long. Ask for a shorter interval, or filter more.") from error
 
-    def _context(self, *, heavy: bool) -> Json:
-        lane = {"lane": "heavy", "priority": -10} if heavy else {}
-        return lane if self.coverage is None else {**lane, "uncoveredIntervalsLimit": _UNCOVERED}
+    def _native(self, query: DruidQuery, *, heavy: bool) -> Json:
+        """Return the query as it is sent: in its lane, and told to say which time nobody serves."""
+        context = {**query.native["context"], **({"lane": "heavy", "priority": -10} if heavy else {})}
+        if self.coverage is None:
+            return {**query.native, "context": context}
+        intervals = ["/".join(NEVER.iso()), query.native["intervals"]]
+        return {**query.native, "intervals": intervals, "context": {**context, "uncoveredIntervalsLimit": _UNCOVERED}}
 
     async def _fly(self, query: DruidQuery, native: Json, query_id: str, deadline: float, *, heavy: bool) -> Reply:
         organization = query.tenant.owner_organization_id
@@ -74,23 +80,39 @@ class Druid:
         with self.memory.room(organization) as room:
             async with places.place(organization, deadline):
                 reply, broker = await self.brokers.ask(native, query_id, deadline, room)
-            if self.coverage is not None:
-                await self._check_whole(query, reply, broker, deadline)
+                if self.coverage is not None:
+                    again = partial(broker.ask, native, query_id, deadline, room)
+                    reply = await self._whole(query, reply, broker, again, deadline)
             try:
                 check_rows(query, reply.rows)
             except TenancyViolated as error:
                 raise _stopped(error, query_id) from error
         return reply
 
-    async def _check_whole(self, query: DruidQuery, reply: Reply, broker: Broker, deadline: float) -> None:
-        """Raise DataUnavailable where there is data in the query's interval that no server had."""
+    async def _whole(
+        self, query: DruidQuery, reply: Reply, broker: Broker, again: Callable[[], Awaitable[Reply]], deadline: float
+    ) -> Reply:
+        """Return an answer in which nothing is missing; raises DataUnavailable where there is none."""
+        if reply.uncovered is None:
+            # The broker has only just started, or cannot list so much. What it came to know since it planned the query
+            # is not in the answer, so that one counts which it plans after it was seen to know everything.
+            asked = parse_stretch(*query.native["intervals"].split("/"))
+            try:
+                served = await broker.served(query.dataset.data_source, asked, deadline)
+                await self._check_whole(query.dataset.data_source, complement(served, asked))
+                reply = await again()
+            except NoAnswer as error:
+                raise DataUnavailable(
+                    "It cannot be told whether all data is there. Ask again soon.", headers=RETRY_SOON
+                ) from error
+        await self._check_whole(query.dataset.data_source, reply.uncovered or ())
+        return reply
+
+    async def _check_whole(self, data_source: str, uncovered: Iterable[Stretch]) -> None:
+        """Raise DataUnavailable where there is data in time that no server had any for."""
         assert self.coverage is not None  # noqa: S101 - whoever calls has looked
-        asked = parse_stretch(*query.native["intervals"].split("/"))
-        uncovered = reply.uncovered
-        if uncovered is None:
-            uncovered = await self._uncovered(broker, query.dataset.data_source, asked, deadline)
         try:
-            hole = await self.coverage.hole(query.dataset.data_source, uncovered)
+            hole = await self.coverage.hole(data_source, uncovered)
         except LookupError as error:
             raise DataUnavailable(
                 "It is not known yet what data there is. Ask again soon.", headers=RETRY_SOON
@@ -98,21 +120,10 @@ class Druid:
         if hole is not None:
             start, end = hole.iso()
             age = round(self.coverage.age, 1)
-            log.error("data_unavailable", data_source=query.dataset.data_source, start=start, end=end, coverage_age=age)
+            log.error("data_unavailable", data_source=data_source, start=start, end=end, coverage_age=age)
             raise DataUnavailable(
                 "A part of the data is not available at the moment. Ask again soon.", headers=RETRY_SOON
             )
-
-    async def _uncovered(
-        self, broker: Broker, data_source: str, asked: Stretch, deadline: float
-    ) -> tuple[Stretch, ...]:
-        try:
-            served = await broker.served(data_source, asked, deadline)
-        except NoAnswer as error:
-            raise DataUnavailable(
-                "It cannot be told whether all data is there. Ask again soon.", headers=RETRY_SOON
-            ) from error
-        return complement(served, asked)
 
 
 def _stopped(error: TenancyViolated, query_id: str) -> InternalError:

@@ -37,8 +37,8 @@ from tests.faults.trial import nothing_is_left
 from tests.faults.victim import Victim
 
 VAR = Path(__file__).parents[2] / "var" / "soak"
-# Away from those of the tests' clusters.
-PORT_OFFSET = 30000
+# Away from those of the tests' clusters, and below the ports of clients' connections.
+PORT_OFFSET = 24500
 ORGANIZATIONS = 4
 DEADLINE = 5.0
 """Seconds for a request: shorter than some of the faults."""

@@ -22,8 +22,9 @@ from tests.faults.waiting import PATIENCE, until
 ROOT = Path(__file__).parents[2]
 SPECS = ROOT / "ingestion-specs"
 SHAPE = {"sessions": 4000, "organizations": 6, "seed": 1}
-# Away from Druid's own ports, and from those of the other tests' clusters.
-PORT_OFFSET = 25000
+# Away from Druid's own ports, from those of the other tests' clusters, and from those that the kernel gives to clients'
+# connections: one of these could have the port of a service that is away.
+PORT_OFFSET = 23500
 
 # The gateway's query ids, which Druid writes into the name of the thread that works on the query.
 _QUERY = re.compile(r"[0-9a-f]{32}-(?:report|totals|range)")

@@ -60,7 +60,8 @@ class Asked:
 
 @dataclass(slots=True)
 class StandIn:
-    """`queries` and `cancelled` (ids) in the order in which they came; `answer` may be replaced at any time.
+    """`queries` and `cancelled` (ids) in the order in which they came; `answer` may be replaced at any time, and so may
+    `candidates`, the answer to which servers have the data.
 
     `cancelled_at` has the time of each id's first cancellation.
 
@@ -69,6 +70,7 @@ class StandIn:
 
     url: str = ""
     answer: Handler = field(default_factory=lambda: respond(row(count=7)))
+    candidates: Handler = field(default_factory=lambda: error(404))
     healthy: bool = True
     queries: list[Asked] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
@@ -94,6 +96,9 @@ class StandIn:
         finally:
             del self.running[asked.id]
 
+    async def _get_candidates(self, request: web.Request) -> web.StreamResponse:
+        return await self.candidates(request)
+
     async def _delete(self, request: web.Request) -> web.Response:
         query_id = request.match_info["id"]
         if query_id in self.running:
@@ -113,6 +118,7 @@ async def standing_in() -> AsyncIterator[StandIn]:
     stand_in = StandIn()
     app = web.Application(client_max_size=0)
     app.router.add_post("/druid/v2", stand_in._post)
+    app.router.add_get("/druid/v2/datasources/{name}/candidates", stand_in._get_candidates)
     app.router.add_delete("/druid/v2/{id}", stand_in._delete)
     app.router.add_get("/druid/broker/v1/readiness", stand_in._readiness)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)

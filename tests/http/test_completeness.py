@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from tests.http.asking import assert_problem
 from tests.http.conftest import Start
-from tests.http.stand_in import Handler, StandIn, row
+from tests.http.stand_in import Handler, StandIn, error, respond, respond_with, row
 
 SEGMENT = {
     "interval": "2019-01-01T00:00:00.000Z/2019-02-01T00:00:00.000Z",
@@ -26,15 +26,15 @@ HAS_DATA = ["2019-01-01T00:00:00.000Z/2019-01-01T05:00:00.000Z"]
 
 
 @asynccontextmanager
-async def coordinator(segments: list[Any] | None) -> AsyncIterator[AnyHttpUrl]:
-    """A coordinator that knows these segments, or fails."""
+async def coordinator(segments: list[Any] | None, confirm: Handler | None = None) -> AsyncIterator[AnyHttpUrl]:
+    """A coordinator that knows these segments, or fails; `confirm` answers what is asked before a hole is believed."""
 
     async def answer(_: web.Request) -> web.Response:
         return web.json_response(segments, status=500 if segments is None else 200)
 
     app = web.Application()
     app.router.add_get("/druid/coordinator/v1/metadata/segments", answer)
-    app.router.add_post("/druid/coordinator/v1/metadata/datasources/chat_sessions/segments", answer)
+    app.router.add_post("/druid/coordinator/v1/metadata/datasources/chat_sessions/segments", confirm or answer)
     async with TestServer(app) as server:
         yield AnyHttpUrl(str(server.make_url("/")))
 
@@ -65,19 +65,113 @@ async def test_data_that_nobody_serves_is_503(start: Start, druid_stand_in: Stan
     assert answer.headers["retry-after"]
 
 
-@pytest.mark.parametrize("context", [None, {}, {"uncoveredIntervals": "?"}])
-async def test_a_broker_that_says_nothing_of_holes_is_asked_what_it_serves(
-    start: Start, druid_stand_in: StandIn, context: Any
+@pytest.mark.parametrize(
+    "confirm", [error(404), error(500), respond_with(b""), respond_with(b"", status=204), respond_with(b"<html>")]
+)
+async def test_only_a_coordinator_that_answers_can_say_that_nothing_is_missing(
+    start: Start, druid_stand_in: StandIn, confirm: Handler
 ) -> None:
+    druid_stand_in.answer = uncovered(HAS_DATA)
+    async with coordinator([SEGMENT], confirm) as url:
+        client = await start(druid_stand_in.url, druid_coordinator_url=url)
+        assert_problem(await client.post(), 503, "data_unavailable")
+
+
+async def test_data_that_was_replaced_by_nothing_a_moment_ago_is_not_missing(
+    start: Start, druid_stand_in: StandIn
+) -> None:
+    druid_stand_in.answer = uncovered(HAS_DATA)
+    async with coordinator([SEGMENT], respond([])) as url:
+        client = await start(druid_stand_in.url, druid_coordinator_url=url)
+        assert (await client.post()).status == 200
+
+
+SERVED = [{"interval": SEGMENT["interval"], "locations": [{"server": "historical"}]}]
+NOT_SERVED = [{"interval": SEGMENT["interval"], "locations": []}]
+UNKNOWN: list[Any] = [
+    None,
+    # Druid's own words for a data source that it does not know, as a broker that has just started does not.
+    {},
+    {"uncoveredIntervals": "?"},
+    {"uncoveredIntervals": NEVER_HAD_DATA, "uncoveredIntervalsOverflowed": True},
+    {"uncoveredIntervals": NEVER_HAD_DATA, "uncoveredIntervalsOverflowed": False, "truncated": True},
+]
+
+
+def says(context: Any, count: int) -> Handler:
     async def handler(_: web.Request) -> web.Response:
         headers = {} if context is None else {"X-Druid-Response-Context": json.dumps(context)}
-        return web.json_response(row(count=7), headers=headers)
+        return web.json_response(row(count=count), headers=headers)
 
-    druid_stand_in.answer = handler
+    return handler
+
+
+async def vanish(request: web.Request) -> web.Response:
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
+async def test_every_query_asks_for_a_moment_that_has_no_data_so_that_druid_must_say_what_it_lacks(
+    start: Start, druid_stand_in: StandIn
+) -> None:
+    async with coordinator([SEGMENT]) as url:
+        await (await start(druid_stand_in.url, druid_coordinator_url=url)).post()
+    never, asked = druid_stand_in.queries[0].query["intervals"]
+    assert never.startswith("1000-01-01")
+    assert asked.startswith("2018-12-31")
+
+
+@pytest.mark.parametrize("context", UNKNOWN)
+async def test_where_a_broker_does_not_tell_what_it_lacks_only_what_it_answers_once_it_has_all_counts(
+    start: Start, druid_stand_in: StandIn, context: Any
+) -> None:
+    druid_stand_in.answer = says(context, 3)
+
+    async def now_it_knows(request: web.Request) -> web.StreamResponse:
+        druid_stand_in.answer = says(context, 7)
+        return await respond(SERVED)(request)
+
+    druid_stand_in.candidates = now_it_knows
     async with coordinator([SEGMENT]) as url:
         client = await start(druid_stand_in.url, druid_coordinator_url=url)
-        # The stand-in serves nothing under that path: it cannot be told that all is there.
-        assert_problem(await client.post(), 502, "bad_upstream_answer")
+        assert (await client.post()).data == [["2019-01-01T00:00:00.000+02:00", 7]]
+    assert len(druid_stand_in.queries) == 2
+
+
+@pytest.mark.parametrize("context", UNKNOWN)
+@pytest.mark.parametrize(
+    ("candidates", "told"),
+    [
+        (respond(NOT_SERVED), (503, "data_unavailable")),
+        (respond([]), (503, "data_unavailable")),
+        (vanish, (503, "data_unavailable")),
+        # Nothing can be told from this.
+        (error(404), (502, "bad_upstream_answer")),
+        (respond_with(b"<html>"), (502, "bad_upstream_answer")),
+    ],
+)
+async def test_where_it_cannot_be_told_what_a_broker_lacks_nothing_is_answered(
+    start: Start, druid_stand_in: StandIn, context: Any, candidates: Handler, told: tuple[int, str]
+) -> None:
+    druid_stand_in.answer = says(context, 3)
+    druid_stand_in.candidates = candidates
+    async with coordinator([SEGMENT]) as url:
+        client = await start(druid_stand_in.url, druid_coordinator_url=url)
+        assert_problem(await client.post(), *told)
+
+
+async def test_a_broker_that_goes_before_it_has_answered_again_is_503(start: Start, druid_stand_in: StandIn) -> None:
+    druid_stand_in.answer = says({}, 3)
+
+    async def last_words(request: web.Request) -> web.StreamResponse:
+        druid_stand_in.answer = vanish
+        return await respond(SERVED)(request)
+
+    druid_stand_in.candidates = last_words
+    async with coordinator([SEGMENT]) as url:
+        client = await start(druid_stand_in.url, druid_coordinator_url=url)
+        assert_problem(await client.post(), 503, "data_unavailable")
 
 
 async def test_nothing_is_answered_before_it_is_known_what_data_there_is(start: Start, druid_stand_in: StandIn) -> None:
