@@ -4,7 +4,7 @@ UV := 0.13.9
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test oracle isolation compose-test load soak lock format
+.PHONY: help run check test oracle isolation compose-test fuzz load soak lock format
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -37,6 +37,9 @@ oracle: .venv/ready ## 5,000 random reports, each computed by DuckDB, too
 
 isolation: .venv/ready ## 100,000 reports that try to escape their tenant, and thousands on a real Druid
 	EXHAUSTIVE=1 $(BIN)/pytest tests/isolation
+
+fuzz: .venv/ready ## a million inputs into what callers control, led by the code that they reach
+	$(BIN)/python -m tests.fuzz
 
 compose-test: .venv/ready ## the docker-compose stack: answers, faults, restarts (needs a Docker engine)
 	$(BIN)/pytest -m compose tests/compose

@@ -1,0 +1,106 @@
+"""Throw a million inputs at what callers control: python -m tests.fuzz [--inputs N].
+
+Each target runs in a process of its own, beginning with the golden cases and with what was found before. A finding is
+kept in var/fuzz; its fault mended, it belongs to tests/fuzz/found/TARGET, where it is tried in every run.
+"""
+
+import argparse
+import asyncio
+import json
+import re
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+from rich.console import Console
+from rich.progress import Progress
+
+from gateway.catalog.chat_sessions import CHAT_SESSIONS
+from gateway.query.report import Limits
+from gateway.query.schema import report_schema
+from gateway.settings import Settings
+from tests.fuzz.seeds import seeds
+
+ROOT = Path(__file__).parents[2]
+VAR = ROOT / "var" / "fuzz"
+SHARES = {"body": 0.5, "headers": 0.5}
+_RUNS = re.compile(rb"(?:^|\n)#(\d+)\t|Done (\d+) runs")
+_LONGEST = Settings.model_fields["max_body_bytes"].default
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--inputs", type=int, default=1_000_000, help="in all (%(default)s)")
+    given = options.parse_args()
+    console = Console()
+    began = perf_counter()
+    with Progress(console=console) as progress:
+        found = asyncio.run(_all(given.inputs, progress))
+    inputs, findings = sum(tried for tried, _ in found), [each for _, output in found for each in output]
+    for each in findings:
+        console.print(each, markup=False, highlight=False)
+    print(f"{inputs} inputs, {perf_counter() - began:.0f} seconds, {len(findings)} findings")
+    return 1 if findings or inputs < given.inputs else 0
+
+
+async def _all(inputs: int, progress: Progress) -> list[tuple[int, list[str]]]:
+    runs = []
+    for target, share in SHARES.items():
+        number = round(inputs * share)
+        bar = progress.add_task(target, total=number)
+        runs.append(_one(target, number, lambda done, bar=bar: progress.update(bar, completed=done)))  # type: ignore[misc]
+    return await asyncio.gather(*runs)
+
+
+async def _one(target: str, inputs: int, on_progress: Callable[[int], None]) -> tuple[int, list[str]]:
+    """Return how many inputs were tried, and what was found: a traceback, and where the input is."""
+    with TemporaryDirectory() as folder:
+        return await _fuzz(target, inputs, Path(folder), on_progress)
+
+
+async def _fuzz(target: str, inputs: int, folder: Path, on_progress: Callable[[int], None]) -> tuple[int, list[str]]:
+    corpus = folder / "corpus"
+    corpus.mkdir()
+    VAR.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(seeds(target)):
+        (corpus / f"seed-{number}").write_bytes(seed)
+    words = folder / "words"
+    words.write_text("".join(f"{json.dumps(word)}\n" for word in _words()))
+    options = [f"-runs={inputs}", f"-max_len={_LONGEST}", f"-dict={words}", f"-artifact_prefix={VAR}/{target}-"]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.fuzz.fuzzer", target, *options, corpus, cwd=ROOT, stdout=DEVNULL, stderr=PIPE
+    )
+    assert process.stderr is not None
+    done, told = 0, b""
+    while chunk := await process.stderr.read(1 << 16):
+        told = told[-10_000:] + chunk
+        done = max([done, *(int(first or last) for first, last in _RUNS.findall(told))])
+        on_progress(done)
+    if await process.wait() == 0:
+        return done, []
+    return done, [f"{target}:\n{told.decode(errors='replace')}"]
+
+
+def _words() -> set[str]:
+    """Return what reports are made of: the names of the schema, in quotes."""
+    found: set[str] = set()
+
+    def collect(node: object) -> None:
+        if isinstance(node, dict):
+            found.update(node.get("properties", ()))
+            found.update(each for each in node.get("enum", ()) if isinstance(each, str))
+            for each in node.values():
+                collect(each)
+        elif isinstance(node, list):
+            for each in node:
+                collect(each)
+
+    collect(report_schema(CHAT_SESSIONS, Limits()))
+    return {json.dumps(word) for word in found if word.isascii()}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
