@@ -52,7 +52,6 @@ async def traced(request: web.Request, handler: Handler) -> web.StreamResponse:
     route = None if resource is None else resource.canonical
     if route in _PROBES:
         return await handler(request)
-    _tracer.set(request.app[TRACER])
     # Neither tracestate nor baggage: they are whatever a caller likes, and would go on to Druid.
     parent = _PARENTHOOD.extract({"traceparent": request.headers.get("traceparent", "")})
     method = request.method if request.method in _METHODS else "_OTHER"
@@ -67,6 +66,8 @@ async def traced(request: web.Request, handler: Handler) -> web.StreamResponse:
         record_exception=False,
         set_status_on_exception=False,
     ) as span:
+        # Of a trace that is not kept nobody needs the stages, which cost the most.
+        _tracer.set(request.app[TRACER] if span.is_recording() else None)
         try:
             return await handler(request)
         except asyncio.CancelledError as error:
@@ -114,8 +115,7 @@ def tell_answer(status: int, code: str | None) -> None:
 def parenthood() -> dict[str, str]:
     """Return what names the present span as the parent, `traceparent`; nothing where there is none."""
     carrier: dict[str, str] = {}
-    if _tracer.get() is not None:
-        _PARENTHOOD.inject(carrier)
+    _PARENTHOOD.inject(carrier)
     return carrier
 
 

@@ -349,3 +349,15 @@ async def test_it_can_be_switched_off_in_the_standard_ways(
     client = await start(druid_stand_in.url)
     assert traced not in client.gateway.app.middlewares
     assert collector.raw == []
+
+
+async def test_a_trace_that_is_not_kept_still_says_so_to_druid_and_stands_in_the_log(
+    start_process: StartProcess, druid_stand_in: StandIn, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+    async with start_process(druid_stand_in.url) as process:
+        assert (await ask(process.client, headers={"traceparent": f"00-{TRACE}-{PARENT}-01"})).status == 200
+    assert collector.raw == []
+    _, trace_id, _, flags = druid_stand_in.queries[0].query["context"]["traceparent"].split("-")
+    assert (trace_id, int(flags, 16) & 1) == (TRACE, 0)
+    assert {line["trace_id"] for line in process.lines() if "request_id" in line} == {TRACE}
