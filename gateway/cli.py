@@ -36,6 +36,8 @@ def _settings_help() -> str:
         default = "required" if field.is_required() else f"default: {getattr(value, 'value', value)}"
         default = "required with an OAuth2 provider" if field.is_required() and name.startswith("oauth_") else default
         lines += ["", f"GATEWAY_{name.upper()} ({default})", f"  {field.description}"]
+    lines += ["", "OTEL_EXPORTER_OTLP_ENDPOINT and OpenTelemetry's other variables (default: no traces)"]
+    lines += ["  Where traces of requests are sent; docs/operations.md says more."]
     return "\b\n" + "\n".join(lines)
 
 
