@@ -39,6 +39,7 @@ from gateway.middleware import METRICS, RUNNING, outermost
 from gateway.openapi import PREFIX, openapi
 from gateway.protocol import answer_malformed_requests, expect
 from gateway.query.schema import compile_schema
+from gateway.realtime import Realtime
 from gateway.settings import Settings
 from gateway.tracing import is_configured, traced
 
@@ -106,14 +107,18 @@ async def _druid(data_sources: Iterable[str], app: web.Application) -> AsyncIter
     settings = app[SETTINGS]
     brokers = [Broker(URL(str(url)), max_answer_bytes=settings.max_answer_bytes) for url in settings.druid_broker_url]
     async with AsyncExitStack() as stack:
-        coverage = None
+        opened = await stack.enter_async_context(Brokers(brokers))
+        coverage = realtime = None
         if settings.druid_coordinator_url is not None:
             coordinator = URL(str(settings.druid_coordinator_url))
             coverage = Coverage(coordinator, data_sources, period=settings.coverage_period)
             await stack.enter_async_context(coverage)
+            realtime = Realtime(opened, data_sources, period=settings.coverage_period)
+            await stack.enter_async_context(realtime)
         druid = Druid(
-            await stack.enter_async_context(Brokers(brokers)),
+            opened,
             coverage,
+            realtime,
             Admission(places=settings.druid_queries, queue=settings.druid_queue),
             Admission(places=settings.druid_heavy_queries, queue=settings.druid_queue),
             Flights(),

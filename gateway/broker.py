@@ -6,7 +6,7 @@ what it says of errors, timeouts and the response context.
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -173,15 +173,48 @@ class Broker:
 
         Raises NoAnswer or BadUpstreamAnswer.
         """
-        url = self._queries / "datasources" / data_source / "candidates"
-        query = {"intervals": "/".join(stretch.iso()), "numCandidates": "1"}
         try:
-            async with asyncio.timeout_at(deadline), self._session.get(url, params=query) as response:
-                found = orjson.loads(await response.read())
-                return tuple(parse_stretch(*each["interval"].split("/")) for each in found if each["locations"])
+            found = await self.candidates(data_source, stretch, deadline)
+            return tuple(parse_stretch(*each["interval"].split("/")) for each in found if each["locations"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadUpstreamAnswer("The database gave no whole answer.") from error
+
+    async def candidates(self, data_source: str, stretch: Stretch, deadline: float) -> list[Any]:
+        """Return each segment of that time that is served, as Druid describes it, and where.
+
+        Raises NoAnswer or BadUpstreamAnswer.
+        """
+        url = self._queries / "datasources" / data_source / "candidates"
+        query = {"intervals": "/".join(stretch.iso()), "numCandidates": "-1"}
+        return await self._rows_of(self._session.get(url, params=query), deadline)
+
+    async def segments(self, data_source: str, descriptors: list[Json], deadline: float) -> list[Any]:
+        """Return what is known of each of these segments: its id and how many rows it has now.
+
+        Raises NoAnswer or BadUpstreamAnswer.
+        """
+        left = deadline - asyncio.get_running_loop().time()
+        native = {
+            "queryType": "segmentMetadata",
+            "dataSource": data_source,
+            "intervals": {"type": "segments", "segments": descriptors},
+            "analysisTypes": [],
+            "toInclude": {"type": "none"},
+            "merge": False,
+            "context": {"timeout": max(1, int(left * 1000)), "priority": 10},
+        }
+        return await self._rows_of(self._session.post(self._queries, data=orjson.dumps(native)), deadline)
+
+    async def _rows_of(
+        self, request: AbstractAsyncContextManager[aiohttp.ClientResponse], deadline: float
+    ) -> list[Any]:
+        """Return the answer to a question that is no report."""
+        try:
+            async with asyncio.timeout_at(deadline), request as response:
+                return await parse_rows(await response.read())
         except (aiohttp.ClientError, TimeoutError) as error:
             raise NoAnswer from error
-        except (ValueError, KeyError, TypeError) as error:
+        except ValueError as error:
             raise BadUpstreamAnswer("The database gave no whole answer.") from error
 
     async def _read(self, response: aiohttp.ClientResponse, room: Room) -> bytearray:

@@ -16,11 +16,12 @@ from gateway.admission import Admission
 from gateway.broker import RETRY_SOON, Broker, NoAnswer, Reply
 from gateway.brokers import Brokers
 from gateway.coverage import NEVER, Coverage, Stretch, complement, parse_stretch
-from gateway.errors import DataUnavailable, DeadlineExceeded, InternalError
+from gateway.errors import BadUpstreamAnswer, DataUnavailable, DeadlineExceeded, InternalError
 from gateway.flights import Flights
 from gateway.memory import Memory
 from gateway.query.compile import DruidQuery
 from gateway.query.values import Json
+from gateway.realtime import Realtime
 from gateway.tenancy import TenancyViolated, check_query, check_rows
 
 log = structlog.get_logger(__name__)
@@ -31,10 +32,11 @@ _UNCOVERED = 100
 
 @dataclass(frozen=True, slots=True)
 class Druid:
-    """What is needed to ask: the brokers, what time there is data for (None: nobody knows), and places to run in."""
+    """What is needed to ask: the brokers, what data there is (None: nobody knows), and places to run in."""
 
     brokers: Brokers
     coverage: Coverage | None
+    realtime: Realtime | None
     places: Admission
     heavy_places: Admission
     flights: Flights[Reply]
@@ -79,10 +81,13 @@ class Druid:
         places = self.heavy_places if heavy else self.places
         with self.memory.room(organization) as room:
             async with places.place(organization, deadline):
+                began = asyncio.get_running_loop().time()
                 reply, broker = await self.brokers.ask(native, query_id, deadline, room)
                 if self.coverage is not None:
                     again = partial(broker.ask, native, query_id, deadline, room)
                     reply = await self._whole(query, reply, broker, again, deadline)
+            if self.realtime is not None:
+                await self._check_read(query, began, broker)
             try:
                 check_rows(query, reply.rows)
             except TenancyViolated as error:
@@ -118,12 +123,26 @@ class Druid:
                 "It is not known yet what data there is. Ask again soon.", headers=RETRY_SOON
             ) from error
         if hole is not None:
-            start, end = hole.iso()
-            age = round(self.coverage.age, 1)
-            log.error("data_unavailable", data_source=data_source, start=start, end=end, coverage_age=age)
+            raise _unavailable(data_source, hole, coverage_age=round(self.coverage.age, 1))
+
+    async def _check_read(self, query: DruidQuery, began: float, broker: Broker) -> None:
+        """Raise DataUnavailable where rows may be missing that a streaming task had read before."""
+        assert self.realtime is not None  # noqa: S101 - whoever calls has looked
+        data_source, asked = query.dataset.data_source, parse_stretch(*query.native["intervals"].split("/"))
+        try:
+            hole = await self.realtime.hole(data_source, asked, began, broker)
+        except (NoAnswer, BadUpstreamAnswer) as error:
             raise DataUnavailable(
-                "A part of the data is not available at the moment. Ask again soon.", headers=RETRY_SOON
-            )
+                "It cannot be told whether all data is there. Ask again soon.", headers=RETRY_SOON
+            ) from error
+        if hole is not None:
+            raise _unavailable(data_source, hole, realtime_age=round(self.realtime.age, 1))
+
+
+def _unavailable(data_source: str, hole: Stretch, **ages: float) -> DataUnavailable:
+    start, end = hole.iso()
+    log.error("data_unavailable", data_source=data_source, start=start, end=end, **ages)
+    return DataUnavailable("A part of the data is not available at the moment. Ask again soon.", headers=RETRY_SOON)
 
 
 def _stopped(error: TenancyViolated, query_id: str) -> InternalError:

@@ -119,6 +119,9 @@ def _of_druid(druid: Druid) -> Iterator[Metric]:
     if druid.coverage is not None:
         age = "Seconds since the coordinator last said what data there is."
         yield _gauge("coverage_age_seconds", age, (), [((), druid.coverage.age)])
+    if druid.realtime is not None:
+        age = "Seconds since the last look at what streaming tasks hold."
+        yield _gauge("realtime_age_seconds", age, (), [((), druid.realtime.age)])
 
 
 def _of_accounts(accounts: Accounts) -> Iterator[Metric]:

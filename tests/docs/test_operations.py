@@ -15,6 +15,7 @@ from gateway.druid import Druid
 from gateway.flights import Flights
 from gateway.memory import Memory
 from gateway.metrics import Metrics
+from gateway.realtime import Realtime
 from tests.conftest import ROOT
 from tests.serving import settings_for
 
@@ -25,9 +26,11 @@ async def test_each_metric_stands_in_the_table_and_each_in_the_table_is_shown(tm
     url = URL("http://127.0.0.1:1")
     metrics = Metrics()
     metrics.accounts = Accounts(settings_for(tmp_path, str(url)))
+    brokers = Brokers([Broker(url, max_answer_bytes=1)])
     metrics.druid = Druid(
-        Brokers([Broker(url, max_answer_bytes=1)]),
+        brokers,
         Coverage(url, (), period=1),
+        Realtime(brokers, (), period=1),
         Admission(places=2, queue=2),
         Admission(places=2, queue=2),
         Flights(),

@@ -97,6 +97,9 @@ class StandIn:
             del self.running[asked.id]
 
     async def _get_candidates(self, request: web.Request) -> web.StreamResponse:
+        # The gateway looks at all time there is for what streaming tasks hold: there are none.
+        if request.query["intervals"].startswith("0001-"):
+            return web.json_response([])
         return await self.candidates(request)
 
     async def _delete(self, request: web.Request) -> web.Response:

@@ -40,11 +40,15 @@ class Victim:
     def urls(self) -> ingest.Cluster:
         return ingest.Cluster(overlord=self.druid.coordinator_url, broker=self.druid.broker_url)
 
-    def kill_indexer(self) -> None:
+    def kill_indexer(self, with_signal: signal.Signals = signal.SIGKILL) -> None:
         """At once, with all tasks that run in it; supervisord starts another one."""
-        [indexer] = [status for status in self.druid.status() if status.service is Service.INDEXER]
-        assert indexer.pid is not None
-        os.kill(indexer.pid, signal.SIGKILL)
+        self.kill(Service.INDEXER, with_signal)
+
+    def kill(self, service: Service, with_signal: signal.Signals = signal.SIGKILL) -> None:
+        """At once, or as a restart would; supervisord starts another one."""
+        [running] = [status for status in self.druid.status() if status.service is service]
+        assert running.pid is not None
+        os.kill(running.pid, with_signal)
 
     async def is_well(self) -> None:
         """Wait for it."""

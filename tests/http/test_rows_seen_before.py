@@ -1,0 +1,129 @@
+"""Rows that a streaming task was seen to have: in every answer, or there is none."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from pydantic import AnyHttpUrl
+
+from tests.http.asking import COUNT, Client, assert_problem
+from tests.http.conftest import Start
+from tests.http.stand_in import row
+
+INTERVAL = "2019-01-01T00:00:00.000Z/2019-02-01T00:00:00.000Z"
+SEGMENT = {"interval": INTERVAL, "version": "1", "partitionNumber": 0}
+ID = f"chat_sessions_{INTERVAL.replace('/', '_')}_1"
+ELSEWHERE = COUNT | {"interval": {"start": "2019-02-02", "end": "2019-02-03"}}
+
+
+@dataclass(slots=True)
+class Broker:
+    """Serves one segment: `server` is the kind of what has it, `rows` what it says of it (None: it fails)."""
+
+    server: str | None = "indexer-executor"
+    rows: int | None = 7
+    looks: int = 0
+
+    async def query(self, request: web.Request) -> web.Response:
+        query = await request.json()
+        if query["queryType"] != "segmentMetadata":
+            context = '{"uncoveredIntervals": [], "uncoveredIntervalsOverflowed": false}'
+            return web.json_response(row(count=self.rows), headers={"X-Druid-Response-Context": context})
+        self.looks += 1
+        if self.rows is None:
+            return web.json_response({}, status=500)
+        asked = query["intervals"]["segments"] if self.server else []
+        return web.json_response([{"id": ID, "numRows": self.rows} for _ in asked])
+
+    async def candidates(self, _: web.Request) -> web.Response:
+        self.looks += 1
+        found: list[Any] = [SEGMENT | {"locations": [{"type": self.server}]}] if self.server else []
+        return web.json_response(found)
+
+    async def metadata(self, _: web.Request) -> web.Response:
+        return web.json_response([])
+
+    async def looked(self) -> None:
+        """Wait for a look from its beginning to its end."""
+        async with asyncio.timeout(10):
+            for until in range(self.looks + 1, self.looks + 5):
+                while self.looks < until:  # noqa: ASYNC110 - only the gateway knows
+                    await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def broker() -> Broker:
+    return Broker()
+
+
+@asynccontextmanager
+async def gateway_before(broker: Broker, start: Start) -> AsyncIterator[Client]:
+    app = web.Application()
+    app.router.add_post("/druid/v2", broker.query)
+    app.router.add_get("/druid/v2/datasources/chat_sessions/candidates", broker.candidates)
+    app.router.add_get("/druid/coordinator/v1/metadata/segments", broker.metadata)
+    async with TestServer(app) as server:
+        url = str(server.make_url("/"))
+        client = await start(url, druid_coordinator_url=AnyHttpUrl(url), coverage_period=1)
+        await broker.looked()
+        yield client
+
+
+async def test_rows_that_are_there_are_answered_with(broker: Broker, start: Start) -> None:
+    async with gateway_before(broker, start) as client:
+        for rows in (7, 8, 8):
+            broker.rows = rows
+            assert (await client.post()).data == [["2019-01-01T00:00:00.000+02:00", rows]]
+
+
+async def test_fewer_rows_than_there_were_are_503_at_once_and_other_time_is_answered_about(
+    broker: Broker, start: Start
+) -> None:
+    async with gateway_before(broker, start) as client:
+        broker.rows = 6
+        assert_problem(await client.post(), 503, "data_unavailable")
+        assert (await client.post(ELSEWHERE)).status == 200
+
+
+async def test_a_segment_that_nobody_has_is_503_at_once_and_answered_about_when_it_is_whole_again(
+    broker: Broker, start: Start
+) -> None:
+    async with gateway_before(broker, start) as client:
+        broker.server = None
+        assert_problem(await client.post(), 503, "data_unavailable")
+        broker.server, broker.rows = "indexer-executor", 3
+        await broker.looked()
+        assert_problem(await client.post(), 503, "data_unavailable")
+        broker.rows = 7
+        async with asyncio.timeout(10):
+            while (await client.post()).status != 200:  # noqa: ASYNC110 - only asking tells
+                await asyncio.sleep(0.05)
+
+
+async def test_what_a_historical_took_over_may_have_fewer_rows(broker: Broker, start: Start) -> None:
+    async with gateway_before(broker, start) as client:
+        broker.server, broker.rows = "historical", 6
+        assert (await client.post()).status == 200
+
+
+async def test_nothing_is_answered_about_rows_that_cannot_be_looked_at(broker: Broker, start: Start) -> None:
+    async with gateway_before(broker, start) as client:
+        broker.rows = None
+        answer = await client.post()
+    assert_problem(answer, 503, "data_unavailable")
+    assert answer.headers["retry-after"]
+
+
+async def test_one_look_does_for_all_who_wait(broker: Broker, start: Start) -> None:
+    async with gateway_before(broker, start) as client:
+        before = broker.looks
+        days = [COUNT | {"interval": {"start": "2019-01-01", "end": f"2019-01-{day:02}"}} for day in range(2, 22)]
+        answers = await asyncio.gather(*(client.post(body) for body in days))
+        assert {answer.status for answer in answers} == {200}
+        # One that was under way, one after that, and a few for those whose answers came later; not one for each.
+        assert broker.looks - before < len(days)
