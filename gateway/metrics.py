@@ -107,7 +107,6 @@ def _of_druid(druid: Druid) -> Iterator[Metric]:
         by_broker,
         {name: broker.cancelled for name, broker in brokers.items()},
     )
-    yield _gauge("answer_bytes", "Memory for answers on their way.", (), [((), druid.memory.held)])
     yield _counter("druid_shared", "Reports that joined the same query of another.", (), {(): druid.flights.joined})
     yield _gauge("answers_bytes", "Memory that answers take.", (), [((), druid.memory.held)])
     yield _gauge(
