@@ -102,9 +102,9 @@ def _deadline(request: web.Request) -> float:
     """Return the event loop's time by which to answer: the setting's, or sooner where Prefer: wait asks for it."""
     seconds = request.app[SETTINGS].request_timeout
     for preference in ",".join(request.headers.getall("Prefer", ())).split(","):
-        name, _, value = preference.partition("=")
+        name, value = (part.strip() for part in preference.partition("=")[::2])
         # https://www.rfc-editor.org/rfc/rfc7240#section-4.3: whole seconds; what is not understood is ignored.
-        if name.strip().lower() == "wait" and value.strip().isdecimal() and len(value) < 10:
+        if name.lower() == "wait" and value.isdecimal() and len(value) < 10:
             seconds = min(seconds, max(1, int(value)))
     return asyncio.get_running_loop().time() + seconds
 

@@ -9,7 +9,7 @@ import asyncio
 import json
 import re
 import sys
-from asyncio.subprocess import DEVNULL, PIPE
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 VAR = ROOT / "var" / "fuzz"
 SHARES = {"body": 0.5, "headers": 0.5}
 _RUNS = re.compile(rb"(?:^|\n)#(\d+)\t|Done (\d+) runs")
+_STORY = "=== Uncaught Python exception: ==="
 _LONGEST = Settings.model_fields["max_body_bytes"].default
 
 
@@ -71,17 +72,18 @@ async def _fuzz(target: str, inputs: int, folder: Path, on_progress: Callable[[i
     words.write_text("".join(f"{json.dumps(word)}\n" for word in _words()))
     options = [f"-runs={inputs}", f"-max_len={_LONGEST}", f"-dict={words}", f"-artifact_prefix={VAR}/{target}-"]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.fuzz.fuzzer", target, *options, corpus, cwd=ROOT, stdout=DEVNULL, stderr=PIPE
+        sys.executable, "-m", "tests.fuzz.fuzzer", target, *options, corpus, cwd=ROOT, stdout=PIPE, stderr=STDOUT
     )
-    assert process.stderr is not None
+    assert process.stdout is not None
     done, told = 0, b""
-    while chunk := await process.stderr.read(1 << 16):
+    while chunk := await process.stdout.read(1 << 16):
         told = told[-10_000:] + chunk
         done = max([done, *(int(first or last) for first, last in _RUNS.findall(told))])
         on_progress(done)
     if await process.wait() == 0:
         return done, []
-    return done, [f"{target}:\n{told.decode(errors='replace')}"]
+    _, _, story = told.decode(errors="replace").rpartition(_STORY)
+    return done, [f"{target}:{_STORY}{story}"]
 
 
 def _words() -> set[str]:

@@ -81,7 +81,7 @@ def headers(data: bytes) -> None:
         else:
             tokens.is_of(credential, bytes(32), b"secret")
     # A header of any content, and claims of any content that are truly the provider's.
-    for token in (_token(data, b"{}"), _token(_HEADER, data)):
+    for token in (f"{_packed(data)}.{_packed(data)}.AA", _signed(data)):
         _run(_provider().principal(BearerToken(token), _ACCOUNTS))
     address_of("127.0.0.1", [text], PROXIES)
     request: Any = SimpleNamespace(
@@ -126,9 +126,13 @@ def _provider() -> OAuth:
     return OAuth(settings)
 
 
-def _token(header: bytes, claims: bytes) -> str:
-    signed = b".".join(urlsafe_b64encode(part).rstrip(b"=") for part in (header, claims))
-    return (signed + b"." + urlsafe_b64encode(_KEY.sign(signed)).rstrip(b"=")).decode()
+def _packed(part: bytes) -> str:
+    return urlsafe_b64encode(part).rstrip(b"=").decode()
+
+
+def _signed(claims: bytes) -> str:
+    signed = f"{_packed(_HEADER)}.{_packed(claims)}"
+    return f"{signed}.{_packed(_KEY.sign(signed.encode()))}"
 
 
 async def _waiting(request: Any) -> None:
