@@ -38,8 +38,10 @@ class Admission:
         return sum(len(waiting) for waiting in self._waiting.values())
 
     @asynccontextmanager
-    async def place(self, organization_id: str, deadline: float) -> AsyncIterator[None]:
+    async def place(self, organization_id: str, deadline: float) -> AsyncIterator[int]:
         """Hold a place for as long as a query runs, having waited for it until the deadline at most.
+
+        Yields how many others the organization has at the time.
 
         Raises TooManyRequests where too many wait already, DeadlineExceeded where none became free in time.
         """
@@ -49,7 +51,7 @@ class Admission:
             else:
                 self._running[organization_id] += 1
         try:
-            yield
+            yield self._running[organization_id] - 1
         finally:
             self._give_up(organization_id)
 

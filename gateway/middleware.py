@@ -28,6 +28,8 @@ METRICS = web.AppKey("metrics", Metrics)
 UNTIL_SENT: web.RequestKey[ExitStack] = web.RequestKey("until_sent", ExitStack)
 """Closed when the caller has the whole answer, or has none and never will."""
 RUNNING: web.AppKey[set[asyncio.Task[Any]]] = web.AppKey("running", set)
+REFUSED_SECONDS = 0.5
+"""How late one who asked too much hears so: to refuse who asks again at once would be all that others wait for."""
 LARGE = 65_536
 TAKING_SECONDS = 30.0
 TAKING_BYTES_A_SECOND = 65_536
@@ -47,6 +49,8 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
         request.app[RUNNING].add(task)
         until_sent.callback(request.app[RUNNING].discard, task)
         response = await _answer(request, handler)
+        if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+            await asyncio.sleep(REFUSED_SECONDS)
         await _send(request, response)
     return response
 

@@ -23,6 +23,7 @@ from gateway.access import tokens
 from gateway.addresses import address_of
 from gateway.counters import MOST, Counters
 from gateway.limiting import Limiter
+from gateway.middleware import REFUSED_SECONDS
 from gateway.settings import Settings
 from tests.isolation.stand_in import StandIn, standing_in
 from tests.serving import D, Gateway, P, T, serving, settings_for
@@ -120,6 +121,14 @@ async def test_requests_are_limited_per_organization(start: Start, clock: Clock)
 
     clock.ahead = wait
     assert (await running.ask()).status == 200
+
+
+async def test_who_heeds_no_refusal_hears_it_late(start: Start) -> None:
+    running = await start(requests_per_minute=1)
+    assert await running.statuses(1) == [200]
+    began = time.monotonic()
+    assert await running.statuses(3) == [429] * 3
+    assert time.monotonic() - began >= 3 * REFUSED_SECONDS
 
 
 async def test_reports_at_the_same_time_are_limited_per_organization(start: Start) -> None:

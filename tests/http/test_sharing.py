@@ -93,3 +93,18 @@ async def test_who_joins_while_the_last_one_leaves_is_answered(client: Client, d
         assert (await client.post(body)).data == [["2019-01-01T00:00:00.000+02:00", 7]]
     assert client.gateway.app[DRUID].places.running == 0
     assert len(druid_stand_in.cancelled_at) > 1, "none of them came too late to join"
+
+
+async def test_in_druid_an_organization_comes_behind_those_with_fewer_queries(
+    client: Client, druid_stand_in: StandIn
+) -> None:
+    gate = Gate()
+    druid_stand_in.answer = gate.answer
+    asking = []
+    for granularity, organization in (("all", P), ("hour", P), ("minute", P), ("all", T)):
+        body = COUNT | {"granularity": granularity}
+        asking.append(asyncio.create_task(client.post(body, organization=organization)))
+        await druid_stand_in.wait_for(queries=len(asking))
+    gate.open.set()
+    await asyncio.gather(*asking)
+    assert [asked.query["context"]["priority"] for asked in druid_stand_in.queries] == [0, -1, -2, 0]
