@@ -113,7 +113,7 @@ async def _druid(data_sources: Iterable[str], app: web.Application) -> AsyncIter
             coordinator = URL(str(settings.druid_coordinator_url))
             coverage = Coverage(coordinator, data_sources, period=settings.coverage_period)
             await stack.enter_async_context(coverage)
-            realtime = Realtime(opened, data_sources, period=settings.coverage_period)
+            realtime = Realtime(opened, coverage, data_sources, period=settings.coverage_period)
             await stack.enter_async_context(realtime)
         druid = Druid(
             opened,

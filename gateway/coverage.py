@@ -175,6 +175,21 @@ class Coverage:
             return doubtful[0]
         return next(iter(common(stored, doubtful)), None)
 
+    async def is_dropped(self, data_source: str, segment_id: str, stretch: Stretch) -> bool:
+        """Return whether a segment was published and is not to be served any more, as rules of retention say.
+
+        False where the coordinator does not say so.
+        """
+        url = self._metadata / "datasources" / data_source / "segments"
+        with suppress(aiohttp.ClientError, TimeoutError, ValueError):
+            async with self._session.get(url / segment_id, params={"includeUnused": "true"}) as response:
+                if response.status != 200:
+                    return False
+            async with self._session.post(url, json=["/".join(stretch.iso())]) as response:
+                response.raise_for_status()
+                return segment_id not in await parse_rows(await response.read())
+        return False
+
     async def _refresh_forever(self) -> None:
         while True:
             await asyncio.sleep(self._period)

@@ -6,7 +6,7 @@ those that run, sent to a broker, and its answer checked for holes and for forei
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import orjson
@@ -89,6 +89,8 @@ class Druid:
                     reply = await self._whole(query, reply, broker, again, deadline)
             if self.realtime is not None:
                 await self._check_read(query, began, broker)
+                # That was waiting for Druid, too.
+                reply = replace(reply, came=asyncio.get_running_loop().time())
             try:
                 check_rows(query, reply.rows)
             except TenancyViolated as error:

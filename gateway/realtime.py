@@ -17,7 +17,7 @@ import structlog
 
 from gateway.broker import Broker, NoAnswer
 from gateway.brokers import Brokers
-from gateway.coverage import Stretch, parse_stretch
+from gateway.coverage import Coverage, Stretch, parse_stretch
 from gateway.errors import BadUpstreamAnswer
 
 log = structlog.get_logger(__name__)
@@ -131,8 +131,9 @@ def _overlap(one: Stretch, other: Stretch) -> bool:
 class Stream:
     """What the tasks of one data source hold: looked at again and again, and after each query of their time."""
 
-    def __init__(self, data_source: str) -> None:
+    def __init__(self, data_source: str, coverage: Coverage) -> None:
         self._data_source = data_source
+        self._coverage = coverage
         self._held: dict[Segment, Held] = {}
         self._looking = asyncio.Lock()
         self._began = self.looked = float("-inf")
@@ -150,6 +151,9 @@ class Stream:
                     async with self._looking:
                         await self._look(broker, _EVER if seeks else self._span())
                     everywhere = now if seeks else everywhere
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_SECONDS):
+                        await self._forget_dropped()
             await asyncio.sleep(LOOK_EVERY)
 
     async def hole(self, asked: Stretch, began: float, broker: Broker) -> Stretch | None:
@@ -174,6 +178,12 @@ class Stream:
             ),
             default=None,
         )
+
+    async def _forget_dropped(self) -> None:
+        """Forget what was published and then dropped: that nobody serves it is as it should be."""
+        for segment in [segment for segment, held in self._held.items() if held.lacks and not held.found]:
+            if await self._coverage.is_dropped(self._data_source, segment.id(self._data_source), segment.stretch):
+                self._keep({each: held for each, held in self._held.items() if each != segment}, self._began)
 
     def _span(self) -> Stretch:
         stretches = [segment.stretch for segment in self._held]
@@ -247,9 +257,9 @@ def _tasks(locations: list[Any]) -> int:
 class Realtime:
     """The streams into each data source. An async context manager: it looks at them in the background."""
 
-    def __init__(self, brokers: Brokers, data_sources: Iterable[str], *, period: float) -> None:
+    def __init__(self, brokers: Brokers, coverage: Coverage, data_sources: Iterable[str], *, period: float) -> None:
         self._brokers = brokers
-        self._streams = {data_source: Stream(data_source) for data_source in data_sources}
+        self._streams = {data_source: Stream(data_source, coverage) for data_source in data_sources}
         self._period = period
 
     @property

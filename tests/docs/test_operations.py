@@ -27,10 +27,11 @@ async def test_each_metric_stands_in_the_table_and_each_in_the_table_is_shown(tm
     metrics = Metrics()
     metrics.accounts = Accounts(settings_for(tmp_path, str(url)))
     brokers = Brokers([Broker(url, max_answer_bytes=1)])
+    coverage = Coverage(url, (), period=1)
     metrics.druid = Druid(
         brokers,
-        Coverage(url, (), period=1),
-        Realtime(brokers, (), period=1),
+        coverage,
+        Realtime(brokers, coverage, (), period=1),
         Admission(places=2, queue=2),
         Admission(places=2, queue=2),
         Flights(),

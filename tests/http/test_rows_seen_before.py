@@ -28,6 +28,7 @@ class Broker:
     server: str | None = "indexer-executor"
     rows: int | None = 7
     looks: int = 0
+    dropped: bool = False
 
     async def query(self, request: web.Request) -> web.Response:
         query = await request.json()
@@ -48,6 +49,9 @@ class Broker:
     async def metadata(self, _: web.Request) -> web.Response:
         return web.json_response([])
 
+    async def published(self, _: web.Request) -> web.Response:
+        return web.json_response({}, status=200 if self.dropped else 404)
+
     async def looked(self) -> None:
         """Wait for a look from its beginning to its end."""
         async with asyncio.timeout(10):
@@ -67,6 +71,9 @@ async def gateway_before(broker: Broker, start: Start) -> AsyncIterator[Client]:
     app.router.add_post("/druid/v2", broker.query)
     app.router.add_get("/druid/v2/datasources/chat_sessions/candidates", broker.candidates)
     app.router.add_get("/druid/coordinator/v1/metadata/segments", broker.metadata)
+    segments = "/druid/coordinator/v1/metadata/datasources/chat_sessions/segments"
+    app.router.add_post(segments, broker.metadata)
+    app.router.add_get(f"{segments}/{ID}", broker.published)
     async with TestServer(app) as server:
         url = str(server.make_url("/"))
         client = await start(url, druid_coordinator_url=AnyHttpUrl(url), coverage_period=1)
@@ -109,6 +116,16 @@ async def test_what_a_historical_took_over_may_have_fewer_rows(broker: Broker, s
     async with gateway_before(broker, start) as client:
         broker.server, broker.rows = "historical", 6
         assert (await client.post()).status == 200
+
+
+async def test_what_retention_drops_once_it_is_published_is_no_loss(broker: Broker, start: Start) -> None:
+    async with gateway_before(broker, start) as client:
+        broker.server = None
+        assert_problem(await client.post(), 503, "data_unavailable")
+        broker.dropped = True
+        async with asyncio.timeout(10):
+            while (await client.post()).status != 200:  # noqa: ASYNC110 - only asking tells
+                await asyncio.sleep(0.05)
 
 
 async def test_nothing_is_answered_about_rows_that_cannot_be_looked_at(broker: Broker, start: Start) -> None:

@@ -183,3 +183,16 @@ async def test_nothing_is_refused_while_rows_are_handed_over_and_compacted_and_t
     print(watched.outcomes, watched.unasked)
     assert watched.wrong == []
     assert watched.outcomes.keys() == {"200"}
+
+
+async def test_rows_that_retention_drops_once_they_are_published_are_missed_no_more(
+    victim: Victim, watched: Watched
+) -> None:
+    table = watched.table
+    url = f"{victim.urls.overlord}/druid/coordinator/v1/rules/{table.name}"
+    async with table.session.post(url, json=[{"type": "dropForever"}]) as response:
+        assert response.status == 200
+    await streaming.suspend(victim.urls, table.name)
+    async with asyncio.timeout(PATIENCE):
+        while await watched.ask(ALL) != 0:  # noqa: ASYNC110 - only asking tells
+            await asyncio.sleep(0.1)
