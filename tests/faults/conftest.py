@@ -3,13 +3,13 @@
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from druid.errors import ClusterError
-from tests.faults import figures, served, toxiproxy, trial, victim
+from tests.faults import between, figures, served, toxiproxy, trial, victim
+from tests.faults.between import Between
 from tests.faults.figures import Figures
 from tests.faults.load import known
 from tests.faults.toxiproxy import Proxy, Toxiproxy, ToxiproxyError
@@ -19,24 +19,17 @@ from tests.faults.victim import Victim
 ORGANIZATIONS = 4
 """So many of the data's organizations ask."""
 Suffer = Callable[[str], AbstractAsyncContextManager[Fault]]
-Gateway = Callable[..., AbstractAsyncContextManager[Suffer]]
+Start = Callable[..., AbstractAsyncContextManager[Suffer]]
 fixture = partial(pytest_asyncio.fixture, loop_scope="session")
 
 
 @fixture(scope="package")
-async def running() -> AsyncIterator[Victim]:
+async def druid() -> AsyncIterator[Victim]:
     try:
         async with victim.running() as running:
             yield running
     except ClusterError as error:
         pytest.exit(f"Druid did not start. {error}", returncode=2)
-
-
-@fixture()
-async def druid(running: Victim) -> Victim:
-    """Well again, whatever the test before did to it."""
-    await running.is_well()
-    return running
 
 
 @fixture(scope="package")
@@ -48,13 +41,6 @@ async def toxic() -> AsyncIterator[Toxiproxy]:
         pytest.exit(str(error), returncode=2)
 
 
-@fixture()
-async def broker(toxic: Toxiproxy, druid: Victim) -> AsyncIterator[Proxy]:
-    """The way to the broker."""
-    async with toxic.before(f"127.0.0.1:{druid.druid.ports.broker}") as proxy:
-        yield proxy
-
-
 @pytest.fixture(scope="package")
 def measured() -> Iterator[list[Figures]]:
     """The figures of every fault, which are written at the end."""
@@ -63,8 +49,8 @@ def measured() -> Iterator[list[Figures]]:
     figures.write(rows)
 
 
-@pytest.fixture
-def gateway(druid: Victim, measured: list[Figures], tmp_path: Path) -> Gateway:
+@pytest.fixture(scope="package")
+def start(druid: Victim, measured: list[Figures], tmp_path_factory: pytest.TempPathFactory) -> Start:
     """Start a gateway before a broker's URL, to suffer faults of which each is measured; keywords are settings."""
 
     @asynccontextmanager
@@ -75,7 +61,8 @@ def gateway(druid: Victim, measured: list[Figures], tmp_path: Path) -> Gateway:
             "coverage_period": 0.5,
             **settings,
         }
-        async with served.serving(tmp_path, druid.organizations[:ORGANIZATIONS], **given) as gateway:
+        folder = tmp_path_factory.mktemp("gateway")
+        async with served.serving(folder, druid.organizations[:ORGANIZATIONS], **given) as gateway:
             questions = await known(gateway.url, gateway.tokens)
 
             @asynccontextmanager
@@ -88,3 +75,17 @@ def gateway(druid: Victim, measured: list[Figures], tmp_path: Path) -> Gateway:
             yield suffer
 
     return start
+
+
+@fixture(scope="package")
+async def broker(toxic: Toxiproxy, druid: Victim) -> AsyncIterator[Proxy]:
+    """Toxiproxy's way to the broker."""
+    async with toxic.before(f"127.0.0.1:{druid.druid.ports.broker}") as proxy:
+        yield proxy
+
+
+@fixture(scope="package")
+async def spoiler(druid: Victim) -> AsyncIterator[Between]:
+    """A way to the broker on which answers can be exchanged for others."""
+    async with between.before(druid.druid.broker_url) as spoiler:
+        yield spoiler

@@ -1,0 +1,78 @@
+"""The way to the broker fails under load: right answers or clear errors in bounded time, and then all is well again."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+
+import pytest
+
+from tests.faults.conftest import Start, Suffer, fixture
+from tests.faults.load import CALLERS
+from tests.faults.outcome import RIGHT
+from tests.faults.toxiproxy import Proxy
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+DEADLINE = 3.0
+# Promised are a quarter of a second after a deadline, and five seconds to be back. The figures of a run are in its
+# report; machines that run tests are busy.
+LATE = 1.5
+BACK = 10.0
+
+Hurt = Callable[[Proxy], AbstractAsyncContextManager[None]]
+BROKEN_OFF = (502, "bad_upstream_answer")
+UNAVAILABLE = (503, "upstream_unavailable")
+TIMEOUT = (504, "timeout")
+
+
+@fixture(scope="module")
+async def suffer(start: Start, broker: Proxy) -> AsyncIterator[Suffer]:
+    async with start(broker.url, request_timeout=DEADLINE) as suffer:
+        yield suffer
+
+
+RESET = partial(Proxy.toxic, kind="reset_peer", timeout=0)
+SWALLOWED = partial(Proxy.toxic, kind="timeout", timeout=0)
+STALLED = partial(Proxy.toxic, kind="slicer", average_size=400, size_variation=0, delay=60_000_000)
+CUT = partial(Proxy.toxic, kind="limit_data", bytes=1000)
+
+
+@pytest.mark.parametrize(
+    ("name", "hurt", "errors"),
+    [
+        # The first error is what comes most; the others come of answers that were on their way.
+        ("refused", Proxy.refusing, (UNAVAILABLE, BROKEN_OFF)),
+        ("reset before the first byte", RESET, (UNAVAILABLE, BROKEN_OFF)),
+        ("swallowed", SWALLOWED, (TIMEOUT, UNAVAILABLE)),
+        ("stalled in mid-body", STALLED, (TIMEOUT, UNAVAILABLE)),
+        # Small answers come whole, until their connection has carried so much.
+        ("cut by closing", CUT, (BROKEN_OFF, UNAVAILABLE)),
+    ],
+)
+async def test_an_error_says_what_broke(
+    suffer: Suffer, broker: Proxy, name: str, hurt: Hurt, errors: Sequence[tuple[int, str]]
+) -> None:
+    async with suffer(name) as fault, hurt(broker):
+        await fault.load.until_seen(errors[0][1], 2 * CALLERS)
+    assert fault.outcome.errors.keys() <= set(errors)
+    assert fault.outcome.slowest[errors[0]] < DEADLINE + LATE
+    assert fault.outcome.recovery < BACK
+
+
+@pytest.mark.parametrize(
+    ("name", "hurt"),
+    [
+        ("slow: 300 ms more", lambda broker: broker.toxic("latency", latency=300)),
+        ("narrow: 1 MB/s", lambda broker: broker.toxic("bandwidth", rate=1000)),
+        (
+            "in slices of 100 bytes",
+            lambda broker: broker.toxic("slicer", average_size=100, size_variation=10, delay=10),
+        ),
+    ],
+)
+async def test_what_is_only_slow_is_right(suffer: Suffer, broker: Proxy, name: str, hurt: Hurt) -> None:
+    async with suffer(name) as fault, hurt(broker):
+        await fault.load.until_seen(RIGHT, 2 * CALLERS)
+    # The longest reports may take too long now.
+    assert fault.outcome.errors.keys() <= {TIMEOUT}
+    assert fault.outcome.recovery == 0

@@ -1,0 +1,89 @@
+"""Druid's services are killed and frozen under load, and come back: no number is wrong at any moment."""
+
+import signal
+from collections.abc import AsyncIterator
+
+import pytest
+
+from druid.services import Service
+from tests.faults.conftest import Start, Suffer, fixture
+from tests.faults.load import CALLERS
+from tests.faults.outcome import RIGHT
+from tests.faults.victim import Victim
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+DEADLINE = 3.0
+BROKEN_OFF = (502, "bad_upstream_answer")
+UNAVAILABLE = (503, "upstream_unavailable")
+MISSING = (503, "data_unavailable")
+TIMEOUT = (504, "timeout")
+# Five seconds are promised from a broker's return; machines that run tests are busy.
+BACK = 15.0
+
+
+@fixture(scope="module")
+async def suffer(start: Start, druid: Victim) -> AsyncIterator[Suffer]:
+    async with start(druid.druid.broker_url, request_timeout=DEADLINE) as suffer:
+        yield suffer
+
+
+@fixture()
+async def victim(druid: Victim) -> Victim:
+    """Well again, whatever the test before did to it."""
+    await druid.is_well()
+    return druid
+
+
+async def test_a_broker_that_is_killed(suffer: Suffer, victim: Victim) -> None:
+    async with suffer("broker killed") as fault:
+        await victim.kill(Service.BROKER)
+        await fault.load.until_seen("upstream_unavailable", CALLERS)
+        await victim.is_ready(Service.BROKER)
+        fault.over()
+    assert fault.outcome.errors.keys() <= {UNAVAILABLE, BROKEN_OFF, MISSING, TIMEOUT}
+    assert fault.outcome.recovery < BACK
+
+
+async def test_a_broker_that_is_frozen(suffer: Suffer, victim: Victim) -> None:
+    async with suffer("broker frozen") as fault:
+        victim.signal(Service.BROKER, signal.SIGSTOP)
+        try:
+            await fault.load.until_seen("timeout", CALLERS)
+            await fault.load.until_seen("upstream_unavailable", CALLERS)
+        finally:
+            victim.signal(Service.BROKER, signal.SIGCONT)
+    assert fault.outcome.errors.keys() <= {UNAVAILABLE, TIMEOUT}
+    assert fault.outcome.slowest[TIMEOUT] < DEADLINE + 1.5
+    assert fault.outcome.recovery < BACK
+
+
+async def test_a_historical_that_is_killed(suffer: Suffer, victim: Victim) -> None:
+    async with suffer("historical killed") as fault:
+        await victim.kill(Service.HISTORICAL)
+        await fault.load.until_seen("bad_upstream_answer", CALLERS)
+        await victim.is_ready(Service.HISTORICAL)
+        fault.over()
+    assert fault.outcome.errors.keys() <= {BROKEN_OFF, MISSING, TIMEOUT}
+
+
+async def test_a_historical_that_is_frozen(suffer: Suffer, victim: Victim) -> None:
+    async with suffer("historical frozen") as fault:
+        victim.signal(Service.HISTORICAL, signal.SIGSTOP)
+        try:
+            await fault.load.until_seen("timeout", 2 * CALLERS)
+        finally:
+            victim.signal(Service.HISTORICAL, signal.SIGCONT)
+    assert fault.outcome.errors.keys() <= {TIMEOUT, BROKEN_OFF, MISSING}
+    assert fault.outcome.slowest[TIMEOUT] < DEADLINE + 1.5
+
+
+@pytest.mark.parametrize("service", [Service.COORDINATOR, Service.ZOOKEEPER])
+async def test_without_this_service_reports_are_answered(suffer: Suffer, victim: Victim, service: Service) -> None:
+    async with suffer(f"{service} killed") as fault:
+        await victim.kill(service)
+        await fault.load.until_seen(RIGHT, 2 * CALLERS)
+        await victim.is_ready(service)
+        await fault.load.until_seen(RIGHT, 2 * CALLERS)
+        fault.over()
+    assert not fault.outcome.errors
