@@ -9,7 +9,7 @@ from typing import Self
 import structlog
 
 from gateway.broker import RETRY_SOON, Broker, NoAnswer, Reply
-from gateway.errors import UpstreamUnavailable
+from gateway.errors import DeadlineExceeded, UpstreamUnavailable
 from gateway.memory import Room
 from gateway.query.values import Json
 
@@ -28,7 +28,7 @@ class Brokers:
         self._brokers = tuple(brokers)
         # In the order in which they are asked; each that was asked goes to the end.
         self._answering = list(brokers)
-        self._probes: set[asyncio.Task[None]] = set()
+        self._probes: dict[Broker, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -40,10 +40,10 @@ class Brokers:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for probe in self._probes:
+        for probe in self._probes.values():
             probe.cancel()
         with suppress(asyncio.CancelledError):
-            await asyncio.gather(*self._probes, return_exceptions=True)
+            await asyncio.gather(*self._probes.values(), return_exceptions=True)
         await self._open.aclose()
 
     @property
@@ -65,6 +65,11 @@ class Brokers:
                 return await broker.ask(native, query_id, deadline, room), broker
             except NoAnswer:
                 self._leave_out(broker)
+                self._look_after(broker)
+            except (DeadlineExceeded, asyncio.CancelledError):
+                # A long query, or a broker that is frozen: an easy question tells.
+                self._look_after(broker)
+                raise
         raise UpstreamUnavailable("The database cannot be reached.", headers=RETRY_SOON)
 
     async def is_healthy(self) -> bool:
@@ -75,13 +80,18 @@ class Brokers:
         if broker in self._answering:
             self._answering.remove(broker)
             log.warning("broker_left_out", broker=broker.name, others=len(self._answering))
-            probe = asyncio.create_task(self._probe(broker))
-            self._probes.add(probe)
-            probe.add_done_callback(self._probes.discard)
+
+    def _look_after(self, broker: Broker) -> None:
+        probe = self._probes.get(broker)
+        if probe is None or probe.done():
+            self._probes[broker] = asyncio.create_task(self._probe(broker))
 
     async def _probe(self, broker: Broker) -> None:
+        """Leave the broker out for as long as it says that it cannot answer, or nothing."""
         await asyncio.sleep(PROBE_FIRST)
-        while not await broker.is_healthy():  # noqa: ASYNC110 - only asking tells
+        while not await broker.is_healthy():
+            self._leave_out(broker)
             await asyncio.sleep(PROBE_EVERY)
-        self._answering.append(broker)
-        log.info("broker_back", broker=broker.name)
+        if broker not in self._answering:
+            self._answering.append(broker)
+            log.info("broker_back", broker=broker.name)

@@ -67,6 +67,16 @@ async def test_a_historical_that_is_killed(suffer: Suffer, victim: Victim) -> No
     assert fault.outcome.errors.keys() <= {BROKEN_OFF, MISSING, TIMEOUT}
 
 
+async def test_a_historical_that_is_stopped(suffer: Suffer, victim: Victim) -> None:
+    async with suffer("historical stopped") as fault:
+        # It takes its leave: for the broker its data are gone at once, and it would answer without them, with 200.
+        victim.signal(Service.HISTORICAL, signal.SIGTERM)
+        await fault.load.until_seen("data_unavailable", CALLERS)
+        await victim.is_ready(Service.HISTORICAL)
+        fault.over()
+    assert fault.outcome.errors.keys() <= {BROKEN_OFF, MISSING, TIMEOUT}
+
+
 async def test_a_historical_that_is_frozen(suffer: Suffer, victim: Victim) -> None:
     async with suffer("historical frozen") as fault:
         victim.signal(Service.HISTORICAL, signal.SIGSTOP)

@@ -4,10 +4,12 @@ import asyncio
 import socket
 from contextlib import AsyncExitStack
 
+import aiohttp
 import pytest
 from aiohttp import web
 
 from gateway import broker, brokers
+from gateway.handlers import DRUID
 from tests.http import stand_in
 from tests.http.asking import COUNT, assert_problem
 from tests.http.conftest import Start
@@ -108,3 +110,32 @@ async def test_a_broker_that_comes_back_is_asked_again(
     async with asyncio.timeout(5):
         while (await client.post()).status != 200:  # noqa: ASYNC110 - only asking tells
             await asyncio.sleep(0.02)
+
+
+async def test_a_broker_that_is_frozen_is_left_out_once_a_query_has_met_its_deadline(
+    start: Start, druid_stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker, "_SHORT", aiohttp.ClientTimeout(total=0.1))
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        # The kernel still takes connections for it, as for a process that was stopped.
+        url = f"http://127.0.0.1:{frozen.getsockname()[1]}"
+        client = await start(f"{url},{druid_stand_in.url}", request_timeout=1)
+        assert_problem(await client.post(nth(0)), 504, "timeout")
+        both = client.gateway.app[DRUID].brokers
+        async with asyncio.timeout(5):
+            while all(both.states.values()):  # noqa: ASYNC110 - only looking tells
+                await asyncio.sleep(0.02)
+        for day in range(4):
+            assert (await client.post(nth(day))).status == 200
+    assert len(druid_stand_in.queries) == 4
+
+
+async def test_a_broker_with_a_query_that_takes_too_long_is_not_left_out(
+    start: Start, druid_stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(brokers, "PROBE_FIRST", 0)
+    druid_stand_in.answer = stand_in.never
+    client = await start(druid_stand_in.url, request_timeout=0.3)
+    for day in range(3):
+        assert_problem(await client.post(nth(day)), 504, "timeout")
+    assert len(druid_stand_in.queries) == 3

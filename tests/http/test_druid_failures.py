@@ -1,7 +1,9 @@
 """Whatever Druid does, the caller gets a whole answer or a clear error, and never Druid's own words."""
 
 import asyncio
+import re
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,6 +57,27 @@ WHOLE = b'[{"timestamp":"2019-01-01T00:00:00.000Z","result":{"count":7}}]'
 async def test_druids_answers(
     client: Client, druid_stand_in: StandIn, handler: stand_in.Handler, status: int, code: str
 ) -> None:
+    druid_stand_in.answer = handler
+    assert_problem(await client.post(), status, code)
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "errors.md").read_text(encoding="utf-8")
+TOLD = [
+    pytest.param(stand_in.error(int(each), reason or "Unknown exception"), int(status), code, id=f"{each} {reason}")
+    for statuses, reason, status, code in re.findall(
+        r"^\| ([45]\d\d(?:, \d{3})*)(?: `([^`]+)`)?[^|]*\| (\d{3}) \| `(\w+)` \|$",
+        PAGE.partition("## What Druid's conditions become")[2],
+        re.MULTILINE,
+    )
+    for each in statuses.split(", ")
+]
+
+
+@pytest.mark.parametrize(("handler", "status", "code"), TOLD)
+async def test_a_status_of_druids_becomes_what_the_page_says(
+    client: Client, druid_stand_in: StandIn, handler: stand_in.Handler, status: int, code: str
+) -> None:
+    assert len(TOLD) == 8, "the page's table is of another form"
     druid_stand_in.answer = handler
     assert_problem(await client.post(), status, code)
 

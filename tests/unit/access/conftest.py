@@ -1,15 +1,7 @@
 """A real PostgreSQL beside SQLite: whatever is tested of the account store is tested on both."""
 
-import os
 import secrets
-import shutil
-import signal
-import socket
-import subprocess
-import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
@@ -18,117 +10,21 @@ from pydantic import SecretStr
 
 from gateway.access.accounts import Accounts
 from gateway.access.settings import AccessSettings
-
-_VERSION = "15"
-_MISSING = (
-    f"These tests need PostgreSQL {_VERSION}: install it (Debian: apt-get install postgresql-{_VERSION}), or put its "
-    "initdb and postgres on PATH."
-)
-
-
-class PostgreSql:
-    """A server of this test run's own, on loopback. PostgreSQL refuses to run as root, so that root runs it as the
-    user whom the package made.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._user = "postgres" if os.getuid() == 0 else None
-        self._password = secrets.token_hex(16)
-        self._process: subprocess.Popen[bytes] | None = None
-        initdb = _binary("initdb")
-        password_file = folder / "password"
-        password_file.write_text(self._password)
-        if self._user:
-            for path in (folder, password_file):
-                shutil.chown(path, self._user)
-        made = subprocess.run(
-            [
-                initdb, "--no-sync", "--username=postgres", f"--pwfile={password_file}", "--encoding=UTF8",
-                "--locale=C", "--auth=scram-sha-256", folder / "data",
-            ],
-            user=self._user, check=False, capture_output=True, text=True, cwd=folder,
-        )  # fmt: skip
-        if made.returncode:
-            pytest.fail(f"PostgreSQL's initdb failed:\n{made.stderr}", pytrace=False)
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self._port: int = listener.getsockname()[1]
-
-    def url(self, database: str) -> str:
-        return f"postgresql://postgres:{self._password}@127.0.0.1:{self._port}/{database}"
-
-    def start(self) -> None:
-        options = (
-            "listen_addresses=127.0.0.1", f"port={self._port}", "unix_socket_directories=", "fsync=off",
-            "full_page_writes=off", "shared_buffers=16MB", "max_connections=50",
-        )  # fmt: skip
-        log = self._folder / "log"
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                [_binary("postgres"), "-D", self._folder / "data", *(f"--{option}" for option in options)],
-                user=self._user, cwd=self._folder, stdout=output, stderr=output,
-            )  # fmt: skip
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and self._process.poll() is None:
-            if b"ready to accept connections" in log.read_bytes():
-                return
-            time.sleep(0.05)
-        self.stop()
-        pytest.fail(f"PostgreSQL did not start:\n{log.read_text()}", pytrace=False)
-
-    def stop(self) -> None:
-        if self._process is None:
-            return
-        self._process.send_signal(signal.SIGINT)  # its "fast" shutdown
-        try:
-            self._process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()  # its children notice, and end
-            self._process.wait(timeout=10)
-        self._process = None
-
-    def signal(self, number: signal.Signals) -> None:
-        """To the server and all its children, each of which is in a process group of its own."""
-        assert self._process is not None
-        pid = self._process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        for process in (pid, *map(int, children)):
-            os.kill(process, number)
-
-
-def _binary(name: str) -> Path:
-    for folder in (None, f"/usr/lib/postgresql/{_VERSION}/bin", f"/usr/pgsql-{_VERSION}/bin"):
-        found = shutil.which(name, path=folder)
-        if found:
-            version = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout
-            if f"(PostgreSQL) {_VERSION}." in version:
-                return Path(found)
-    pytest.fail(_MISSING, pytrace=False)
-
-
-@contextmanager
-def _running() -> Iterator[PostgreSql]:
-    # Not pytest's own temporary folder: only its owner may enter that one.
-    with tempfile.TemporaryDirectory(prefix="gateway-postgresql-") as folder:
-        server = PostgreSql(Path(folder))
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop()
+from tests import postgresql as server
+from tests.postgresql import PostgreSql
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSql]:
-    with _running() as server:
-        yield server
+    with server.running() as running:
+        yield running
 
 
 @pytest.fixture
 def own_postgresql() -> Iterator[PostgreSql]:
     """One that a test may stop and start."""
-    with _running() as server:
-        yield server
+    with server.running() as running:
+        yield running
 
 
 @pytest.fixture
