@@ -1,5 +1,6 @@
 """Druid's services are killed and frozen under load, and come back: no number is wrong at any moment."""
 
+import asyncio
 import signal
 from collections.abc import AsyncIterator
 
@@ -97,3 +98,14 @@ async def test_without_this_service_reports_are_answered(suffer: Suffer, victim:
         await fault.load.until_seen(RIGHT, 2 * CALLERS)
         fault.over()
     assert not fault.outcome.errors
+
+
+async def test_data_that_is_replaced_while_the_historical_is_away(suffer: Suffer, victim: Victim) -> None:
+    async with suffer("historical killed while data is replaced") as fault:
+        replacing = asyncio.create_task(victim.replace_data())
+        await fault.load.until_seen(RIGHT, 4 * CALLERS)
+        await victim.kill(Service.HISTORICAL)
+        await replacing
+        await victim.is_well()
+        fault.over()
+    assert fault.outcome.errors.keys() <= {BROKEN_OFF, MISSING, TIMEOUT}

@@ -58,6 +58,10 @@ class Victim:
         """Wait until every service is healthy and all data is served."""
         await asyncio.to_thread(self.druid.start, timeout=PATIENCE)
 
+    async def replace_data(self) -> None:
+        """Ingest the same rows again: new segments take the place of all that there are."""
+        await _ingest(self.druid)
+
     async def queries(self) -> set[str]:
         """Return the ids of the gateway's queries on which broker or historical work, as their threads tell."""
         services = (Service.BROKER, Service.HISTORICAL)
@@ -111,12 +115,20 @@ async def running(name: str = "test-faults", port_offset: int = PORT_OFFSET) -> 
 
 
 async def _fill(druid: Cluster) -> tuple[str, ...]:
-    rows = druid.var / "chat_sessions.jsonl"
+    rows = _rows(druid)
     await asyncio.to_thread(_generate, rows)
-    spec = ingest.parse("chat_sessions.json", (SPECS / "chat_sessions.json").read_text(), brings_files=True)
-    await ingest.ingest(spec, ingest.Cluster(druid.coordinator_url, druid.broker_url), files=[rows])
+    await _ingest(druid)
     owners = {json.loads(line)["owner_organization_id"] for line in rows.read_text().splitlines()}
     return tuple(sorted(owners))
+
+
+def _rows(druid: Cluster) -> Path:
+    return druid.var / "chat_sessions.jsonl"
+
+
+async def _ingest(druid: Cluster) -> None:
+    spec = ingest.parse("chat_sessions.json", (SPECS / "chat_sessions.json").read_text(), brings_files=True)
+    await ingest.ingest(spec, ingest.Cluster(druid.coordinator_url, druid.broker_url), files=[_rows(druid)])
 
 
 def _generate(rows: Path) -> None:
