@@ -257,6 +257,7 @@ class Broker:
         else:
             log.warning("druid_query_not_cancelled", druid_query_id=query_id)
             asking.cancel()
+            await asyncio.wait({asking})
         if not asking.cancelled() and asking.exception() is None:
             asking.result().close()
 

@@ -8,6 +8,8 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
+from gateway import broker
+from gateway.handlers import DRUID
 from tests.http import stand_in
 from tests.http.asking import COUNT, Client, assert_problem
 from tests.http.conftest import Start
@@ -148,3 +150,25 @@ async def test_other_callers_go_on_when_one_leaves(client: Client, druid_stand_i
 
 
 BY_NOTHING = COUNT | {"interval": {"start": "2019-02-01", "end": "2019-02-02"}}
+
+
+async def test_a_query_that_druid_does_not_end_is_given_up(
+    client: Client, druid_stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker, "_CANCEL_AGAIN", (0.01, 0.01))
+
+    async def stubborn(request: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
+        for _ in range(3):
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+        return await respond(row(count=7))(request)
+
+    druid_stand_in.answer = stubborn
+    asking = asyncio.create_task(client.post())
+    await druid_stand_in.wait_for(queries=1)
+    [asked] = client.gateway.app[DRUID].brokers.states
+    asking.cancel()
+    await druid_stand_in.wait_for(cancelled=1)
+    async with asyncio.timeout(5):
+        await asyncio.gather(*asked._cancellations)
+    assert len(druid_stand_in.cancelled) == 2

@@ -35,6 +35,9 @@ class StandIn:
     async def cancel(self, _request: web.Request) -> web.Response:
         return web.Response(status=202)
 
+    async def readiness(self, _request: web.Request) -> web.Response:
+        return web.Response()
+
     async def arrived(self, count: int) -> None:
         """Wait until so many queries came."""
         async with asyncio.timeout(10), self.came:
@@ -48,6 +51,7 @@ async def standing_in() -> AsyncIterator[StandIn]:
     app = web.Application()
     app.router.add_post("/druid/v2", druid.query)
     app.router.add_delete("/druid/v2/{query_id}", druid.cancel)
+    app.router.add_get("/druid/broker/v1/readiness", druid.readiness)
     async with TestServer(app) as server:
         druid.url = str(server.make_url(""))
         yield druid
