@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import multiprocessing
+import os
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -149,6 +150,8 @@ class _Pressing:
     answers: "Queue[Counter[int]]"
 
     def run(self) -> None:
+        # It would be on a machine of its own.
+        os.nice(10)
         self.answers.put(asyncio.run(self._all_at_once()))
 
     async def _all_at_once(self) -> Counter[int]:
