@@ -12,6 +12,7 @@ from yarl import URL
 from gateway.access.accounts import Accounts
 from gateway.access.authenticate import Authenticator
 from gateway.admission import Admission
+from gateway.appended import Appended
 from gateway.broker import Broker
 from gateway.brokers import Brokers
 from gateway.catalog import DATASETS
@@ -108,16 +109,18 @@ async def _druid(data_sources: Iterable[str], app: web.Application) -> AsyncIter
     brokers = [Broker(URL(str(url)), max_answer_bytes=settings.max_answer_bytes) for url in settings.druid_broker_url]
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(Brokers(brokers))
-        coverage = realtime = None
+        coverage = appended = realtime = None
         if settings.druid_coordinator_url is not None:
             coordinator = URL(str(settings.druid_coordinator_url))
             coverage = Coverage(coordinator, data_sources, period=settings.coverage_period)
             await stack.enter_async_context(coverage)
+            appended = Appended(coverage)
             realtime = Realtime(opened, coverage, data_sources, period=settings.coverage_period)
             await stack.enter_async_context(realtime)
         druid = Druid(
             opened,
             coverage,
+            appended,
             realtime,
             Admission(places=settings.druid_queries, queue=settings.druid_queue),
             Admission(places=settings.druid_heavy_queries, queue=settings.druid_queue),

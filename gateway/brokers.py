@@ -1,7 +1,7 @@
 """Several brokers as one: a failing one is left out, and asked in the background until it answers again."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import Self
@@ -51,8 +51,12 @@ class Brokers:
         """Whether each broker answers."""
         return {broker: broker in self._answering for broker in self._brokers}
 
-    async def ask(self, native: Json, query_id: str, deadline: float, room: Room) -> tuple[Reply, Broker]:
+    async def ask(
+        self, native: Json, query_id: str, deadline: float, room: Room, before: Callable[[Broker], Awaitable[None]]
+    ) -> tuple[Reply, Broker]:
         """Return the answer of the next broker, and which it was; one that gives none at all is tried once elsewhere.
+
+        `before` has a look at a broker that is about to be asked.
 
         Raises UpstreamUnavailable at once where none is known to answer, and whatever Broker.ask raises.
         """
@@ -62,6 +66,7 @@ class Brokers:
             broker = self._answering.pop(0)
             self._answering.append(broker)
             try:
+                await before(broker)
                 return await broker.ask(native, query_id, deadline, room), broker
             except NoAnswer:
                 self._leave_out(broker)

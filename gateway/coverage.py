@@ -8,7 +8,8 @@ context, when asked for with `uncoveredIntervalsLimit`
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -43,6 +44,10 @@ class Stretch(NamedTuple):
         )
         return start, end
 
+    def overlaps(self, other: "Stretch") -> bool:
+        """Whether some time is in both."""
+        return self.start < other.end and other.start < self.end
+
 
 def parse_stretch(start: str, end: str) -> Stretch:
     """Return the stretch between two moments as Druid writes them."""
@@ -57,6 +62,29 @@ NEVER = parse_stretch("1000-01-01T00:00:00.000Z", "1000-01-01T00:00:00.001Z")
 """A moment that has no data, and is asked for with every query: where Druid does not say that nobody serves it, it has
 not looked. A broker that has just started answers for a data source that it does not know yet as for one with no gap.
 """
+
+
+class Segment(NamedTuple):
+    """A segment's name within its data source."""
+
+    stretch: Stretch
+    version: str
+    partition: int
+
+    @classmethod
+    def described(cls, description: Mapping[str, Any]) -> Self:
+        """Return the segment that the broker's list of candidates describes."""
+        stretch = parse_stretch(*description["interval"].split("/"))
+        return cls(stretch, description["version"], description["partitionNumber"])
+
+    def id(self, data_source: str) -> str:
+        """Return Druid's name for it."""
+        partition = [str(self.partition)] if self.partition else []
+        return "_".join([data_source, *self.stretch.iso(), self.version, *partition])
+
+    def is_replaced(self, others: Iterable["Segment"]) -> bool:
+        """Whether one of the others is a newer version of its time, or of a part of that."""
+        return any(other.version > self.version and other.stretch.overlaps(self.stretch) for other in others)
 
 
 def merge(stretches: Iterable[Stretch]) -> tuple[Stretch, ...]:
@@ -101,14 +129,39 @@ def data_stretches(segments: Iterable[Any]) -> tuple[Stretch, ...]:
     data any more. Raises KeyError, TypeError or ValueError where a description is of another form.
     """
     # A data source has many segments of the same time: parse each once.
-    times = {
-        segment["interval"]
-        for segment in segments
-        if not segment["overshadowed"]
+    times = {segment["interval"] for segment in segments if _is_to_be_served(segment)}
+    return merge(parse_stretch(*each.split("/")) for each in times)
+
+
+def appended_segments(segments: Iterable[Any]) -> tuple[Segment, ...]:
+    """Return those that Druid may serve or not without the others of their time: all but the core partitions.
+
+    One that is alone is not among them: its time is uncovered without it. Raises as `data_stretches`.
+    """
+    chunks: defaultdict[str, list[Any]] = defaultdict(list)
+    for segment in segments:
+        if _is_to_be_served(segment):
+            chunks[segment["interval"]].append(segment)
+    return tuple(
+        Segment(parse_stretch(*interval.split("/")), each["version"], each["shardSpec"].get("partitionNum", 0))
+        for interval, chunk in chunks.items()
+        if len(chunk) > 1
+        for each in chunk
+        if not _is_core(each["shardSpec"])
+    )
+
+
+def _is_to_be_served(segment: Mapping[str, Any]) -> bool:
+    return bool(
+        not segment["overshadowed"]
         and segment["replicationFactor"] != 0
         and segment["shardSpec"]["type"] != "tombstone"
-    }
-    return merge(parse_stretch(*each.split("/")) for each in times)
+    )
+
+
+def _is_core(shard_spec: Mapping[str, Any]) -> bool:
+    core = shard_spec.get("numCorePartitions", shard_spec.get("partitions", 0))
+    return bool(shard_spec.get("partitionNum", 0) < core)
 
 
 class Coverage:
@@ -123,6 +176,7 @@ class Coverage:
         self._data_sources = tuple(data_sources)
         self._period = period
         self._known: dict[str, tuple[Stretch, ...]] = {}
+        self._appended: dict[str, tuple[Segment, ...]] = {}
         self._asked = float("-inf")
         self._failing_since: float | None = None
         self._said = float("-inf")
@@ -158,22 +212,39 @@ class Coverage:
         doubtful = common(self._known[data_source], merge(uncovered))
         if not doubtful:
             return None
+        stored = await self._stored(data_source, doubtful)
+        return (
+            doubtful[0]
+            if stored is None
+            else next(iter(common(merge(each.stretch for each in stored), doubtful)), None)
+        )
+
+    def appended(self, data_source: str, asked: Stretch) -> list[Segment]:
+        """Return the data source's segments in that time that were appended to others."""
+        return [each for each in self._appended.get(data_source, ()) if each.stretch.overlaps(asked)]
+
+    async def lost(self, data_source: str, missing: Sequence[Segment]) -> Stretch | None:
+        """Return the time of the first of these segments that there still is; None where there is none any more."""
+        stored = await self._stored(data_source, [each.stretch for each in missing]) if missing else frozenset()
+        return next((each.stretch for each in missing if stored is None or each in stored), None)
+
+    async def _stored(self, data_source: str, times: Iterable[Stretch]) -> frozenset[Segment] | None:
+        """Return the segments with data that the metadata store has of these times; None where it cannot be asked."""
         url = self._metadata / "datasources" / data_source / "segments"
-        intervals = ["/".join(stretch.iso()) for stretch in doubtful]
+        intervals = ["/".join(stretch.iso()) for stretch in times]
         try:
             async with self._session.post(url, params={"full": ""}, json=intervals) as response:
                 # For what has no segments Druid says 200 and []: a 404 is that of something else in its place.
                 response.raise_for_status()
                 found = await parse_rows(await response.read())
-            stored = merge(
-                parse_stretch(*each["interval"].split("/"))
+            return frozenset(
+                Segment(parse_stretch(*each["interval"].split("/")), each["version"], shard_spec.get("partitionNum", 0))
                 for each in found
-                if each["shardSpec"]["type"] != "tombstone"
+                if (shard_spec := each["shardSpec"])["type"] != "tombstone"
             )
-        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
+        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, AttributeError) as error:
             log.warning("hole_not_confirmed", data_source=data_source, error=repr(error))
-            return doubtful[0]
-        return next(iter(common(stored, doubtful)), None)
+            return None
 
     async def is_dropped(self, data_source: str, segment_id: str, stretch: Stretch) -> bool:
         """Return whether a segment was published and is not to be served any more, as rules of retention say.
@@ -199,8 +270,10 @@ class Coverage:
         began = time.monotonic()
         try:
             for data_source in self._data_sources:
-                self._known[data_source] = await self._ask(data_source)
-        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
+                segments = await self._ask(data_source)
+                self._known[data_source] = data_stretches(segments)
+                self._appended[data_source] = appended_segments(segments)
+        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, AttributeError) as error:
             self._complain(error, began)
         else:
             self._asked = began
@@ -217,8 +290,8 @@ class Coverage:
             self._said = now
             log.error("coverage_not_refreshed", error=repr(error), age=round(self.age, 1))
 
-    async def _ask(self, data_source: str) -> tuple[Stretch, ...]:
+    async def _ask(self, data_source: str) -> list[Any]:
         asked = {"datasources": data_source, "includeOvershadowedStatus": "true"}
         async with self._session.get(self._metadata / "segments", params=asked) as response:
             response.raise_for_status()
-            return data_stretches(await parse_rows(await response.read()))
+            return await parse_rows(await response.read())

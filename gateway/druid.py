@@ -13,6 +13,7 @@ import orjson
 import structlog
 
 from gateway.admission import Admission
+from gateway.appended import Appended
 from gateway.broker import RETRY_SOON, Broker, NoAnswer, Reply
 from gateway.brokers import Brokers
 from gateway.coverage import NEVER, Coverage, Stretch, complement, parse_stretch
@@ -36,6 +37,7 @@ class Druid:
 
     brokers: Brokers
     coverage: Coverage | None
+    appended: Appended | None
     realtime: Realtime | None
     places: Admission
     heavy_places: Admission
@@ -83,11 +85,13 @@ class Druid:
             async with places.place(organization, deadline) as others:
                 native = _behind(native, others)
                 began = asyncio.get_running_loop().time()
-                reply, broker = await self.brokers.ask(native, query_id, deadline, room)
+                before = partial(self._look_before, query, deadline)
+                reply, broker = await self.brokers.ask(native, query_id, deadline, room, before)
                 if self.coverage is not None:
                     again = partial(broker.ask, native, query_id, deadline, room)
                     reply = await self._whole(query, reply, broker, again, deadline)
-            if self.realtime is not None:
+            if self.appended is not None and self.realtime is not None:
+                await self._look_after(query, deadline, broker)
                 await self._check_read(query, began, broker)
                 # That was waiting for Druid, too.
                 reply = replace(reply, came=asyncio.get_running_loop().time())
@@ -110,9 +114,7 @@ class Druid:
                 await self._check_whole(query.dataset.data_source, complement(served, asked))
                 reply = await again()
             except NoAnswer as error:
-                raise DataUnavailable(
-                    "It cannot be told whether all data is there. Ask again soon.", headers=RETRY_SOON
-                ) from error
+                raise _uncertain() from error
         await self._check_whole(query.dataset.data_source, reply.uncovered or ())
         return reply
 
@@ -128,6 +130,29 @@ class Druid:
         if hole is not None:
             raise _unavailable(data_source, hole, coverage_age=round(self.coverage.age, 1))
 
+    async def _look_before(self, query: DruidQuery, deadline: float, broker: Broker) -> None:
+        """Raise DataUnavailable where a broker that is about to be asked lacks an appended segment, or NoAnswer."""
+        if self.appended is None:
+            return
+        data_source, asked = query.dataset.data_source, parse_stretch(*query.native["intervals"].split("/"))
+        try:
+            hole = await self.appended.look_before(data_source, asked, broker, deadline)
+        except BadUpstreamAnswer as error:
+            raise _uncertain() from error
+        if hole is not None:
+            raise _unavailable(data_source, hole)
+
+    async def _look_after(self, query: DruidQuery, deadline: float, broker: Broker) -> None:
+        """Raise DataUnavailable where a broker that has answered lacks an appended segment."""
+        assert self.appended is not None  # noqa: S101 - whoever calls has looked
+        data_source, asked = query.dataset.data_source, parse_stretch(*query.native["intervals"].split("/"))
+        try:
+            hole = await self.appended.look_after(data_source, asked, broker, deadline)
+        except (NoAnswer, BadUpstreamAnswer) as error:
+            raise _uncertain() from error
+        if hole is not None:
+            raise _unavailable(data_source, hole)
+
     async def _check_read(self, query: DruidQuery, began: float, broker: Broker) -> None:
         """Raise DataUnavailable where rows may be missing that a streaming task had read before."""
         assert self.realtime is not None  # noqa: S101 - whoever calls has looked
@@ -135,9 +160,7 @@ class Druid:
         try:
             hole = await self.realtime.hole(data_source, asked, began, broker)
         except (NoAnswer, BadUpstreamAnswer) as error:
-            raise DataUnavailable(
-                "It cannot be told whether all data is there. Ask again soon.", headers=RETRY_SOON
-            ) from error
+            raise _uncertain() from error
         if hole is not None:
             raise _unavailable(data_source, hole, realtime_age=round(self.realtime.age, 1))
 
@@ -146,6 +169,10 @@ def _unavailable(data_source: str, hole: Stretch, **ages: float) -> DataUnavaila
     start, end = hole.iso()
     log.error("data_unavailable", data_source=data_source, start=start, end=end, **ages)
     return DataUnavailable("A part of the data is not available at the moment. Ask again soon.", headers=RETRY_SOON)
+
+
+def _uncertain() -> DataUnavailable:
+    return DataUnavailable("It cannot be told whether all data is there. Ask again soon.", headers=RETRY_SOON)
 
 
 def _behind(native: Json, others: int) -> Json:

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import structlog
 
 from gateway.broker import Broker, NoAnswer
 from gateway.brokers import Brokers
-from gateway.coverage import Coverage, Stretch, parse_stretch
+from gateway.coverage import Coverage, Segment, Stretch, parse_stretch
 from gateway.errors import BadUpstreamAnswer
 
 log = structlog.get_logger(__name__)
@@ -35,25 +35,6 @@ _REPLICAS_LAG = 10.0
 """Seconds that one of them may be behind another."""
 _EVER = parse_stretch("0001-01-01T00:00:00.000Z", "9999-12-31T00:00:00.000Z")
 _TASKS = frozenset({"indexer-executor", "realtime"})
-
-
-class Segment(NamedTuple):
-    """A segment's name within its data source."""
-
-    stretch: Stretch
-    version: str
-    partition: int
-
-    @classmethod
-    def described(cls, description: Mapping[str, Any]) -> Self:
-        """Return the segment that the broker's list of candidates describes."""
-        stretch = parse_stretch(*description["interval"].split("/"))
-        return cls(stretch, description["version"], description["partitionNumber"])
-
-    def id(self, data_source: str) -> str:
-        """Return Druid's name for it."""
-        partition = [str(self.partition)] if self.partition else []
-        return "_".join([data_source, *self.stretch.iso(), self.version, *partition])
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +95,10 @@ def look(
     after = {
         segment: before.after(rows.get(segment, 0), at, served.get(segment, 0))
         for segment, before in held.items()
-        if (served[segment] > 0 if segment in served else not _is_replaced(segment, served))
+        if (served[segment] > 0 if segment in served else not segment.is_replaced(served))
     }
     new = {segment: Held.first(rows[segment], at) for segment in rows.keys() - held.keys()}
     return {segment: each for segment, each in (after | new).items() if at - each.changed_at <= _GIVEN_UP_AFTER}
-
-
-def _is_replaced(segment: Segment, served: Iterable[Segment]) -> bool:
-    return any(other.version > segment.version and _overlap(other.stretch, segment.stretch) for other in served)
-
-
-def _overlap(one: Stretch, other: Stretch) -> bool:
-    return one.start < other.end and other.start < one.end
 
 
 class Stream:
@@ -162,7 +135,7 @@ class Stream:
         `began` is the event loop's time before the broker was asked. Raises NoAnswer or BadUpstreamAnswer.
         """
         came = asyncio.get_running_loop().time()
-        if any(_overlap(segment.stretch, asked) for segment in self._held) and not self._hole(asked, began):
+        if any(segment.stretch.overlaps(asked) for segment in self._held) and not self._hole(asked, began):
             # One look does for all who wait: it has begun after their answers came.
             async with self._looking:
                 if self._began < came:
@@ -174,7 +147,7 @@ class Stream:
             (
                 Stretch(max(segment.stretch.start, asked.start), min(segment.stretch.end, asked.end))
                 for segment, held in self._held.items()
-                if _overlap(segment.stretch, asked) and (held.lacks or held.back_at > began)
+                if segment.stretch.overlaps(asked) and (held.lacks or held.back_at > began)
             ),
             default=None,
         )

@@ -8,6 +8,7 @@ from yarl import URL
 
 from gateway.access.accounts import Accounts
 from gateway.admission import Admission
+from gateway.appended import Appended
 from gateway.broker import Broker
 from gateway.brokers import Brokers
 from gateway.coverage import Coverage
@@ -31,6 +32,7 @@ async def test_each_metric_stands_in_the_table_and_each_in_the_table_is_shown(tm
     metrics.druid = Druid(
         brokers,
         coverage,
+        Appended(coverage),
         Realtime(brokers, coverage, (), period=1),
         Admission(places=2, queue=2),
         Admission(places=2, queue=2),

@@ -199,3 +199,78 @@ async def test_the_log_says_how_old_the_knowledge_was_that_a_report_was_refused_
             await client.post()
     [line] = [line for line in lines if line["event"] == "data_unavailable"]
     assert 0 <= line["coverage_age"] < 60
+
+
+def appended(partition: int, version: str = "1") -> dict[str, Any]:
+    """A segment of those that a stream published, as the coordinator describes it."""
+    return SEGMENT | {
+        "version": version,
+        "shardSpec": {"type": "numbered", "partitionNum": partition, "partitions": 0},
+    }
+
+
+def has(*partitions: int, version: str = "1") -> Handler:
+    """The broker's list of what is served."""
+    here = {"interval": SEGMENT["interval"], "version": version, "locations": [{"server": "h", "type": "historical"}]}
+    return respond([here | {"partitionNumber": partition} for partition in partitions])
+
+
+BOTH = [appended(0), appended(1)]
+
+
+async def test_one_of_two_appended_segments_that_nobody_serves_is_503(start: Start, druid_stand_in: StandIn) -> None:
+    druid_stand_in.answer, druid_stand_in.candidates = uncovered(NEVER_HAD_DATA), has(0)
+    async with coordinator(BOTH) as url:
+        client = await start(druid_stand_in.url, druid_coordinator_url=url)
+        assert_problem(await client.post(), 503, "data_unavailable")
+        druid_stand_in.candidates = has(0, 1)
+        assert (await client.post()).status == 200
+
+
+async def test_one_that_comes_back_while_druid_answers_was_not_there_for_the_answer(
+    start: Start, druid_stand_in: StandIn
+) -> None:
+    async def meanwhile(request: web.Request) -> web.StreamResponse:
+        druid_stand_in.candidates = has(0, 1)
+        return await uncovered(NEVER_HAD_DATA)(request)
+
+    druid_stand_in.answer, druid_stand_in.candidates = meanwhile, has(0)
+    async with coordinator(BOTH) as url:
+        client = await start(druid_stand_in.url, druid_coordinator_url=url)
+        assert_problem(await client.post(), 503, "data_unavailable")
+        assert druid_stand_in.queries == [], "a broker that lacks something is not even asked"
+
+
+async def test_one_that_goes_away_while_druid_answers_is_missed(start: Start, druid_stand_in: StandIn) -> None:
+    async def meanwhile(request: web.Request) -> web.StreamResponse:
+        druid_stand_in.candidates = has(0)
+        return await uncovered(NEVER_HAD_DATA)(request)
+
+    druid_stand_in.answer, druid_stand_in.candidates = meanwhile, has(0, 1)
+    async with coordinator(BOTH) as url:
+        client = await start(druid_stand_in.url, druid_coordinator_url=url)
+        assert_problem(await client.post(), 503, "data_unavailable")
+
+
+@pytest.mark.parametrize(
+    ("candidates", "stored"),
+    [(has(0, version="2"), BOTH), (has(0), [appended(0)])],
+    ids=["compacted a moment ago", "deleted a moment ago"],
+)
+async def test_what_is_there_no_more_is_not_missed(
+    start: Start, druid_stand_in: StandIn, candidates: Handler, stored: list[Any]
+) -> None:
+    druid_stand_in.answer, druid_stand_in.candidates = uncovered(NEVER_HAD_DATA), candidates
+    async with coordinator(BOTH, respond(stored)) as url:
+        client = await start(druid_stand_in.url, druid_coordinator_url=url)
+        assert (await client.post()).status == 200
+
+
+@pytest.mark.parametrize("candidates", [respond_with(b"<html>"), respond([{}]), error(500)])
+async def test_a_broker_that_does_not_say_what_it_has_is_not_believed(
+    start: Start, druid_stand_in: StandIn, candidates: Handler
+) -> None:
+    druid_stand_in.answer, druid_stand_in.candidates = uncovered(NEVER_HAD_DATA), candidates
+    async with coordinator(BOTH) as url:
+        client = await start(druid_stand_in.url, druid_coordinator_url=url)
+        assert_problem(await client.post(), 503, "data_unavailable")

@@ -15,7 +15,9 @@ from yarl import URL
 
 from gateway.coverage import (
     Coverage,
+    Segment,
     Stretch,
+    appended_segments,
     common,
     complement,
     data_stretches,
@@ -225,3 +227,40 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(0.005)
+
+
+def described(day: int, spec: dict[str, Any], **more: Any) -> dict[str, Any]:
+    interval = f"1970-01-0{day}T00:00:00.000Z/1970-01-0{day + 1}T00:00:00.000Z"
+    return {
+        "interval": interval,
+        "version": "1",
+        "overshadowed": False,
+        "replicationFactor": 1,
+        "shardSpec": spec,
+        **more,
+    }
+
+
+def numbered(partition: int, core: int = 0) -> dict[str, Any]:
+    return {"type": "numbered", "partitionNum": partition, "partitions": core}
+
+
+def test_of_segments_that_came_one_by_one_each_can_be_missing_alone() -> None:
+    found = appended_segments([described(1, numbered(0)), described(1, numbered(1)), described(2, numbered(0))])
+    day = parse_stretch(*DAY_ONE.split("/"))
+    assert sorted(found) == [Segment(day, "1", 0), Segment(day, "1", 1)]
+
+
+def test_core_partitions_are_served_together_and_what_was_appended_to_them_is_not() -> None:
+    ranges = [{"type": "range", "partitionNum": each, "numCorePartitions": 2} for each in range(2)]
+    found = appended_segments([described(1, spec) for spec in (*ranges, numbered(2, core=2))])
+    assert [each.partition for each in found] == [2]
+
+
+def test_what_is_not_to_be_served_is_not_missed() -> None:
+    others = [
+        described(1, numbered(1), overshadowed=True),
+        described(1, numbered(2), replicationFactor=0),
+        described(1, {"type": "tombstone", "partitionNum": 0, "partitions": 1}),
+    ]
+    assert appended_segments([described(1, numbered(0)), *others]) == ()
