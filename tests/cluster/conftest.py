@@ -8,7 +8,7 @@ from druid.cluster import Cluster
 from druid.services import Ports
 
 # Far from Druid's own ports, where a developer's cluster may run.
-PORT_OFFSET = 30000
+PORT_OFFSET = 12000
 
 
 @pytest.fixture(scope="package")
