@@ -159,6 +159,9 @@ def _environment(port: int, cluster: Cluster) -> dict[str, str]:
     return {
         "GATEWAY_DATABASE_URL": f"sqlite:///{VAR / 'demo-accounts.db'}",
         "GATEWAY_TOKEN_SECRET": secret.read_text(encoding="utf-8"),
+        # Two for each of the historical's processing threads.
+        "GATEWAY_DRUID_QUERIES": "4",
+        "GATEWAY_DRUID_HEAVY_QUERIES": "2",
         **os.environ,
         "GATEWAY_PORT": str(port),
         "GATEWAY_DRUID_BROKER_URL": cluster.broker_url,

@@ -37,7 +37,12 @@ class Settings(AccessSettings):
     coverage_period: float = Field(
         default=10.0, gt=0, description="Seconds between two questions to the coordinator about what data there is."
     )
-    druid_queries: int = Field(default=16, ge=2, description="Queries that Druid gets at once; more of them wait.")
+    druid_queries: int = Field(
+        default=16,
+        ge=2,
+        description="Queries that Druid gets at once; more of them wait. Two for each processing thread of its historicals "
+        "keep it busy and leave turns to others.",
+    )
     druid_heavy_queries: int = Field(
         default=4, ge=1, description="Queries at once that are likely to take long, in Druid's lane `heavy`."
     )
