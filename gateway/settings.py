@@ -40,8 +40,8 @@ class Settings(AccessSettings):
     druid_queries: int = Field(
         default=16,
         ge=2,
-        description="Queries that Druid gets at once; more of them wait. Two for each processing thread of its historicals "
-        "keep it busy and leave turns to others.",
+        description="Queries that Druid gets at once; more of them wait. Two for each processing thread of its "
+        "historicals keep it busy and leave turns to others.",
     )
     druid_heavy_queries: int = Field(
         default=4, ge=1, description="Queries at once that are likely to take long, in Druid's lane `heavy`."
