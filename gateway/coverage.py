@@ -159,6 +159,12 @@ def _is_to_be_served(segment: Mapping[str, Any]) -> bool:
     )
 
 
+def _stored(segment: Mapping[str, Any]) -> Segment:
+    """Return the segment that the metadata store describes."""
+    partition = segment["shardSpec"].get("partitionNum", 0)
+    return Segment(parse_stretch(*segment["interval"].split("/")), segment["version"], partition)
+
+
 def _is_core(shard_spec: Mapping[str, Any]) -> bool:
     core = shard_spec.get("numCorePartitions", shard_spec.get("partitions", 0))
     return bool(shard_spec.get("partitionNum", 0) < core)
@@ -237,28 +243,22 @@ class Coverage:
                 # For what has no segments Druid says 200 and []: a 404 is that of something else in its place.
                 response.raise_for_status()
                 found = await parse_rows(await response.read())
-            return frozenset(
-                Segment(parse_stretch(*each["interval"].split("/")), each["version"], shard_spec.get("partitionNum", 0))
-                for each in found
-                if (shard_spec := each["shardSpec"])["type"] != "tombstone"
-            )
+            return frozenset(_stored(each) for each in found if each["shardSpec"]["type"] != "tombstone")
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, AttributeError) as error:
             log.warning("hole_not_confirmed", data_source=data_source, error=repr(error))
             return None
 
-    async def is_dropped(self, data_source: str, segment_id: str, stretch: Stretch) -> bool:
+    async def is_dropped(self, data_source: str, segment: Segment) -> bool:
         """Return whether a segment was published and is not to be served any more, as rules of retention say.
 
         False where the coordinator does not say so.
         """
-        url = self._metadata / "datasources" / data_source / "segments"
-        with suppress(aiohttp.ClientError, TimeoutError, ValueError):
-            async with self._session.get(url / segment_id, params={"includeUnused": "true"}) as response:
-                if response.status != 200:
-                    return False
-            async with self._session.post(url, json=["/".join(stretch.iso())]) as response:
+        url = self._metadata / "datasources" / data_source / "unusedSegments"
+        interval = {"interval": "_".join(segment.stretch.iso())}
+        with suppress(aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, AttributeError):
+            async with self._session.get(url, params=interval) as response:
                 response.raise_for_status()
-                return segment_id not in await parse_rows(await response.read())
+                return segment in {_stored(each["dataSegment"]) for each in await parse_rows(await response.read())}
         return False
 
     async def _refresh_forever(self) -> None:

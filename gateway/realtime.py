@@ -155,7 +155,7 @@ class Stream:
     async def _forget_dropped(self) -> None:
         """Forget what was published and then dropped: that nobody serves it is as it should be."""
         for segment in [segment for segment, held in self._held.items() if held.lacks and not held.found]:
-            if await self._coverage.is_dropped(self._data_source, segment.id(self._data_source), segment.stretch):
+            if await self._coverage.is_dropped(self._data_source, segment):
                 self._keep({each: held for each, held in self._held.items() if each != segment}, self._began)
 
     def _span(self) -> Stretch:

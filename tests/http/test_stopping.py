@@ -28,7 +28,7 @@ async def test_what_runs_finishes_or_is_cancelled(
         return await respond(row(count=7))(request)
 
     druid_stand_in.answer = answer
-    async with start_process(druid_stand_in.url, shutdown_timeout=2) as process:
+    async with start_process(druid_stand_in.url, shutdown_timeout=8) as process:
         quick = asyncio.create_task(process.client.post())
         slow = asyncio.create_task(process.client.post(SLOW))
         await druid_stand_in.wait_for(queries=3)
@@ -39,7 +39,7 @@ async def test_what_runs_finishes_or_is_cancelled(
         assert druid_stand_in.cancelled == []
         with pytest.raises(aiohttp.ServerDisconnectedError):
             await slow
-        assert await asyncio.wait_for(process.process.wait(), 10) == 0
+        assert await asyncio.wait_for(process.process.wait(), 20) == 0
         abandoned = {each.id for each in druid_stand_in.queries if "2019-02" in json.dumps(each.query)}
         assert len(abandoned) == 2
         assert sorted(druid_stand_in.cancelled) == sorted(abandoned)
