@@ -82,6 +82,10 @@ class Segment(NamedTuple):
         partition = [str(self.partition)] if self.partition else []
         return "_".join([data_source, *self.stretch.iso(), self.version, *partition])
 
+    def covers(self, other: "Segment") -> bool:
+        """Whether all of the other's time is this one's, too."""
+        return self.stretch.start <= other.stretch.start and other.stretch.end <= self.stretch.end
+
     def is_replaced(self, others: Iterable["Segment"]) -> bool:
         """Whether one of the others is a newer version of its time, or of a part of that."""
         return any(other.version > self.version and other.stretch.overlaps(self.stretch) for other in others)
@@ -243,7 +247,13 @@ class Coverage:
                 # For what has no segments Druid says 200 and []: a 404 is that of something else in its place.
                 response.raise_for_status()
                 found = await parse_rows(await response.read())
-            return frozenset(_stored(each) for each in found if each["shardSpec"]["type"] != "tombstone")
+            # Until the coordinator's next turn, what a newer version has replaced stands beside it.
+            all_there = {_stored(each): each["shardSpec"]["type"] != "tombstone" for each in found}
+            return frozenset(
+                each
+                for each, has_data in all_there.items()
+                if has_data and not any(other.version > each.version and other.covers(each) for other in all_there)
+            )
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, AttributeError) as error:
             log.warning("hole_not_confirmed", data_source=data_source, error=repr(error))
             return None

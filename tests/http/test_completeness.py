@@ -19,6 +19,7 @@ SEGMENT = {
     "interval": "2019-01-01T00:00:00.000Z/2019-02-01T00:00:00.000Z",
     "overshadowed": False,
     "replicationFactor": 1,
+    "version": "1",
     "shardSpec": {"type": "range"},
 }
 NEVER_HAD_DATA = ["2018-01-01T00:00:00.000Z/2019-01-01T00:00:00.000Z"]
@@ -84,6 +85,19 @@ async def test_data_that_was_replaced_by_nothing_a_moment_ago_is_not_missing(
     async with coordinator([SEGMENT], respond([])) as url:
         client = await start(druid_stand_in.url, druid_coordinator_url=url)
         assert (await client.post()).status == 200
+
+
+@pytest.mark.parametrize(
+    ("interval", "status"), [(SEGMENT["interval"], 200), ("2019-01-01T00:00:00.000Z/2019-01-02T00:00:00.000Z", 503)]
+)
+async def test_data_of_which_all_was_deleted_and_not_a_part_is_not_missing(
+    start: Start, druid_stand_in: StandIn, interval: str, status: int
+) -> None:
+    tombstone = SEGMENT | {"interval": interval, "version": "2", "shardSpec": {"type": "tombstone", "partitionNum": 0}}
+    druid_stand_in.answer = uncovered(HAS_DATA)
+    async with coordinator([SEGMENT], respond([SEGMENT, tombstone])) as url:
+        client = await start(druid_stand_in.url, druid_coordinator_url=url)
+        assert (await client.post()).status == status
 
 
 SERVED = [{"interval": SEGMENT["interval"], "locations": [{"server": "historical"}]}]

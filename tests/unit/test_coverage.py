@@ -69,6 +69,7 @@ def segment(
     """What the coordinator says of a segment, as far as it matters here."""
     return {
         "interval": interval,
+        "version": "1",
         "overshadowed": overshadowed,
         "replicationFactor": replicas,
         "shardSpec": {"type": kind, "partitionNum": 0},
