@@ -49,8 +49,12 @@ class Broker:
     async def metadata(self, _: web.Request) -> web.Response:
         return web.json_response([])
 
-    async def published(self, _: web.Request) -> web.Response:
-        return web.json_response({}, status=200 if self.dropped else 404)
+    async def unused(self, request: web.Request) -> web.Response:
+        assert request.query["interval"].replace("_", "/") == SEGMENT["interval"]
+        stored = {
+            "dataSegment": SEGMENT | {"shardSpec": {"type": "numbered", "partitionNum": SEGMENT["partitionNumber"]}}
+        }
+        return web.json_response([stored] if self.dropped else [])
 
     async def looked(self) -> None:
         """Wait for a look from its beginning to its end."""
@@ -71,9 +75,9 @@ async def gateway_before(broker: Broker, start: Start) -> AsyncIterator[Client]:
     app.router.add_post("/druid/v2", broker.query)
     app.router.add_get("/druid/v2/datasources/chat_sessions/candidates", broker.candidates)
     app.router.add_get("/druid/coordinator/v1/metadata/segments", broker.metadata)
-    segments = "/druid/coordinator/v1/metadata/datasources/chat_sessions/segments"
-    app.router.add_post(segments, broker.metadata)
-    app.router.add_get(f"{segments}/{ID}", broker.published)
+    of_data_source = "/druid/coordinator/v1/metadata/datasources/chat_sessions"
+    app.router.add_post(f"{of_data_source}/segments", broker.metadata)
+    app.router.add_get(f"{of_data_source}/unusedSegments", broker.unused)
     async with TestServer(app) as server:
         url = str(server.make_url("/"))
         client = await start(url, druid_coordinator_url=AnyHttpUrl(url), coverage_period=1)
