@@ -29,7 +29,7 @@ def test_whatever_looks_like_a_credential_is_seen() -> None:
 def test_what_lines_hold_by_right_is_no_secret() -> None:
     watch = Watch()
     watch.know(D)
-    for text in (D, D[:13].upper(), "owner_organization_id", "org"):
+    for text in (D, D[:13].upper(), "owner_organization_id", "org", "segments"):
         watch.keep_secret(text)
         watch.saw(f"{{'organization': '{text}'}}")
     assert watch.told() == []
