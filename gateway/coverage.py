@@ -77,6 +77,12 @@ class Segment(NamedTuple):
         stretch = parse_stretch(*description["interval"].split("/"))
         return cls(stretch, description["version"], description["partitionNumber"])
 
+    @classmethod
+    def stored(cls, description: Mapping[str, Any]) -> Self:
+        """Return the segment that the metadata store describes."""
+        stretch = parse_stretch(*description["interval"].split("/"))
+        return cls(stretch, description["version"], description["shardSpec"].get("partitionNum", 0))
+
     def id(self, data_source: str) -> str:
         """Return Druid's name for it."""
         partition = [str(self.partition)] if self.partition else []
@@ -147,8 +153,8 @@ def appended_segments(segments: Iterable[Any]) -> tuple[Segment, ...]:
         if _is_to_be_served(segment):
             chunks[segment["interval"]].append(segment)
     return tuple(
-        Segment(parse_stretch(*interval.split("/")), each["version"], each["shardSpec"].get("partitionNum", 0))
-        for interval, chunk in chunks.items()
+        Segment.stored(each)
+        for chunk in chunks.values()
         if len(chunk) > 1
         for each in chunk
         if not _is_core(each["shardSpec"])
@@ -161,12 +167,6 @@ def _is_to_be_served(segment: Mapping[str, Any]) -> bool:
         and segment["replicationFactor"] != 0
         and segment["shardSpec"]["type"] != "tombstone"
     )
-
-
-def _stored(segment: Mapping[str, Any]) -> Segment:
-    """Return the segment that the metadata store describes."""
-    partition = segment["shardSpec"].get("partitionNum", 0)
-    return Segment(parse_stretch(*segment["interval"].split("/")), segment["version"], partition)
 
 
 def _is_core(shard_spec: Mapping[str, Any]) -> bool:
@@ -248,7 +248,7 @@ class Coverage:
                 response.raise_for_status()
                 found = await parse_rows(await response.read())
             # Until the coordinator's next turn, what a newer version has replaced stands beside it.
-            all_there = {_stored(each): each["shardSpec"]["type"] != "tombstone" for each in found}
+            all_there = {Segment.stored(each): each["shardSpec"]["type"] != "tombstone" for each in found}
             return frozenset(
                 each
                 for each, has_data in all_there.items()
@@ -268,7 +268,8 @@ class Coverage:
         with suppress(aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, AttributeError):
             async with self._session.get(url, params=interval) as response:
                 response.raise_for_status()
-                return segment in {_stored(each["dataSegment"]) for each in await parse_rows(await response.read())}
+                unused = await parse_rows(await response.read())
+                return segment in {Segment.stored(each["dataSegment"]) for each in unused}
         return False
 
     async def _refresh_forever(self) -> None:

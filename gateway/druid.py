@@ -91,8 +91,7 @@ class Druid:
                     again = partial(broker.ask, native, query_id, deadline, room)
                     reply = await self._whole(query, reply, broker, again, deadline)
             if self.appended is not None and self.realtime is not None:
-                await self._look_after(query, deadline, broker)
-                await self._check_read(query, began, broker)
+                await self._look_after(query, began, deadline, broker)
                 # That was waiting for Druid, too.
                 reply = replace(reply, came=asyncio.get_running_loop().time())
             try:
@@ -142,23 +141,15 @@ class Druid:
         if hole is not None:
             raise _unavailable(data_source, hole)
 
-    async def _look_after(self, query: DruidQuery, deadline: float, broker: Broker) -> None:
-        """Raise DataUnavailable where a broker that has answered lacks an appended segment."""
+    async def _look_after(self, query: DruidQuery, began: float, deadline: float, broker: Broker) -> None:
+        """Raise DataUnavailable where a broker that has answered lacks an appended segment, or rows of a stream."""
         assert self.appended is not None  # noqa: S101 - whoever calls has looked
+        assert self.realtime is not None  # noqa: S101
         data_source, asked = query.dataset.data_source, parse_stretch(*query.native["intervals"].split("/"))
         try:
             hole = await self.appended.look_after(data_source, asked, broker, deadline)
-        except (NoAnswer, BadUpstreamAnswer) as error:
-            raise _uncertain() from error
-        if hole is not None:
-            raise _unavailable(data_source, hole)
-
-    async def _check_read(self, query: DruidQuery, began: float, broker: Broker) -> None:
-        """Raise DataUnavailable where rows may be missing that a streaming task had read before."""
-        assert self.realtime is not None  # noqa: S101 - whoever calls has looked
-        data_source, asked = query.dataset.data_source, parse_stretch(*query.native["intervals"].split("/"))
-        try:
-            hole = await self.realtime.hole(data_source, asked, began, broker)
+            if hole is None:
+                hole = await self.realtime.hole(data_source, asked, began, broker)
         except (NoAnswer, BadUpstreamAnswer) as error:
             raise _uncertain() from error
         if hole is not None:
