@@ -83,6 +83,13 @@ class Cluster:
             for status in self._processes()
         )
 
+    def pid(self, service: Service) -> int | None:
+        """The process of a service, whether it answers or not; None where there is none. Takes no longer for one that
+        is frozen, as `status` does.
+        """
+        [pid] = [status.pid for status in self._processes() if status.service is service]
+        return pid
+
     def start(self, *, timeout: float = START_SECONDS, observer: Observer = SILENCE) -> bool:
         """Return once every service is healthy and serves the data there is.
 

@@ -85,7 +85,7 @@ class Victim:
         return dump
 
     def _pid(self, service: Service) -> int:
-        [pid] = [status.pid for status in self.druid.status() if status.service is service]
+        pid = self.druid.pid(service)
         if pid is None:
             raise ProcessLookupError(f"{service} does not run")
         return pid

@@ -46,9 +46,9 @@ class Victim:
 
     def kill(self, service: Service, with_signal: signal.Signals = signal.SIGKILL) -> None:
         """At once, or as a restart would; supervisord starts another one."""
-        [running] = [status for status in self.druid.status() if status.service is service]
-        assert running.pid is not None
-        os.kill(running.pid, with_signal)
+        pid = self.druid.pid(service)
+        assert pid is not None
+        os.kill(pid, with_signal)
 
     async def is_well(self) -> None:
         """Wait for it."""
