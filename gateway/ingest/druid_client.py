@@ -12,7 +12,7 @@ import orjson
 
 from gateway.ingest.errors import LostTask, RejectedSpec, UnknownStream, Unreachable
 from gateway.ingest.reports import Report, RowError, Segment, TaskStatus
-from gateway.ingest.stream_reports import STREAM_TASK, Supervisor, Throughput, parse_errors
+from gateway.ingest.stream_reports import STREAM_TASK, Supervisor, Throughput, is_current, parse_errors
 
 TIMEOUT = aiohttp.ClientTimeout(total=60, connect=5)
 # A supervisor takes no notice while it looks for a Kafka that does not answer: a minute, and then another.
@@ -151,13 +151,21 @@ class DruidClient:
             _unexpected("coordinator", self._coordinator, status, body)
 
     async def _of_stream(self, name: str, method: str, what: str, **arguments: Any) -> Any:  # noqa: ANN401 JSON of any shape
-        url = f"{self._overlord}/supervisor/{quote(name, safe='')}/{what}"
-        status, body = await self._request(method, url, **arguments)
+        stream = f"{self._overlord}/supervisor/{quote(name, safe='')}"
+        status, body = await self._request(method, f"{stream}/{what}", **arguments)
         if status == 404:
+            # While Druid puts one supervisor in another's place (suspend and resume do), it knows of none.
+            if await self._is_stored(stream):
+                raise Unreachable(f"Druid is just changing the stream {name}. Ask again in a moment.")
             raise UnknownStream(name)
         if status == 400 and "is already" in _text(body):
             return None
         return _json("overlord", self._overlord, status, body)
+
+    async def _is_stored(self, stream: str) -> bool:
+        """Whether the metadata store has a spec for this URL's stream."""
+        status, body = await self._request("GET", f"{stream}/history")
+        return status != 404 and is_current(_json("overlord", self._overlord, status, body))
 
     async def _request(self, method: str, url: str, **arguments: Any) -> tuple[int, bytes]:  # noqa: ANN401 aiohttp's own
         headers = {"Content-Type": "application/json"} if "data" in arguments else None

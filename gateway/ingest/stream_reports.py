@@ -171,5 +171,10 @@ def parse_errors(json: Sequence[Json]) -> tuple[RowError, ...]:
     return tuple(RowError(str(error.get("input")), " ".join(error.get("details") or [])) for error in json)
 
 
+def is_current(history: Sequence[Json]) -> bool:
+    """Whether the newest of a supervisor's stored specs is one: what ended a supervisor is stored as one of no work."""
+    return bool(history) and history[0]["spec"].get("type") != "NoopSupervisorSpec"
+
+
 def _error(error: Json) -> str:
     return str(error.get("message") or error.get("exceptionClass") or error)

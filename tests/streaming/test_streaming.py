@@ -8,7 +8,7 @@ import pytest
 
 from gateway.ingest import streaming
 from gateway.ingest.druid_client import connect
-from gateway.ingest.errors import FailedStream, UnknownStream
+from gateway.ingest.errors import FailedStream, UnknownStream, Unreachable
 from gateway.ingest.stream_reports import Condition
 from tests.streaming.victim import HAND_COUNTED, PATIENCE, Table, Victim, numbered
 
@@ -95,6 +95,26 @@ async def test_a_suspended_stream_reads_nothing_serves_what_it_has_and_goes_on_w
     await streaming.resume(victim.urls, table.name)
     await table.holds(200)
     assert await table.rows_by_session() == table.sessions_sent()
+
+
+async def test_a_stream_that_is_being_suspended_and_resumed_is_never_unknown(victim: Victim, table: Table) -> None:
+    await table.stream()
+
+    async def change() -> None:
+        for action in ("suspend", "resume") * 5:
+            async with connect(victim.urls) as client:
+                await client.change_stream(table.name, action)
+
+    changing = asyncio.create_task(change())
+    at_the_moment = 0
+    async with connect(victim.urls) as client:
+        while not changing.done():
+            try:
+                assert (await client.stream(table.name)).name == table.name
+            except Unreachable:
+                at_the_moment += 1
+    await changing
+    assert at_the_moment
 
 
 async def test_a_terminated_stream_started_again_goes_on_where_it_ended(victim: Victim, table: Table) -> None:

@@ -19,6 +19,7 @@ from druid.services import Service
 from gateway import ingest
 from gateway.ingest import stream_spec, streaming
 from gateway.ingest.druid_client import connect
+from gateway.ingest.ingestion import PATIENTLY
 from gateway.ingest.stream_reports import StreamStatus
 
 ROOT = Path(__file__).parents[2]
@@ -116,7 +117,7 @@ class Table:
 
     async def look(self) -> StreamStatus:
         async with connect(self.victim.urls) as client:
-            return await streaming.look(client, self.name)
+            return await PATIENTLY(streaming.look, client, self.name)
 
     async def until(self, condition: Callable[[StreamStatus], object], seconds: float = PATIENCE) -> StreamStatus:
         """The first status of which it is true."""

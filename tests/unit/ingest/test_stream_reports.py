@@ -8,7 +8,7 @@ import pytest
 
 from gateway.ingest.reports import State, TaskStatus
 from gateway.ingest.stream_display import Lags, line
-from gateway.ingest.stream_reports import Condition, StreamStatus, Supervisor, Throughput, parse_errors
+from gateway.ingest.stream_reports import Condition, StreamStatus, Supervisor, Throughput, is_current, parse_errors
 
 BEGAN = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PAYLOAD: dict[str, Any] = {
@@ -131,3 +131,15 @@ def test_a_line_of_a_log_has_the_condition_the_lag_and_the_reason() -> None:
     text = line(status(supervisor(), FAILED, FAILED))
     assert text.startswith("2026-01-01T12:00:10.000+00:00 chat_sessions failing lag=? ")
     assert text.endswith('failed_tasks=2 "Failed with exception [null]"')
+
+
+@pytest.mark.parametrize(
+    ("newest_first", "expected"),
+    [
+        ([{"type": "kafka", "suspended": True}, {"type": "kafka"}], True),
+        ([{"type": "NoopSupervisorSpec", "id": None}, {"type": "kafka"}], False),
+        ([], False),
+    ],
+)
+def test_a_stream_is_there_until_it_is_terminated(newest_first: list[Any], expected: bool) -> None:  # noqa: FBT001
+    assert is_current([{"spec": spec, "version": "2026-01-01"} for spec in newest_first]) is expected
