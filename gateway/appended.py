@@ -9,8 +9,9 @@ both times was there for the answer.
 import asyncio
 
 from gateway.broker import Broker
-from gateway.coverage import Coverage, Segment, Stretch
+from gateway.coverage import Coverage
 from gateway.errors import BadUpstreamAnswer
+from gateway.segments import Segment, Stretch
 
 _JUST = 1.0
 """Seconds in which no server goes away and comes back."""

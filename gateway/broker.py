@@ -1,11 +1,10 @@
 """One Druid broker: sends it native queries and brings back whole answers or a clear error.
 
-https://druid.apache.org/docs/33.0.0/querying/ has the endpoint, …/querying/troubleshooting and …/querying/query-context
-what it says of errors, timeouts and the response context.
+https://druid.apache.org/docs/33.0.0/querying/ has the endpoint, …/querying/query-context what it says of timeouts.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -21,35 +20,26 @@ from opentelemetry.trace import SpanKind
 from opentelemetry.util.types import AttributeValue
 from yarl import URL
 
-from gateway.coverage import Stretch, parse_stretch
 from gateway.durations import Durations, Timing
-from gateway.errors import (
-    BadUpstreamAnswer,
-    DeadlineExceeded,
-    DruidBusy,
-    GatewayError,
-    InternalError,
-    ReportTooLarge,
-    UpstreamUnavailable,
-)
+from gateway.errors import BadUpstreamAnswer, DeadlineExceeded
 from gateway.memory import GROWTH, Room
 from gateway.query.values import Json
 from gateway.rows import parse_rows
+from gateway.segments import Stretch, parse_stretch
 from gateway.tracing import parenthood, stage, tell
+from gateway.upstream import refusal, uncovered
 
 log = structlog.get_logger(__name__)
 
 CONNECT_SECONDS = 1.0
 """A broker that cannot be connected to in this time is one that gives no answer."""
 DRUID_QUERY_ID = "gateway.druid_query_id"
-RETRY_SOON = {"Retry-After": "5"}
 _SHORT = aiohttp.ClientTimeout(total=2)
 # Seconds until all of Druid's servers know of a query: a cancellation that overtakes it is forgotten, in each of them.
 _KNOWN_AFTER = 0.05
 # Seconds from one cancellation of a query to the next.
 _CANCEL_AGAIN = (0.05, 0.1, 0.2, 0.4, 0.8)
 _CHUNK = 1 << 16
-_COMPARES = frozenset({"value", "values", "matchValue", "lower", "upper", "pattern"})
 # Druid's context comes in a header, of up to 7 kB by default.
 _LONGEST_HEADER = 1 << 16
 
@@ -158,8 +148,8 @@ class Broker:
         timing.stop()
         tell({HTTP_RESPONSE_STATUS_CODE: response.status})
         if response.status != 200:
-            raise _error(response.status, raw, native)
-        return Reply(await self._rows(response, raw), GROWTH * len(raw), _uncovered(response), query_id, came)
+            raise refusal(response.status, raw, native)
+        return Reply(await self._rows(response, raw), GROWTH * len(raw), uncovered(response.headers), query_id, came)
 
     async def is_healthy(self) -> bool:
         """Whether the broker says within two seconds that it can answer and knows what there is to ask for."""
@@ -175,7 +165,7 @@ class Broker:
         """
         try:
             found = await self.candidates(data_source, stretch, deadline)
-            return tuple(parse_stretch(*each["interval"].split("/")) for each in found if each["locations"])
+            return tuple(parse_stretch(each["interval"]) for each in found if each["locations"])
         except (ValueError, KeyError, TypeError) as error:
             raise BadUpstreamAnswer("The database gave no whole answer.") from error
 
@@ -272,59 +262,3 @@ class Broker:
             except (aiohttp.ClientError, TimeoutError) as error:
                 timing.outcome = "no_answer"
                 log.warning("druid_cancellation_failed", druid_query_id=query_id, error=repr(error))
-
-
-def _compared(node: object) -> Iterator[str]:
-    """Yield every text that a part of a native query compares with."""
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if key in _COMPARES:
-                found = value if isinstance(value, list) else [value]
-                yield from (each for each in found if isinstance(each, str) and each)
-            else:
-                yield from _compared(value)
-    elif isinstance(node, list):
-        for each in node:
-            yield from _compared(each)
-
-
-def _uncovered(response: aiohttp.ClientResponse) -> tuple[Stretch, ...] | None:
-    """Return what Druid says it had no data for; None where it says nothing, or not all of it."""
-    try:
-        context = orjson.loads(response.headers["X-Druid-Response-Context"])
-        # `truncated`: the header became too long, of whatever else, and lists were cut short.
-        if context["uncoveredIntervalsOverflowed"] or context.get("truncated"):
-            return None
-        return tuple(parse_stretch(*each.split("/")) for each in context["uncoveredIntervals"])
-    except (KeyError, ValueError, TypeError):
-        return None
-
-
-def _error(status: int, raw: bytearray, native: Json) -> GatewayError:
-    """Return what an answer that is no 200 means to the caller; Druid's own words go to the log alone."""
-    try:
-        told = orjson.loads(raw)
-    except ValueError:
-        told = {}
-    told = told if isinstance(told, dict) else {}
-    reason, message = told.get("error"), str(told.get("errorMessage"))
-    for value in _compared(native):
-        # Druid may repeat what a caller filtered by, and no log holds that.
-        message = message.replace(value, "…")
-    log.error("druid_refused", druid_status=status, error=reason, error_class=told.get("errorClass"), message=message)
-    match status:
-        case 400 if reason == "Resource limit exceeded":
-            return ReportTooLarge(
-                "The report needs more memory than one report may have. Group by fewer dimensions, filter more, or ask "
-                "for a shorter interval."
-            )
-        case 400:
-            return InternalError("The report could not be computed.")
-        case 429:
-            return DruidBusy("Too many reports are running. Ask again later.", headers=RETRY_SOON)
-        case 503:
-            return UpstreamUnavailable("The database is not available.", headers=RETRY_SOON)
-        case 504:
-            return DeadlineExceeded("The report took too long. Ask for a shorter interval, or filter more.")
-        case _:
-            return BadUpstreamAnswer("The database could not answer.")

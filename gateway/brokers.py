@@ -8,8 +8,8 @@ from typing import Self
 
 import structlog
 
-from gateway.broker import RETRY_SOON, Broker, NoAnswer, Reply
-from gateway.errors import DeadlineExceeded, UpstreamUnavailable
+from gateway.broker import Broker, NoAnswer, Reply
+from gateway.errors import RETRY_SOON, DeadlineExceeded, UpstreamUnavailable
 from gateway.memory import Room
 from gateway.query.values import Json
 

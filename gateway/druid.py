@@ -14,15 +14,16 @@ import structlog
 
 from gateway.admission import Admission
 from gateway.appended import Appended
-from gateway.broker import RETRY_SOON, Broker, NoAnswer, Reply
+from gateway.broker import Broker, NoAnswer, Reply
 from gateway.brokers import Brokers
-from gateway.coverage import NEVER, Coverage, Stretch, complement, parse_stretch
-from gateway.errors import BadUpstreamAnswer, DataUnavailable, DeadlineExceeded, InternalError
+from gateway.coverage import Coverage
+from gateway.errors import RETRY_SOON, BadUpstreamAnswer, DataUnavailable, DeadlineExceeded, InternalError
 from gateway.flights import Flights
 from gateway.memory import Memory
 from gateway.query.compile import DruidQuery
 from gateway.query.values import Json
 from gateway.realtime import Realtime
+from gateway.segments import NEVER, Stretch, complement, parse_stretch
 from gateway.tenancy import TenancyViolated, check_query, check_rows
 
 log = structlog.get_logger(__name__)
@@ -107,7 +108,7 @@ class Druid:
         if reply.uncovered is None:
             # The broker has only just started, or cannot list so much. What it came to know since it planned the query
             # is not in the answer, so that one counts which it plans after it was seen to know everything.
-            asked = parse_stretch(*query.native["intervals"].split("/"))
+            asked = _asked(query)
             try:
                 served = await broker.served(query.dataset.data_source, asked, deadline)
                 await self._check_whole(query.dataset.data_source, complement(served, asked))
@@ -133,7 +134,7 @@ class Druid:
         """Raise DataUnavailable where a broker that is about to be asked lacks an appended segment, or NoAnswer."""
         if self.appended is None:
             return
-        data_source, asked = query.dataset.data_source, parse_stretch(*query.native["intervals"].split("/"))
+        data_source, asked = query.dataset.data_source, _asked(query)
         try:
             hole = await self.appended.look_before(data_source, asked, broker, deadline)
         except BadUpstreamAnswer as error:
@@ -145,15 +146,18 @@ class Druid:
         """Raise DataUnavailable where a broker that has answered lacks an appended segment, or rows of a stream."""
         assert self.appended is not None  # noqa: S101 - whoever calls has looked
         assert self.realtime is not None  # noqa: S101
-        data_source, asked = query.dataset.data_source, parse_stretch(*query.native["intervals"].split("/"))
+        data_source, asked = query.dataset.data_source, _asked(query)
         try:
-            hole = await self.appended.look_after(data_source, asked, broker, deadline)
-            if hole is None:
-                hole = await self.realtime.hole(data_source, asked, began, broker)
+            if hole := await self.appended.look_after(data_source, asked, broker, deadline):
+                raise _unavailable(data_source, hole)
+            if hole := await self.realtime.hole(data_source, asked, began, broker):
+                raise _unavailable(data_source, hole, realtime_age=round(self.realtime.age, 1))
         except (NoAnswer, BadUpstreamAnswer) as error:
             raise _uncertain() from error
-        if hole is not None:
-            raise _unavailable(data_source, hole, realtime_age=round(self.realtime.age, 1))
+
+
+def _asked(query: DruidQuery) -> Stretch:
+    return parse_stretch(query.native["intervals"])
 
 
 def _unavailable(data_source: str, hole: Stretch, **ages: float) -> DataUnavailable:

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+RETRY_SOON = {"Retry-After": "5"}
+"""For what passes by itself: a server that restarts, a queue that empties."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:

@@ -17,8 +17,9 @@ import structlog
 
 from gateway.broker import Broker, NoAnswer
 from gateway.brokers import Brokers
-from gateway.coverage import Coverage, Segment, Stretch, parse_stretch
+from gateway.coverage import Coverage
 from gateway.errors import BadUpstreamAnswer
+from gateway.segments import Segment, Stretch, parse_stretch
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +34,7 @@ _DOUBTS_OF_REPLICAS = 20
 """The same where several tasks have a segment: nobody knows which of them Druid asks."""
 _REPLICAS_LAG = 10.0
 """Seconds that one of them may be behind another."""
-_EVER = parse_stretch("0001-01-01T00:00:00.000Z", "9999-12-31T00:00:00.000Z")
+_EVER = parse_stretch("0001-01-01T00:00:00.000Z/9999-12-31T00:00:00.000Z")
 _TASKS = frozenset({"indexer-executor", "realtime"})
 
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.coverage import Segment, Stretch
 from gateway.realtime import Held, look
+from gateway.segments import Segment, Stretch
 
 DAY = Stretch(0, 86_400_000)
 SEGMENT = Segment(DAY, "1", 0)
