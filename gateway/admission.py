@@ -1,7 +1,8 @@
 """How many queries Druid gets at once, and whose is next: a bounded number, a short queue, a fair turn for everyone.
 
 An organization that floods the gateway waits behind itself: a place that becomes free goes to the organization that has
-the fewest queries running, and no organization has more than half of the places while another one waits or may come.
+the fewest queries running, and none has more than half of the places, or a quarter while others are about. So there is
+a place for who comes next, and Druid is not busy with the others' queries when it does.
 """
 
 import asyncio
@@ -14,6 +15,8 @@ from gateway.errors import DeadlineExceeded, TooManyRequests
 from gateway.tracing import stage
 
 _RETRY = {"Retry-After": "1"}
+_ABOUT = 10.0
+"""Seconds after an organization's last query in which another one of it is to be expected."""
 
 
 class Admission:
@@ -21,10 +24,13 @@ class Admission:
 
     def __init__(self, *, places: int, queue: int) -> None:
         self._places = places
-        self._share = max(1, places // 2)
+        self._share_alone = max(1, places // 2)
+        self._share = max(1, places // 4)
         self._queue = queue
         self._running: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        # When each organization that is about began or ended its last query, the event loop's time; the latest last.
+        self._about: dict[str, float] = {}
         self.waits = Durations()
 
     @property
@@ -45,6 +51,9 @@ class Admission:
 
         Raises TooManyRequests where too many wait already, DeadlineExceeded where none became free in time.
         """
+        self._note(organization_id)
+        # Where others have gone meanwhile, those who wait may have more places now.
+        self._admit()
         with self.waits.timing("admitted"):
             if not self._has_room(organization_id):
                 await self._wait(organization_id, deadline)
@@ -56,13 +65,26 @@ class Admission:
             self._give_up(organization_id)
 
     def _give_up(self, organization_id: str) -> None:
+        self._note(organization_id)
         self._running[organization_id] -= 1
         if not self._running[organization_id]:
             del self._running[organization_id]
         self._admit()
 
     def _has_room(self, organization_id: str) -> bool:
-        return self.running < self._places and self._running[organization_id] < self._share
+        others_are_about = len(self._about) > (organization_id in self._about)
+        share = self._share if others_are_about else self._share_alone
+        return self.running < self._places and self._running[organization_id] < share
+
+    def _note(self, organization_id: str) -> None:
+        """Note that the organization is about, and forget those that are no more."""
+        now = asyncio.get_running_loop().time()
+        self._about.pop(organization_id, None)
+        self._about[organization_id] = now
+        while now - self._about[oldest := next(iter(self._about))] > _ABOUT:
+            del self._about[oldest]
+            if oldest in self._running or oldest in self._waiting:
+                self._about[oldest] = now
 
     async def _wait(self, organization_id: str, deadline: float) -> None:
         if self.queued >= self._queue or len(self._waiting.get(organization_id, ())) >= self._queue // 2:

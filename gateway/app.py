@@ -26,18 +26,16 @@ from gateway.handlers import (
     DRUID,
     LIMITER,
     SETTINGS,
-    alive,
     description_of,
     document,
-    ready,
     report_on,
-    shown,
 )
-from gateway.limiting import Limiter
+from gateway.limiting import Limiter, Refusals
 from gateway.memory import Memory
 from gateway.metrics import Metrics
-from gateway.middleware import METRICS, RUNNING, outermost
+from gateway.middleware import METRICS, REFUSALS, RUNNING, outermost
 from gateway.openapi import PREFIX, openapi
+from gateway.probes import alive, ready, shown
 from gateway.protocol import answer_malformed_requests, expect
 from gateway.query.schema import compile_schema
 from gateway.realtime import Realtime
@@ -62,7 +60,7 @@ def create_app(settings: Settings, datasets: Iterable[Dataset] = DATASETS.values
     app[SETTINGS] = settings
     app[METRICS] = Metrics()
     answer_malformed_requests(app[METRICS])
-    app[RUNNING] = set()
+    app[REFUSALS], app[RUNNING] = Refusals(), set()
     app.on_shutdown.append(_finish)
     app.router.add_get("/healthz", alive)
     app.router.add_get("/readyz", ready)

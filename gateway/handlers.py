@@ -9,13 +9,11 @@ from time import perf_counter, time
 import orjson
 import structlog
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST
 from structlog.contextvars import bind_contextvars
 
 from gateway.access.accounts import Accounts
 from gateway.access.authenticate import Authenticator
 from gateway.access.principal import Principal
-from gateway.access.schema import DatabaseNotReady
 from gateway.access.tenant import Tenant, authorize
 from gateway.addresses import address_of
 from gateway.audit import shape_of
@@ -25,7 +23,6 @@ from gateway.druid import Druid
 from gateway.errors import BodyTimeout, InvalidReport, Unauthenticated
 from gateway.limiting import Limiter
 from gateway.memory import Room
-from gateway.metrics import Metrics
 from gateway.middleware import DATA_SET, ELSEWHERE, METRICS, QUOTA, REQUEST_ID, UNTIL_SENT
 from gateway.query.body import read_json
 from gateway.query.compile import compile_report, compile_time_range, compile_totals
@@ -59,13 +56,14 @@ def report_on(schema: ReportSchema) -> Callable[[web.Request], Awaitable[web.Res
         app, settings = request.app, request.app[SETTINGS]
         deadline = _deadline(request)
         tenant = await _tenant(request, schema.dataset)
-        asked = await _parse(await _read(request, deadline), schema)
-        with stage("plan"):
-            planned = plan(asked, tenant, schema.dataset, settings.limits, settings.uniques)
-        if _wants_explanation(request):
-            return _json(explain(planned, settings.limits, now=int(time() * 1000)))
-        room = request[UNTIL_SENT].enter_context(app[DRUID].memory.room(tenant.owner_organization_id))
+        raw = await _read(request, deadline)
         async with app[LIMITER].running(tenant.owner_organization_id):
+            asked = await _parse(raw, schema)
+            with stage("plan"):
+                planned = plan(asked, tenant, schema.dataset, settings.limits, settings.uniques)
+            if _wants_explanation(request):
+                return _json(explain(planned, settings.limits, now=int(time() * 1000)))
+            room = request[UNTIL_SENT].enter_context(app[DRUID].memory.room(tenant.owner_organization_id))
             answer = await _ask(planned, request, deadline, room)
         with stage("encode"):
             body, rows = await _encode(answer)
@@ -234,33 +232,3 @@ def document(body: Json) -> Callable[[web.Request], Awaitable[web.Response]]:
         return web.Response(body=text, content_type="application/json")
 
     return get
-
-
-def shown(metrics: Metrics) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """Return the handler of GET /metrics."""
-
-    async def get(_: web.Request) -> web.Response:
-        return web.Response(body=metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    return get
-
-
-async def _has_schema(accounts: Accounts) -> bool:
-    try:
-        await accounts.check_schema()
-    except DatabaseNotReady:
-        return False
-    return True
-
-
-async def alive(_: web.Request) -> web.Response:
-    """GET /healthz: the process runs and its event loop turns."""
-    return web.json_response({"status": "ok"})
-
-
-async def ready(request: web.Request) -> web.Response:
-    """GET /readyz: whether reports can be answered, 200 or 503, with what is missing."""
-    accounts, druid = await asyncio.gather(_has_schema(request.app[ACCOUNTS]), request.app[DRUID].is_ready())
-    checks = {"accounts": accounts, "druid": druid}
-    status = 200 if all(checks.values()) else 503
-    return web.json_response({"status": "ready" if status == 200 else "not ready", "checks": checks}, status=status)

@@ -29,6 +29,10 @@ from gateway.counters import Counters
 from gateway.errors import TooManyRequests
 from gateway.settings import Settings
 
+REFUSED_APART: Final = 0.05
+"""Seconds from one refusal to the next."""
+REFUSED_SECONDS: Final = 2.0
+"""The most that one of many refusals waits."""
 _PATIENCE: Final = 0.25
 """Seconds that Redis may take; a request waits for it no longer."""
 _APART: Final = 5.0
@@ -58,6 +62,20 @@ class Quota:
     def refusal(self, detail: str) -> TooManyRequests:
         """Return the error for one who asked for more."""
         return TooManyRequests(detail, headers={**self.headers(), "Retry-After": str(self.seconds)})
+
+
+class Refusals:
+    """The turns in which refusals (429) leave, for others would wait for those of callers who ask again at once."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    async def turn(self) -> None:
+        """Wait until REFUSED_APART seconds after the last one's turn, but no longer than REFUSED_SECONDS."""
+        now = asyncio.get_running_loop().time()
+        mine = min(max(now, self._next), now + REFUSED_SECONDS)
+        self._next = mine + REFUSED_APART
+        await asyncio.sleep(mine - now)
 
 
 class Limiter:

@@ -15,7 +15,7 @@ from aiohttp.typedefs import Handler
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from gateway.errors import GatewayError, InternalError
-from gateway.limiting import Quota
+from gateway.limiting import Quota, Refusals
 from gateway.metrics import NO_DATA_SET, Metrics
 from gateway.tracing import tell, tell_answer
 
@@ -25,11 +25,10 @@ DATA_SET: web.RequestKey[str] = web.RequestKey("data_set", str)
 ELSEWHERE: web.RequestKey[float] = web.RequestKey("elsewhere", float)
 """Seconds that the request was not here: waiting for its caller's body, or for Druid."""
 METRICS = web.AppKey("metrics", Metrics)
+REFUSALS = web.AppKey("refusals", Refusals)
 UNTIL_SENT: web.RequestKey[ExitStack] = web.RequestKey("until_sent", ExitStack)
 """Closed when the caller has the whole answer, or has none and never will."""
 RUNNING: web.AppKey[set[asyncio.Task[Any]]] = web.AppKey("running", set)
-REFUSED_SECONDS = 0.5
-"""How late one who asked too much hears so: to refuse who asks again at once would be all that others wait for."""
 LARGE = 65_536
 TAKING_SECONDS = 30.0
 TAKING_BYTES_A_SECOND = 65_536
@@ -50,7 +49,7 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
         until_sent.callback(request.app[RUNNING].discard, task)
         response = await _answer(request, handler)
         if response.status == HTTPStatus.TOO_MANY_REQUESTS:
-            await asyncio.sleep(REFUSED_SECONDS)
+            await request.app[REFUSALS].turn()
         await _send(request, response)
     return response
 

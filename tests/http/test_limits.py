@@ -22,8 +22,7 @@ from gateway import counters, limiting
 from gateway.access import tokens
 from gateway.addresses import address_of
 from gateway.counters import MOST, Counters
-from gateway.limiting import Limiter
-from gateway.middleware import REFUSED_SECONDS
+from gateway.limiting import REFUSED_APART, REFUSED_SECONDS, Limiter, Refusals
 from gateway.settings import Settings
 from tests.isolation.stand_in import StandIn, standing_in
 from tests.serving import D, Gateway, P, T, serving, settings_for
@@ -123,12 +122,19 @@ async def test_requests_are_limited_per_organization(start: Start, clock: Clock)
     assert (await running.ask()).status == 200
 
 
-async def test_who_heeds_no_refusal_hears_it_late(start: Start) -> None:
+async def test_refusals_leave_one_after_the_other(start: Start) -> None:
     running = await start(requests_per_minute=1)
     assert await running.statuses(1) == [200]
     began = time.monotonic()
-    assert await running.statuses(3) == [429] * 3
-    assert time.monotonic() - began >= 3 * REFUSED_SECONDS
+    refused = await asyncio.gather(*(running.ask() for _ in range(9)))
+    assert [answer.status for answer in refused] == [429] * 9
+    assert time.monotonic() - began >= 8 * REFUSED_APART
+
+
+async def test_no_refusal_waits_for_long_however_many_there_are() -> None:
+    refusals, began = Refusals(), time.monotonic()
+    await asyncio.gather(*(refusals.turn() for _ in range(2_000)))
+    assert REFUSED_SECONDS <= time.monotonic() - began < 2_000 * REFUSED_APART / 2
 
 
 async def test_reports_at_the_same_time_are_limited_per_organization(start: Start) -> None:

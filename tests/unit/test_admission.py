@@ -43,18 +43,58 @@ class Guests:
             await self.ends[name].wait()
 
 
-async def test_one_organization_has_half_of_the_places_at_most() -> None:
+async def test_an_organization_by_itself_has_half_of_the_places_at_most() -> None:
     guests = Guests(Admission(places=4, queue=10))
     for name in ("a1", "a2", "a3"):
         await guests.come(name, "a")
     assert guests.inside == ["a1", "a2"]
-    await guests.come("b1", "b")
-    assert guests.inside == ["a1", "a2", "b1"]
     await guests.go("a1")
-    assert guests.inside[-1] == "a3"
-    for name in ("a2", "a3", "b1"):
+    assert guests.inside == ["a1", "a2", "a3"]
+    for name in ("a2", "a3"):
         await guests.go(name)
     assert guests.admission.running == guests.admission.queued == 0
+
+
+async def test_beside_others_an_organization_has_a_quarter_of_the_places_at_most() -> None:
+    guests = Guests(Admission(places=4, queue=10))
+    for name in ("a1", "a2", "a3", "b1", "b2"):
+        await guests.come(name, name[0])
+    assert guests.inside == ["a1", "a2", "b1"]
+    await guests.go("a1")
+    assert guests.inside == ["a1", "a2", "b1"]
+    await guests.go("a2")
+    assert guests.inside[-1] == "a3"
+    await guests.go("b1")
+    assert guests.inside[-1] == "b2"
+    for name in ("a3", "b2"):
+        await guests.go(name)
+    assert guests.admission.running == guests.admission.queued == 0
+
+
+async def test_an_organization_is_about_for_a_while_after_its_last_query(monkeypatch: pytest.MonkeyPatch) -> None:
+    guests = Guests(Admission(places=4, queue=10))
+    await guests.come("b1", "b")
+    await guests.go("b1")
+    for name in ("a1", "a2"):
+        await guests.come(name, "a")
+    assert guests.inside == ["b1", "a1"]
+    monkeypatch.setattr("gateway.admission._ABOUT", 0.0)
+    await guests.come("a3", "a")
+    await guests.go("a1")
+    assert guests.inside == ["b1", "a1", "a2", "a3"]
+    for name in ("a2", "a3"):
+        await guests.go(name)
+
+
+async def test_an_organization_whose_long_query_runs_is_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.admission._ABOUT", 0.0)
+    guests = Guests(Admission(places=4, queue=10))
+    for name in ("b1", "a1", "a2"):
+        await guests.come(name, name[0])
+    assert guests.inside == ["b1", "a1"]
+    await guests.go("b1")
+    for name in ("a1", "a2"):
+        await guests.go(name)
 
 
 async def test_a_place_goes_to_whom_the_fewest_run_for_and_not_to_the_one_who_asked_most() -> None:
