@@ -107,21 +107,27 @@ async def make_accounts(settings: AccessSettings, organizations: Iterable[str]) 
 
 
 @asynccontextmanager
+async def listening(app: web.Application, **how: Any) -> AsyncIterator[str]:
+    """Serve an application on a free loopback port, in this event loop; its URL."""
+    runner = web.AppRunner(app, access_log=None, **{"shutdown_timeout": 0.01, **how})
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
 async def serving(
     settings: Settings, *, organizations: Iterable[str] = (D, P, T), datasets: Iterable[Dataset] = (CHAT_SESSIONS,)
 ) -> AsyncIterator[Gateway]:
     """Run the gateway in this event loop, as the command line would."""
     tokens = await make_accounts(settings, organizations)
     app = create_app(settings, datasets)
-    runner = web.AppRunner(
-        app, access_log=None, handler_cancellation=True, keepalive_timeout=settings.idle_timeout, shutdown_timeout=1
-    )
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield Gateway(f"http://127.0.0.1:{runner.addresses[0][1]}", tokens, settings, app)
-    finally:
-        await runner.cleanup()
+    how = {"handler_cancellation": True, "keepalive_timeout": settings.idle_timeout, "shutdown_timeout": 1}
+    async with listening(app, **how) as url:
+        yield Gateway(url, tokens, settings, app)
 
 
 @contextmanager

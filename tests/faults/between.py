@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import aiohttp
 from aiohttp import web
 
+from tests.serving import listening
+
 _CONTEXT = "X-Druid-Response-Context"
 Spoil = Callable[[web.Request, bytes], Awaitable[web.StreamResponse]]
 """Makes another answer to a query out of the body of Druid's."""
@@ -50,14 +52,8 @@ async def before(broker: str) -> AsyncIterator[Between]:
         between = Between("", broker, session)
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", between._pass_on)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        between.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        try:
+        async with listening(app) as between.url:
             yield between
-        finally:
-            await runner.cleanup()
 
 
 def instead(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Spoil:

@@ -8,6 +8,8 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.serving import listening
+
 HOST = "historical-7.druid.internal:8083"
 CLASS = "org.apache.druid.query.QueryTimeoutException"
 TEXT = "Column [sales] in segment chat_sessions_2019 could not be read"
@@ -124,14 +126,8 @@ async def standing_in() -> AsyncIterator[StandIn]:
     app.router.add_get("/druid/v2/datasources/{name}/candidates", stand_in._get_candidates)
     app.router.add_delete("/druid/v2/{id}", stand_in._delete)
     app.router.add_get("/druid/broker/v1/readiness", stand_in._readiness)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    stand_in.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with listening(app) as stand_in.url:
         yield stand_in
-    finally:
-        await runner.cleanup()
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.realtime import Held, look
+from gateway.held import Held, look
 from gateway.segments import Segment, Stretch
 
 DAY = Stretch(0, 86_400_000)
