@@ -20,7 +20,7 @@ from gateway.audit import shape_of
 from gateway.broker import DRUID_QUERY_ID, Reply
 from gateway.catalog.model import Dataset
 from gateway.druid import Druid
-from gateway.errors import BodyTimeout, InvalidReport, Unauthenticated
+from gateway.errors import BodyTimeout, DeadlineExceeded, InvalidReport, Unauthenticated
 from gateway.limiting import Limiter
 from gateway.memory import Room
 from gateway.middleware import DATA_SET, ELSEWHERE, METRICS, QUOTA, REQUEST_ID, UNTIL_SENT
@@ -55,7 +55,7 @@ def report_on(schema: ReportSchema) -> Callable[[web.Request], Awaitable[web.Res
     async def report(request: web.Request) -> web.Response:
         app, settings = request.app, request.app[SETTINGS]
         deadline = _deadline(request)
-        tenant = await _tenant(request, schema.dataset)
+        tenant = await _tenant(request, schema.dataset, deadline)
         raw = await _read(request, deadline)
         async with app[LIMITER].running(tenant.owner_organization_id):
             asked = await _parse(raw, schema)
@@ -83,7 +83,7 @@ def description_of(schema: ReportSchema) -> Callable[[web.Request], Awaitable[we
 
     async def description(request: web.Request) -> web.Response:
         deadline = _deadline(request)
-        tenant = await _tenant(request, schema.dataset)
+        tenant = await _tenant(request, schema.dataset, deadline)
         query = compile_time_range(tenant, schema.dataset)
         async with request.app[LIMITER].running(tenant.owner_organization_id):
             with stage("ask"), _elsewhere(request) as replies:
@@ -119,8 +119,16 @@ async def _principal(request: web.Request) -> Principal:
         raise
 
 
-async def _tenant(request: web.Request, dataset: Dataset) -> Tenant:
+async def _tenant(request: web.Request, dataset: Dataset, deadline: float) -> Tenant:
     request[DATA_SET] = dataset.name
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await _admitted(request, dataset)
+    except TimeoutError as error:
+        raise DeadlineExceeded("It took too long to find out who asks. Ask again.") from error
+
+
+async def _admitted(request: web.Request, dataset: Dataset) -> Tenant:
     with stage("authenticate"):
         principal = await _principal(request)
     bind_contextvars(credential=principal.credential, user=principal.user_id, data_set=dataset.name)
