@@ -173,7 +173,7 @@ def parse_errors(json: Sequence[Json]) -> tuple[RowError, ...]:
 
 def is_current(history: Sequence[Json]) -> bool:
     """Whether the newest of a supervisor's stored specs is one: what ended a supervisor is stored as one of no work."""
-    return bool(history) and history[0]["spec"].get("type") != "NoopSupervisorSpec"
+    return bool(history) and history[0]["spec"].get("type") != "noop"
 
 
 def _error(error: Json) -> str:

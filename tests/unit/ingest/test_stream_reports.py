@@ -136,8 +136,14 @@ def test_a_line_of_a_log_has_the_condition_the_lag_and_the_reason() -> None:
 @pytest.mark.parametrize(
     ("newest_first", "expected"),
     [
-        ([{"type": "kafka", "suspended": True}, {"type": "kafka"}], True),
-        ([{"type": "NoopSupervisorSpec", "id": None}, {"type": "kafka"}], False),
+        ([{"type": "kafka", "suspended": True}, {"type": "kafka", "suspended": False}], True),
+        (
+            [
+                {"type": "noop", "id": None, "dataSources": ["x"], "suspended": False, "source": "noop"},
+                {"type": "kafka"},
+            ],
+            False,
+        ),
         ([], False),
     ],
 )
