@@ -84,9 +84,7 @@ class Cluster:
         )
 
     def pid(self, service: Service) -> int | None:
-        """The process of a service, whether it answers or not; None where there is none. Takes no longer for one that
-        is frozen, as `status` does.
-        """
+        """The process of a service; None where there is none. No service is asked: one may be frozen."""
         [pid] = [status.pid for status in self._processes() if status.service is service]
         return pid
 
