@@ -17,10 +17,6 @@ from tests.postgresql import PostgreSql
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 CLOSED = (503, "accounts_unavailable")
-TIMEOUT = (504, "timeout")
-DEADLINE = 1.0
-# Promised is a quarter of a second; machines that run tests are busy.
-LATE = 1.5
 BACK = 15.0
 
 
@@ -38,13 +34,9 @@ async def way(toxic: Toxiproxy, server: PostgreSql) -> AsyncIterator[Proxy]:
         yield proxy
 
 
-@pytest.fixture(scope="module")
-def database(server: PostgreSql, way: Proxy) -> URL:
-    return URL(server.url("postgres")).with_port(URL(way.url).port)
-
-
 @fixture(scope="module")
-async def suffer(start: Start, druid: Victim, database: URL) -> AsyncIterator[Suffer]:
+async def suffer(start: Start, druid: Victim, server: PostgreSql, way: Proxy) -> AsyncIterator[Suffer]:
+    database = URL(server.url("postgres")).with_port(URL(way.url).port)
     async with start(druid.druid.broker_url, database_url=database) as suffer:
         yield suffer
 
@@ -60,18 +52,6 @@ async def test_a_database_that_swallows_everything(suffer: Suffer, way: Proxy) -
     async with suffer("accounts: swallowed") as fault, way.toxic("timeout", timeout=0):
         await fault.load.until_seen("accounts_unavailable", 2 * CALLERS)
     assert fault.outcome.errors.keys() == {CLOSED}
-    assert fault.outcome.recovery < BACK
-
-
-async def test_a_deadline_counts_for_the_database_too(start: Start, druid: Victim, database: URL, way: Proxy) -> None:
-    async with (
-        start(druid.druid.broker_url, database_url=database, request_timeout=DEADLINE) as suffer,
-        suffer("accounts: swallowed, a deadline of 1 s") as fault,
-        way.toxic("timeout", timeout=0),
-    ):
-        await fault.load.until_seen("timeout", 2 * CALLERS)
-    assert fault.outcome.errors.keys() <= {TIMEOUT, CLOSED}
-    assert fault.outcome.slowest[TIMEOUT] < DEADLINE + LATE
     assert fault.outcome.recovery < BACK
 
 
