@@ -2,21 +2,33 @@
 
 An organization that floods the gateway waits behind itself: a place that becomes free goes to the organization that has
 the fewest queries running, and none has more than half of the places, or a quarter while others are about. So there is
-a place for who comes next, and Druid is not busy with the others' queries when it does.
+a place for who comes next, and Druid is not busy with the others' queries when it does. A query that nobody waits for
+any more has its place until Druid has ended it.
 """
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from gateway.durations import Durations
 from gateway.errors import DeadlineExceeded, TooManyRequests
 from gateway.tracing import stage
 
 _RETRY = {"Retry-After": "1"}
+_ENDING = 2.0
+"""The most seconds for which a query that is being cancelled keeps its place."""
 _ABOUT = 10.0
 """Seconds after an organization's last query in which another one of it is to be expected."""
+
+
+@dataclass(slots=True)
+class Place:
+    """What a query holds: `others` the organization had at the time. `ends` must end before it is free again."""
+
+    others: int
+    ends: Collection[asyncio.Task[None]] = ()
 
 
 class Admission:
@@ -31,6 +43,7 @@ class Admission:
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         # When each organization that is about began or ended its last query, the event loop's time; the latest last.
         self._about: dict[str, float] = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self.waits = Durations()
 
     @property
@@ -44,10 +57,8 @@ class Admission:
         return sum(len(waiting) for waiting in self._waiting.values())
 
     @asynccontextmanager
-    async def place(self, organization_id: str, deadline: float) -> AsyncIterator[int]:
+    async def place(self, organization_id: str, deadline: float) -> AsyncIterator[Place]:
         """Hold a place for as long as a query runs, having waited for it until the deadline at most.
-
-        Yields how many others the organization has at the time.
 
         Raises TooManyRequests where too many wait already, DeadlineExceeded where none became free in time.
         """
@@ -59,8 +70,20 @@ class Admission:
                 await self._wait(organization_id, deadline)
             else:
                 self._running[organization_id] += 1
+        place = Place(self._running[organization_id] - 1)
         try:
-            yield self._running[organization_id] - 1
+            yield place
+        finally:
+            if place.ends:
+                ending = asyncio.create_task(self._end(organization_id, place.ends))
+                self._ending.add(ending)
+                ending.add_done_callback(self._ending.discard)
+            else:
+                self._give_up(organization_id)
+
+    async def _end(self, organization_id: str, ends: Collection[asyncio.Task[None]]) -> None:
+        try:
+            await asyncio.wait(ends, timeout=_ENDING)
         finally:
             self._give_up(organization_id)
 

@@ -230,9 +230,13 @@ class Broker:
         """Return Druid's answer once it has begun."""
         return await self._session.post(self._queries, data=body, headers=headers)
 
+    def cancellations(self, query_id: str) -> list[asyncio.Task[None]]:
+        """Return what is under way to end this query in Druid."""
+        return [task for task in self._cancellations if task.get_name() == query_id]
+
     def _cancel_later(self, query_id: str, asking: asyncio.Task[aiohttp.ClientResponse], asked_at: float) -> None:
         """Cancel in a task of its own, for whoever asked may be gone already."""
-        task = asyncio.create_task(self._cancel(query_id, asking, asked_at))
+        task = asyncio.create_task(self._cancel(query_id, asking, asked_at), name=query_id)
         self._cancellations.add(task)
         task.add_done_callback(self._cancellations.discard)
 

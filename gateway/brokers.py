@@ -77,6 +77,10 @@ class Brokers:
                 raise
         raise UpstreamUnavailable("The database cannot be reached.", headers=RETRY_SOON)
 
+    def cancellations(self, query_id: str) -> list[asyncio.Task[None]]:
+        """Return what is under way to end this query in Druid."""
+        return [task for broker in self._brokers for task in broker.cancellations(query_id)]
+
     async def is_healthy(self) -> bool:
         """Whether some broker answers now."""
         return any(await asyncio.gather(*(broker.is_healthy() for broker in self._brokers)))

@@ -83,14 +83,17 @@ class Druid:
         organization = query.tenant.owner_organization_id
         places = self.heavy_places if heavy else self.places
         with self.memory.room(organization) as room:
-            async with places.place(organization, deadline) as others:
-                native = _behind(native, others)
+            async with places.place(organization, deadline) as place:
+                native = _behind(native, place.others)
                 began = asyncio.get_running_loop().time()
                 before = partial(self._look_before, query, deadline)
-                reply, broker = await self.brokers.ask(native, query_id, deadline, room, before)
-                if self.coverage is not None:
-                    again = partial(broker.ask, native, query_id, deadline, room)
-                    reply = await self._whole(query, reply, broker, again, deadline)
+                try:
+                    reply, broker = await self.brokers.ask(native, query_id, deadline, room, before)
+                    if self.coverage is not None:
+                        again = partial(broker.ask, native, query_id, deadline, room)
+                        reply = await self._whole(query, reply, broker, again, deadline)
+                finally:
+                    place.ends = self.brokers.cancellations(query_id)
             if self.appended is not None and self.realtime is not None:
                 await self._look_after(query, began, deadline, broker)
                 # That was waiting for Druid, too.

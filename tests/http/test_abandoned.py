@@ -25,7 +25,9 @@ from tests.http.stand_in import StandIn, respond, row
 from tests.serving import D, P, T
 
 CALLERS = 18
-"""At once, of each organization, which may have 20. All of them have 16 places; the others wait."""
+"""At once, of each organization, which may have 20."""
+PLACES = 48
+"""Of which each organization has a quarter; the others wait."""
 _STATES = ("running", "queued")
 _LANES = ("ordinary", "heavy")
 
@@ -172,7 +174,11 @@ async def test_who_leaves_cancels_its_own_query_and_no_other(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         metrics_port = listener.getsockname()[1]
     async with start_process(
-        druid_stand_in.url, requests_per_minute=1_000_000, request_timeout=60, metrics_port=metrics_port
+        druid_stand_in.url,
+        requests_per_minute=1_000_000,
+        druid_queries=PLACES,
+        request_timeout=60,
+        metrics_port=metrics_port,
     ) as process:
         async with asyncio.TaskGroup() as group:
             for organization in (D, P, T):

@@ -125,6 +125,27 @@ async def test_when_one_of_two_queries_fails_the_other_is_cancelled(
     assert druid_stand_in.cancelled == [other]
 
 
+async def test_callers_who_leave_one_after_the_other_leave_no_more_in_druid_than_there_are_places(
+    start: Start, druid_stand_in: StandIn
+) -> None:
+    most = 0
+
+    async def never(request: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
+        nonlocal most
+        most = max(most, len(druid_stand_in.running))
+        return await stand_in.never(request)
+
+    druid_stand_in.answer = never
+    client = await start(druid_stand_in.url, druid_queries=4)
+    for number in range(1, 41):
+        asking = asyncio.create_task(client.post(COUNT | {"limit": number}))
+        await asyncio.sleep(0.01)
+        asking.cancel()
+    await asyncio.wait([asking])
+    # An organization by itself has half of them.
+    assert 0 < most <= 2
+
+
 async def test_a_whole_answer_cancels_nothing(client: Client, druid_stand_in: StandIn) -> None:
     druid_stand_in.answer = respond(row(count=7))
     assert (await client.post(COUNT | {"totals": True})).json["totals"] == ["2019-01-01T00:00:00.000+02:00", 7]

@@ -144,6 +144,31 @@ async def test_who_leaves_the_queue_makes_room_in_it() -> None:
     await guests.go("a1")
 
 
+async def test_a_query_keeps_its_place_until_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    admission, ended = Admission(places=2, queue=4), asyncio.Event()
+
+    async def leave() -> None:
+        async with admission.place("a", soon()) as place:
+            place.ends = [asyncio.create_task(_until(ended))]
+
+    await leave()
+    assert admission.running == 1
+    ended.set()
+    async with asyncio.timeout(5), admission.place("a", soon()):
+        assert admission.running == 1
+    ended.clear()
+    # What does not end has it for a while.
+    monkeypatch.setattr("gateway.admission._ENDING", 0.01)
+    await leave()
+    async with asyncio.timeout(5), admission.place("a", soon()):
+        assert admission.running == 1
+    ended.set()
+
+
+async def _until(ended: asyncio.Event) -> None:
+    await ended.wait()
+
+
 @contextmanager
 def at_most(admission: Admission, places: int) -> Iterator[None]:
     assert 1 <= admission.running <= places
