@@ -92,8 +92,10 @@ class Druid:
                     if self.coverage is not None:
                         again = partial(broker.ask, native, query_id, deadline, room)
                         reply = await self._whole(query, reply, broker, again, deadline)
-                finally:
+                except (asyncio.CancelledError, DeadlineExceeded):
+                    # Nobody waits for it any more; Druid is still at it.
                     place.ends = self.brokers.cancellations(query_id)
+                    raise
             if self.appended is not None and self.realtime is not None:
                 await self._look_after(query, began, deadline, broker)
                 # That was waiting for Druid, too.
