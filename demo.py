@@ -23,15 +23,15 @@ from rich.console import Console
 from druid.cluster import Cluster
 from druid.display import LiveObserver
 from druid.errors import ClusterError
-from gateway.access.accounts import Accounts
-from gateway.access.settings import AccessSettings
+from gateway.accounts.settings import AccessSettings
+from gateway.accounts.store import Accounts
 from gateway.catalog import DATASETS
 from gateway.catalog.model import Dataset
-from gateway.ingest import display
+from gateway.ingest.batch import display
+from gateway.ingest.batch.ingestion import ingest
+from gateway.ingest.batch.spec import parse
 from gateway.ingest.druid_client import Cluster as IngestCluster
 from gateway.ingest.errors import IngestError
-from gateway.ingest.ingestion import ingest
-from gateway.ingest.spec import parse
 
 ROOT = Path(__file__).parent
 VAR = ROOT / "var"

@@ -25,12 +25,10 @@ from yarl import URL
 
 from druid.cluster import Cluster
 from gateway import ingest
-from gateway.access.principal import REPORTS, Principal
-from gateway.access.tenant import Standing, Tenant, authorize
-from gateway.broker import Broker
 from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.catalog.model import Dataset
-from gateway.memory import Memory
+from gateway.druid.api.broker import Broker
+from gateway.druid.memory_budget import Memory
 from gateway.query.aggregations import Uniques
 from gateway.query.compile import compile_report
 from gateway.query.parse import parse
@@ -38,6 +36,8 @@ from gateway.query.plan import plan
 from gateway.query.report import Limits
 from gateway.query.respond import respond
 from gateway.query.schema import compile_schema
+from gateway.tenancy.principal import REPORTS, Principal
+from gateway.tenancy.tenant import Standing, Tenant, authorize
 
 SPECS = Path(__file__).parent.parent / "ingestion-specs"
 YEAR = {"start": "2019-01-01", "end": "2020-01-01"}

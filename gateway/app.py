@@ -9,18 +9,29 @@ import structlog
 from aiohttp import web
 from yarl import URL
 
-from gateway.access.accounts import Accounts
-from gateway.access.authenticate import Authenticator
-from gateway.admission import Admission
-from gateway.appended import Appended
-from gateway.broker import Broker
-from gateway.brokers import Brokers
+from gateway.accounts.store import Accounts
+from gateway.auth.authenticator import Authenticator
 from gateway.catalog import DATASETS
 from gateway.catalog.model import Dataset
-from gateway.coverage import Coverage
-from gateway.druid import Druid
-from gateway.flights import Flights
-from gateway.handlers import (
+from gateway.druid.admission import Admission
+from gateway.druid.api.broker import Broker
+from gateway.druid.broker_pool import Brokers
+from gateway.druid.completeness.appended_segments import Appended
+from gateway.druid.completeness.availability import Coverage
+from gateway.druid.completeness.realtime_monitor import Realtime
+from gateway.druid.executor import Druid
+from gateway.druid.memory_budget import Memory
+from gateway.druid.single_flight import Flights
+from gateway.query.schema import compile_schema
+from gateway.settings import Settings
+from gateway.telemetry.tracing import is_configured, traced
+from gateway.web.health import alive, ready, shown
+from gateway.web.malformed_requests import answer_malformed_requests, expect
+from gateway.web.metrics import Metrics
+from gateway.web.middleware import METRICS, REFUSALS, RUNNING, outermost
+from gateway.web.openapi import PREFIX, openapi
+from gateway.web.rate_limit import Limiter, Refusals
+from gateway.web.reports import (
     ACCOUNTS,
     AUTHENTICATOR,
     DRUID,
@@ -30,17 +41,6 @@ from gateway.handlers import (
     document,
     report_on,
 )
-from gateway.limiting import Limiter, Refusals
-from gateway.memory import Memory
-from gateway.metrics import Metrics
-from gateway.middleware import METRICS, REFUSALS, RUNNING, outermost
-from gateway.openapi import PREFIX, openapi
-from gateway.probes import alive, ready, shown
-from gateway.protocol import answer_malformed_requests, expect
-from gateway.query.schema import compile_schema
-from gateway.realtime import Realtime
-from gateway.settings import Settings
-from gateway.tracing import is_configured, traced
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ def create_app(settings: Settings, datasets: Iterable[Dataset] = DATASETS.values
     app = web.Application(middlewares=[outermost], client_max_size=settings.max_body_bytes)
     if is_configured():
         # Only here, for what it brings with it.
-        from gateway.exporting import exported  # noqa: PLC0415
+        from gateway.telemetry.otlp import exported  # noqa: PLC0415
 
         app.middlewares.insert(0, traced)
         app.cleanup_ctx.append(exported)

@@ -9,13 +9,13 @@ import uvloop
 from aiohttp import web
 from pydantic import SecretStr
 
-from gateway.access.cli import app as accounts
-from gateway.access.schema import DatabaseNotReady
-from gateway.access.settings import OAuthSettings
+from gateway.accounts.cli import app as accounts
+from gateway.accounts.schema import DatabaseNotReady
+from gateway.accounts.settings import OAuthSettings
 from gateway.app import create_app
 from gateway.ingest.cli import app as ingest
-from gateway.logs import configure_logging
 from gateway.settings import Settings, SettingsInvalid, load_settings
+from gateway.telemetry.logging import configure_logging
 
 log = structlog.get_logger(__name__)
 

@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AnyHttpUrl, Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from gateway.access.settings import AccessSettings
-from gateway.memory import GROWTH
+from gateway.accounts.settings import AccessSettings
+from gateway.druid.memory_budget import GROWTH
 from gateway.query.aggregations import Uniques
 from gateway.query.report import Limits
 

@@ -14,8 +14,8 @@ from aiohttp import web
 from anyio.from_thread import start_blocking_portal
 from pydantic import SecretStr
 
-from gateway.access.accounts import Accounts
-from gateway.access.settings import AccessSettings
+from gateway.accounts.settings import AccessSettings
+from gateway.accounts.store import Accounts
 from gateway.app import create_app
 from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.catalog.model import Dataset

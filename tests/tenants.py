@@ -3,8 +3,8 @@
 import asyncio
 from uuid import UUID
 
-from gateway.access.principal import REPORTS, Principal
-from gateway.access.tenant import Standing, Tenant, authorize
+from gateway.tenancy.principal import REPORTS, Principal
+from gateway.tenancy.tenant import Standing, Tenant, authorize
 
 DOCUMENTED = "b0a1d32b-e82c-11e4-b081-6c4008adf7e8"
 """The organization of the contract's example, which the sample data has."""

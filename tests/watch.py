@@ -19,13 +19,14 @@ from structlog.testing import LogCapture
 from structlog.typing import EventDict, WrappedLogger
 
 import gateway
-from gateway.access import credentials, tokens
-from gateway.access.accounts import Accounts
-from gateway.access.principal import Principal
-from gateway.access.tenant import Partnerships, Tenant, authorize
+from gateway.accounts import api_tokens as tokens
+from gateway.accounts.store import Accounts
+from gateway.auth import credentials
 from gateway.catalog import DATASETS
 from gateway.query import filters
 from gateway.query.filters import Filter
+from gateway.tenancy.principal import Principal
+from gateway.tenancy.tenant import Partnerships, Tenant, authorize
 
 SHORTEST = 8
 """Shorter texts are found in anything."""
@@ -143,7 +144,7 @@ def _note_secrets(watch: Watch, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(filters, "parse_filter", parsing_filter)
     patch.setattr("gateway.query.parse.parse_filter", parsing_filter)
     patch.setattr(Accounts, "__init__", opening)
-    patch.setattr("gateway.handlers.authorize", authorizing)
+    patch.setattr("gateway.web.reports.authorize", authorizing)
 
 
 def _note_lines(watch: Watch, patch: pytest.MonkeyPatch) -> None:

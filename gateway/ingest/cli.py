@@ -8,16 +8,17 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from gateway.ingest import display, stream_spec
+from gateway.ingest.batch import display
+from gateway.ingest.batch.files import ServeAddress
+from gateway.ingest.batch.ingestion import ingest, submit
+from gateway.ingest.batch.reports import Phase, Report, State, TaskStatus
+from gateway.ingest.batch.spec import parse
 from gateway.ingest.connection import BROKER_URL, OVERLORD_URL, Broker, Coordinator, Overlord, fail
 from gateway.ingest.connection import run as run_
 from gateway.ingest.druid_client import Cluster, DruidClient, connect
-from gateway.ingest.files import ServeAddress
-from gateway.ingest.ingestion import ingest, submit
-from gateway.ingest.reports import Phase, Report, State, TaskStatus
-from gateway.ingest.spec import parse
-from gateway.ingest.stream_cli import app as stream
-from gateway.ingest.stream_cli import start as start_stream
+from gateway.ingest.stream import spec as stream_spec
+from gateway.ingest.stream.cli import app as stream
+from gateway.ingest.stream.cli import start as start_stream
 
 T = TypeVar("T")
 

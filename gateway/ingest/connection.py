@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from gateway.ingest import display
+from gateway.ingest.batch import display
 from gateway.ingest.errors import FailedTask, IngestError
 
 T = TypeVar("T")

@@ -10,9 +10,9 @@ from urllib.parse import quote
 import aiohttp
 import orjson
 
+from gateway.ingest.batch.reports import Report, RowError, Segment, TaskStatus
 from gateway.ingest.errors import LostTask, RejectedSpec, UnknownStream, Unreachable
-from gateway.ingest.reports import Report, RowError, Segment, TaskStatus
-from gateway.ingest.stream_reports import STREAM_TASK, Supervisor, Throughput, is_current, parse_errors
+from gateway.ingest.stream.reports import STREAM_TASK, Supervisor, Throughput, is_current, parse_errors
 
 TIMEOUT = aiohttp.ClientTimeout(total=60, connect=5)
 # A supervisor takes no notice while it looks for a Kafka that does not answer: a minute, and then another.

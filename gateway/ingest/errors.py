@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gateway.ingest.reports import RowError, TaskStatus
+from gateway.ingest.batch.reports import RowError, TaskStatus
 
 
 class IngestError(Exception):

@@ -11,7 +11,7 @@ from pydruid.utils.filters import Filter as DruidFilter
 
 from gateway.catalog.model import Dimension
 from gateway.query.filters import Filter, native
-from gateway.query.values import Json
+from gateway.query.literals import Json
 
 Number = int | float
 

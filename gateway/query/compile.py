@@ -13,13 +13,13 @@ from pydruid.query import QueryBuilder
 from pydruid.utils.aggregators import filtered, longmax, longmin
 from pydruid.utils.filters import Filter as DruidFilter
 
-from gateway.access.tenant import Tenant
 from gateway.catalog.model import Dataset, Dimension
 from gateway.query.aggregations import Metric, Native, Uniques
+from gateway.query.literals import Json
 from gateway.query.plan import Plan
 from gateway.query.report import COMPARISONS, START_TIME, Having
 from gateway.query.time import FIRST_YEAR, LAST_YEAR, Buckets, Span, format_moment
-from gateway.query.values import Json
+from gateway.tenancy.tenant import Tenant
 
 LABEL = "_start_time"
 """The virtual column that groupBy has for the bucket: time is a dimension like any other, to order and limit by."""

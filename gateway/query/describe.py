@@ -5,9 +5,9 @@ from dataclasses import asdict
 from gateway.catalog.model import Dataset, Kind
 from gateway.query.aggregations import AGGREGATIONS
 from gateway.query.filters import FILTERS
+from gateway.query.literals import Json
 from gateway.query.report import Limits
 from gateway.query.time import GRANULARITIES
-from gateway.query.values import Json
 
 _TYPES = {Kind.STRING: "string", Kind.LONG: "integer", Kind.DOUBLE: "number"}
 

@@ -4,10 +4,10 @@ from math import prod
 
 from gateway.query.compile import compile_report, compile_totals
 from gateway.query.filters import Filter, inner_filters
+from gateway.query.literals import Json
 from gateway.query.plan import Plan
 from gateway.query.report import Limits
 from gateway.query.time import format_moment
-from gateway.query.values import Json
 
 
 def explain(plan: Plan, limits: Limits, now: int) -> Json:

@@ -14,7 +14,7 @@ from typing import ClassVar, Protocol, Self
 from pydruid.utils.filters import Filter as DruidFilter
 
 from gateway.catalog.model import Dataset, Dimension, Kind
-from gateway.query.values import LONGEST_STRING, Json, Value, by_dimension, nullable, read_value
+from gateway.query.literals import LONGEST_STRING, Json, Value, by_dimension, nullable, read_value
 
 
 class Filter(Protocol):

@@ -6,13 +6,13 @@ from zoneinfo import ZoneInfo
 from gateway.catalog.model import Dataset
 from gateway.errors import InvalidReport, Problem
 from gateway.query.aggregations import AGGREGATIONS, ROWS, Metric
+from gateway.query.complexity import oversize
 from gateway.query.filters import And, Filter, parse_filter
-from gateway.query.problems import MOST, nearest, pointer, shown
+from gateway.query.literals import Json
 from gateway.query.report import START_TIME, Having, Order, Report
 from gateway.query.schema import ReportSchema
-from gateway.query.size import oversize
 from gateway.query.time import GRANULARITIES, Interval, format_moment, parse_timestamp
-from gateway.query.values import Json
+from gateway.query.validation_errors import MOST, nearest, pointer, shown
 
 
 def parse(body: object, schema: ReportSchema) -> Report:

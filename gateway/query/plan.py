@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from gateway.access.tenant import Tenant
 from gateway.catalog.model import Dataset
 from gateway.errors import LimitExceeded
 from gateway.query.aggregations import Uniques
 from gateway.query.report import Limits, Report
 from gateway.query.time import DAY, Buckets, buckets
+from gateway.tenancy.tenant import Tenant
 
 
 @dataclass(frozen=True, slots=True)

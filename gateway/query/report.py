@@ -8,8 +8,8 @@ from typing import Literal
 from gateway.catalog.model import Dimension
 from gateway.query.aggregations import Metric
 from gateway.query.filters import Filter
+from gateway.query.literals import Json
 from gateway.query.time import Granularity, Interval, format_moment
-from gateway.query.values import Json
 
 START_TIME = "start_time"
 

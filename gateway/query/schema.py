@@ -15,10 +15,10 @@ from gateway.catalog.model import Dataset
 from gateway.errors import Problem
 from gateway.query.aggregations import AGGREGATIONS
 from gateway.query.filters import FILTERS
-from gateway.query.problems import explain
+from gateway.query.literals import LARGEST_NUMBER, Json
 from gateway.query.report import COMPARISONS, Limits
 from gateway.query.time import GRANULARITIES, TIME_ZONES, parse_timestamp
-from gateway.query.values import LARGEST_NUMBER, Json
+from gateway.query.validation_errors import explain
 
 # Never an underscore first: with it the names begin that the gateway gives to columns of its own.
 COLUMN_NAME = "^[A-Za-z][A-Za-z0-9_]{0,63}(?!\\n)$"

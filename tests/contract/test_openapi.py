@@ -17,10 +17,10 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from gateway.catalog.chat_sessions import CHAT_SESSIONS
-from gateway.openapi import PREFIX, openapi
 from gateway.query.report import Limits
 from gateway.query.schema import compile_schema
 from gateway.query.time import TIME_ZONES
+from gateway.web.openapi import PREFIX, openapi
 from tests.serving import D, Gateway
 
 CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)

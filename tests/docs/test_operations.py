@@ -6,17 +6,17 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 from yarl import URL
 
-from gateway.access.accounts import Accounts
-from gateway.admission import Admission
-from gateway.appended import Appended
-from gateway.broker import Broker
-from gateway.brokers import Brokers
-from gateway.coverage import Coverage
-from gateway.druid import Druid
-from gateway.flights import Flights
-from gateway.memory import Memory
-from gateway.metrics import Metrics
-from gateway.realtime import Realtime
+from gateway.accounts.store import Accounts
+from gateway.druid.admission import Admission
+from gateway.druid.api.broker import Broker
+from gateway.druid.broker_pool import Brokers
+from gateway.druid.completeness.appended_segments import Appended
+from gateway.druid.completeness.availability import Coverage
+from gateway.druid.completeness.realtime_monitor import Realtime
+from gateway.druid.executor import Druid
+from gateway.druid.memory_budget import Memory
+from gateway.druid.single_flight import Flights
+from gateway.web.metrics import Metrics
 from tests.conftest import ROOT
 from tests.serving import settings_for
 

@@ -16,8 +16,8 @@ from aiohttp import web
 
 from gateway import cli
 from gateway.app import create_app
-from gateway.handlers import DRUID
 from gateway.settings import Settings
+from gateway.web.reports import DRUID
 
 
 @dataclass(frozen=True, slots=True)

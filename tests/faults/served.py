@@ -15,7 +15,7 @@ import aiohttp
 import psutil
 from pydantic import SecretStr
 
-from gateway.access.settings import AccessSettings
+from gateway.accounts.settings import AccessSettings
 from tests.faults.observed import Held
 from tests.serving import make_accounts
 

@@ -20,28 +20,29 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 from multidict import CIMultiDict
 
-from gateway.access import credentials, tokens
-from gateway.access.accounts import Accounts
-from gateway.access.credentials import BEARER_CHALLENGE, BearerToken
-from gateway.access.oauth import OAuth
-from gateway.access.principal import REPORTS, Principal
-from gateway.access.settings import OAuthSettings
-from gateway.access.tenant import authorize
-from gateway.addresses import address_of
-from gateway.audit import shape_of
+from gateway.accounts import api_tokens as tokens
+from gateway.accounts.settings import OAuthSettings
+from gateway.accounts.store import Accounts
+from gateway.auth import credentials
+from gateway.auth.credentials import BEARER_CHALLENGE, BearerToken
+from gateway.auth.oauth2 import OAuth
 from gateway.catalog.chat_sessions import CHAT_SESSIONS
+from gateway.druid.tenant_guard import check_query
 from gateway.errors import GatewayError
-from gateway.handlers import SETTINGS, _deadline
-from gateway.middleware import _problem
 from gateway.query.aggregations import Uniques
-from gateway.query.body import read_json
 from gateway.query.compile import compile_report, compile_totals
 from gateway.query.explain import explain
+from gateway.query.json_body import read_json
 from gateway.query.parse import parse
 from gateway.query.plan import is_heavy, plan
 from gateway.query.report import Limits
 from gateway.query.schema import compile_schema
-from gateway.tenancy import check_query
+from gateway.tenancy.principal import REPORTS, Principal
+from gateway.tenancy.tenant import authorize
+from gateway.web.audit import shape_of
+from gateway.web.client_address import address_of
+from gateway.web.middleware import _problem
+from gateway.web.reports import SETTINGS, _deadline
 from tests.tenants import AllPartners, tenant_of
 
 MOST_SECONDS = 1.0

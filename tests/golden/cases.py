@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from gateway.catalog import DATASETS
+from gateway.druid.tenant_guard import check_query, check_rows
 from gateway.errors import GatewayError
 from gateway.query.aggregations import Uniques
-from gateway.query.body import read_json
 from gateway.query.compile import DruidQuery, compile_report, compile_totals
+from gateway.query.json_body import read_json
 from gateway.query.parse import parse
 from gateway.query.plan import Plan, plan
 from gateway.query.report import Limits
 from gateway.query.respond import respond
 from gateway.query.schema import ReportSchema, compile_schema
-from gateway.tenancy import check_query, check_rows
 from tests.tenants import DOCUMENTED, tenant_of
 
 FOLDER = Path(__file__).parent

@@ -7,7 +7,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from gateway.errors import GatewayError
-from gateway.query.values import Json
+from gateway.query.literals import Json
 from tests.golden.cases import CASES, GIVEN, Case, as_text
 
 _HELP = """\

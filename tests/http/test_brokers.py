@@ -8,8 +8,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from gateway import broker, brokers
-from gateway.handlers import DRUID
+from gateway.druid import broker_pool as brokers
+from gateway.druid.api import broker
+from gateway.web.reports import DRUID
 from tests.http import stand_in
 from tests.http.asking import COUNT, assert_problem
 from tests.http.conftest import Start

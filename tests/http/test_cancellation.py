@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from gateway import broker
-from gateway.handlers import DRUID
+from gateway.druid.api import broker
+from gateway.web.reports import DRUID
 from tests.http import stand_in
 from tests.http.asking import COUNT, Client, assert_problem
 from tests.http.conftest import Start

@@ -21,10 +21,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import RSAAlgorithm
 
-from gateway.access import tokens
-from gateway.access.accounts import Accounts
-from gateway.access.administration import Administration
-from gateway.access.settings import OAuthSettings
+from gateway.accounts import api_tokens as tokens
+from gateway.accounts.administration import Administration
+from gateway.accounts.settings import OAuthSettings
+from gateway.accounts.store import Accounts
 from tests.isolation.stand_in import StandIn, standing_in
 from tests.serving import D, Gateway, P, T, serving, settings_for
 

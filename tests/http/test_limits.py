@@ -18,12 +18,13 @@ from aiohttp import ClientResponse, ClientSession
 from pydantic import SecretStr, ValidationError
 from structlog.testing import capture_logs
 
-from gateway import counters, limiting
-from gateway.access import tokens
-from gateway.addresses import address_of
-from gateway.counters import MOST, Counters
-from gateway.limiting import REFUSED_APART, REFUSED_SECONDS, Limiter, Refusals
+from gateway.accounts import api_tokens as tokens
 from gateway.settings import Settings
+from gateway.web import rate_limit as limiting
+from gateway.web import rate_limit_storage as counters
+from gateway.web.client_address import address_of
+from gateway.web.rate_limit import REFUSED_APART, REFUSED_SECONDS, Limiter, Refusals
+from gateway.web.rate_limit_storage import MOST, Counters
 from tests.isolation.stand_in import StandIn, standing_in
 from tests.serving import D, Gateway, P, T, serving, settings_for
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from gateway.access.accounts import Accounts
+from gateway.accounts.store import Accounts
 from tests.http.asking import COUNT, Client, assert_problem
 from tests.http.conftest import Start
 from tests.http.stand_in import StandIn

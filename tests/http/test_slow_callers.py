@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway import middleware
-from gateway.handlers import DRUID
+from gateway.web import middleware
+from gateway.web.reports import DRUID
 from tests.http.asking import COUNT, Client, assert_problem
 from tests.http.conftest import Process, Start, StartProcess
 from tests.http.stand_in import StandIn, respond_with

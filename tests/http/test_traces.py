@@ -16,9 +16,9 @@ from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from gateway.exporting import LAST_WORDS
-from gateway.handlers import DRUID
-from gateway.tracing import traced
+from gateway.telemetry.otlp import LAST_WORDS
+from gateway.telemetry.tracing import traced
+from gateway.web.reports import DRUID
 from tests.http import stand_in
 from tests.http.asking import COUNT, Client, assert_problem
 from tests.http.conftest import Start, StartProcess

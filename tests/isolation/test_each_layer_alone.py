@@ -16,11 +16,11 @@ from aiohttp import ClientSession
 from mypy import api as mypy
 from structlog.testing import capture_logs
 
-from gateway import druid as asking
-from gateway import handlers
-from gateway.access.tenant import Tenant
+from gateway.druid import executor as asking
 from gateway.query import compile as compiler
 from gateway.query.compile import DruidQuery
+from gateway.tenancy.tenant import Tenant
+from gateway.web import reports as handlers
 from tests.isolation.druid_filters import matches
 from tests.isolation.stand_in import StandIn, standing_in
 from tests.serving import D, Gateway, P, T, serving, settings_for
@@ -137,7 +137,7 @@ def test_no_query_without_a_tenant_passes_the_type_checker(tmp_path: Path) -> No
     file = tmp_path / "forgetful.py"
     file.write_text(
         """
-from gateway.access.tenant import Tenant
+from gateway.tenancy.tenant import Tenant
 from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.query.compile import DruidQuery
 from gateway.query.plan import Plan, plan

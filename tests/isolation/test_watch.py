@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.access import tokens
+from gateway.accounts import api_tokens as tokens
 from tests.serving import D
 from tests.watch import Watch
 

@@ -14,13 +14,13 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.catalog.chat_sessions import CHAT_SESSIONS
+from gateway.ingest.batch.files import ServeAddress, serve
+from gateway.ingest.batch.ingestion import Progress, ingest, submit
+from gateway.ingest.batch.reports import Phase, State
+from gateway.ingest.batch.spec import BatchSpec, parse
 from gateway.ingest.cli import app
 from gateway.ingest.druid_client import Cluster, connect
 from gateway.ingest.errors import EmptyInput, FailedTask, InvalidSpec, LostTask, RejectedSpec, Unreachable
-from gateway.ingest.files import ServeAddress, serve
-from gateway.ingest.ingestion import Progress, ingest, submit
-from gateway.ingest.reports import Phase, State
-from gateway.ingest.spec import BatchSpec, parse
 
 SPECS = Path(__file__).parents[2] / "ingestion-specs"
 SHIPPED = SPECS / "chat_sessions.json"

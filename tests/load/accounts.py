@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from pydantic import SecretStr
 
-from gateway.access.accounts import Accounts
-from gateway.access.settings import AccessSettings
+from gateway.accounts.settings import AccessSettings
+from gateway.accounts.store import Accounts
 from tests.load.errors import LoadError
 from tests.load.scenario import Caller
 

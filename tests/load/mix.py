@@ -11,7 +11,7 @@ from datetime import date, datetime, time, timedelta
 from random import Random
 from zoneinfo import ZoneInfo
 
-from gateway.access.tokens import generate
+from gateway.accounts.api_tokens import generate
 from tests.load.scenario import Caller, Question
 
 HELSINKI = ZoneInfo("Europe/Helsinki")

@@ -21,7 +21,7 @@ from rich.console import Console
 from druid.cluster import Cluster
 from druid.display import LiveObserver
 from gateway import ingest
-from gateway.ingest import display
+from gateway.ingest.batch import display
 from tests.load.errors import LoadError
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ import pytest
 from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.errors import GatewayError
 from gateway.query.aggregations import Uniques
-from gateway.query.body import read_json
+from gateway.query.json_body import read_json
 from gateway.query.parse import parse
 from gateway.query.plan import plan
 from gateway.query.report import Limits

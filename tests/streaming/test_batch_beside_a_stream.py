@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from gateway.ingest import ingest, parse, streaming
+from gateway.ingest import ingest, parse
+from gateway.ingest.stream import streaming
 from tests.streaming.victim import PATIENCE, SPECS, Table, Victim, numbered
 
 pytestmark = pytest.mark.cluster

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gateway.ingest import streaming
 from gateway.ingest.druid_client import connect
+from gateway.ingest.stream import streaming
 from tests.streaming.victim import EVER, PATIENCE, Table, Victim, numbered
 
 pytestmark = pytest.mark.cluster

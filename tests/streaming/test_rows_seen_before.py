@@ -14,8 +14,8 @@ from pydantic import AnyHttpUrl
 
 from druid.services import Service
 from gateway.catalog.chat_sessions import CHAT_SESSIONS
-from gateway.ingest import streaming
 from gateway.ingest.druid_client import connect
+from gateway.ingest.stream import streaming
 from tests.http.asking import Client
 from tests.serving import D, serving, settings_for
 from tests.streaming.test_compaction import compact, shards

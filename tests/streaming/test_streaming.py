@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from gateway.ingest import streaming
 from gateway.ingest.druid_client import connect
 from gateway.ingest.errors import FailedStream, UnknownStream, Unreachable
-from gateway.ingest.stream_reports import Condition
+from gateway.ingest.stream import streaming
+from gateway.ingest.stream.reports import Condition
 from tests.streaming.victim import HAND_COUNTED, PATIENCE, Table, Victim, numbered
 
 pytestmark = pytest.mark.cluster

@@ -17,10 +17,11 @@ from druid.cluster import Cluster
 from druid.kafka.broker import Kafka
 from druid.services import Service
 from gateway import ingest
-from gateway.ingest import stream_spec, streaming
+from gateway.ingest.batch.ingestion import PATIENTLY
 from gateway.ingest.druid_client import connect
-from gateway.ingest.ingestion import PATIENTLY
-from gateway.ingest.stream_reports import StreamStatus
+from gateway.ingest.stream import spec as stream_spec
+from gateway.ingest.stream import streaming
+from gateway.ingest.stream.reports import StreamStatus
 
 ROOT = Path(__file__).parents[2]
 SPECS = ROOT / "ingestion-specs"

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
+from gateway.ingest.batch.files import CHUNK, ServeAddress, serve
 from gateway.ingest.errors import IngestError
-from gateway.ingest.files import CHUNK, ServeAddress, serve
 
 BODY = b"0123456789" * (CHUNK // 5)
 

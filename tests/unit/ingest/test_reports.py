@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.ingest.reports import Phase, Report, RowError, RowStats, Segment, State, TaskStatus, served
+from gateway.ingest.batch.reports import Phase, Report, RowError, RowStats, Segment, State, TaskStatus, served
 
 MAY = "2019-05-01T00:00:00.000Z/2019-06-01T00:00:00.000Z"
 OLD, OURS, NEWER = "2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z", "2026-01-03T00:00:00.000Z"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from gateway.ingest.batch.spec import BatchSpec, parse
 from gateway.ingest.errors import InvalidSpec
-from gateway.ingest.spec import BatchSpec, parse
 
 SHIPPED = (Path(__file__).parents[3] / "ingestion-specs" / "chat_sessions.json").read_text()
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from gateway.ingest.reports import State, TaskStatus
-from gateway.ingest.stream_display import Lags, line
-from gateway.ingest.stream_reports import Condition, StreamStatus, Supervisor, Throughput, is_current, parse_errors
+from gateway.ingest.batch.reports import State, TaskStatus
+from gateway.ingest.stream.display import Lags, line
+from gateway.ingest.stream.reports import Condition, StreamStatus, Supervisor, Throughput, is_current, parse_errors
 
 BEGAN = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PAYLOAD: dict[str, Any] = {

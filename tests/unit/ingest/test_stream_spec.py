@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.ingest.errors import InvalidSpec
-from gateway.ingest.stream_spec import is_stream, parse
+from gateway.ingest.stream.spec import is_stream, parse
 
 SPECS = Path(__file__).parents[3] / "ingestion-specs"
 SHIPPED = (SPECS / "chat_sessions.kafka.json").read_text()

@@ -4,8 +4,8 @@ import pytest
 
 from gateway.errors import InvalidReport, Problem
 from gateway.query.parse import parse
-from gateway.query.problems import MOST
 from gateway.query.schema import ReportSchema
+from gateway.query.validation_errors import MOST
 
 DAY = {"start": "2019-01-01", "end": "2019-01-02"}
 COUNT = [{"type": "count"}]

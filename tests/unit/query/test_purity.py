@@ -13,7 +13,7 @@ PURE = {
     "collections", "dataclasses", "datetime", "difflib", "enum", "functools", "itertools", "json", "math", "operator",
     "re", "types", "typing", "bisect", "zoneinfo", "jsonschema", "jsonschema_rs", "pydruid",
 }  # fmt: skip
-OURS = {"gateway.access.tenant", "gateway.access.principal", "gateway.errors", "gateway.catalog", "gateway.query"}
+OURS = {"gateway.tenancy", "gateway.errors", "gateway.catalog", "gateway.query"}
 WAITS_OR_TALKS = {"aiohttp", "asyncio", "sqlalchemy", "structlog", "logging.config", "uvloop", "sqlite3", "aiosqlite"}
 
 
@@ -53,6 +53,6 @@ def test_importing_all_of_it_loads_nothing_that_waits_or_talks() -> None:
     )
     ours = {name for name in loaded if name.startswith("gateway.")}
     assert {name for name in ours if not name.startswith(("gateway.query", "gateway.catalog"))} == {
-        "gateway.access", "gateway.access.tenant", "gateway.access.principal", "gateway.errors",
+        "gateway.tenancy", "gateway.tenancy.tenant", "gateway.tenancy.principal", "gateway.errors",
     }  # fmt: skip
     assert not loaded & WAITS_OR_TALKS

@@ -1,9 +1,0 @@
-"""Runs the migrations over the connection that gateway/access/schema.py hands in."""
-
-from alembic import context
-
-from gateway.access.tables import metadata
-
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
-with context.begin_transaction():
-    context.run_migrations()

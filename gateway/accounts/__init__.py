@@ -1,0 +1,1 @@
+"""The account database: organizations, users, API tokens and partnerships, their administration and its CLI."""

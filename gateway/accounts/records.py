@@ -1,0 +1,97 @@
+"""What the account store holds, as the command line shows and takes it."""
+
+import uuid
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, computed_field
+
+from gateway.tenancy.principal import PERMISSIONS
+
+
+def _canonical(value: str) -> str:
+    try:
+        canonical = str(uuid.UUID(value))
+    except ValueError:
+        canonical = ""
+    if canonical != value.lower():
+        raise ValueError("not a UUID such as b0a1d32b-e82c-11e4-b081-6c4008adf7e8")
+    return canonical
+
+
+def _email(value: str) -> str:
+    local, at, domain = value.strip().lower().rpartition("@")
+    if not (local and at and domain) or any(character.isspace() for character in local + domain):
+        raise ValueError("not an e-mail address")
+    return f"{local}@{domain}"
+
+
+def _known(value: str) -> str:
+    if value not in PERMISSIONS:
+        raise ValueError(f"no such permission; there is: {', '.join(sorted(PERMISSIONS))}")
+    return value
+
+
+Id = Annotated[str, AfterValidator(_canonical)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Email = Annotated[str, Field(max_length=320), AfterValidator(_email)]
+Subject = Annotated[str, Field(min_length=1, max_length=255)]
+Permission = Annotated[str, AfterValidator(_known)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Organization(_Record):
+    """An organization; one that is not active does not exist for any request."""
+
+    id: Id
+    name: Name
+    active: bool = True
+
+
+class User(_Record):
+    """A user of one organization. `subject` is who it is at the OAuth2 provider, None: tokens alone."""
+
+    id: Id
+    organization_id: Id
+    email: Email
+    subject: Subject | None = None
+    permissions: frozenset[Permission] = frozenset()
+    active: bool = True
+
+
+class Partnership(_Record):
+    """`organization_id` may ask for `partner_id`, and sees the partner's part in its own sessions. One-way."""
+
+    organization_id: Id
+    partner_id: Id
+    active: bool = True
+
+
+class Token(_Record):
+    """An API token without its secret."""
+
+    prefix: str
+    user_id: Id
+    email: Email
+    name: Name
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
+
+    @computed_field  # type: ignore[prop-decorator]  # pydantic's own order; mypy knows no decorated property
+    @property
+    def state(self) -> Literal["active", "expired", "revoked"]:
+        """Now."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "active" if self.expires_at is None or self.expires_at > datetime.now(UTC) else "expired"
+
+
+class NewToken(Token):
+    """An API token just made, with its whole text."""
+
+    text: str = Field(repr=False)

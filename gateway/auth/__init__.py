@@ -1,0 +1,1 @@
+"""From credentials to a principal: API tokens, and access tokens of an OAuth2 provider."""

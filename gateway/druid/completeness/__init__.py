@@ -1,0 +1,1 @@
+"""Whether Druid's answer includes all the data there is."""

@@ -1,0 +1,1 @@
+"""Batch ingestion: native `index_parallel` specs."""

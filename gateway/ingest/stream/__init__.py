@@ -1,0 +1,1 @@
+"""Stream ingestion: supervisor specs for Kafka."""

@@ -1,0 +1,44 @@
+"""Logging: one structlog event a line, JSON for programs and text for a person at a terminal."""
+
+import logging
+import sys
+from typing import Literal
+
+import orjson
+import structlog
+from structlog.typing import Processor
+
+from gateway.telemetry.tracing import with_trace_id
+
+
+def configure_logging(log_format: Literal["auto", "json", "text"]) -> None:
+    """Send every log line, also those of libraries, to standard error in this form."""
+    text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        with_trace_id,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    render: list[Processor] = (
+        [structlog.dev.ConsoleRenderer()]
+        if text
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json)]
+    )
+    structlog.configure(
+        processors=[*shared, *render],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render]
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def _json(event: object, **_: object) -> str:
+    return orjson.dumps(event, default=repr).decode()

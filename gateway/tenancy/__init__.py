@@ -1,0 +1,1 @@
+"""Who is asking and whose rows they may see. Pure."""

@@ -1,0 +1,1 @@
+"""HTTP towards callers: routes, middleware, and the pipeline from request to response."""

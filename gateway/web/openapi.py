@@ -1,0 +1,201 @@
+"""The OpenAPI 3.1 document of this gateway, made of the catalog: its request schemas are those that decide."""
+
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import Any
+
+from gateway.query.literals import Json
+from gateway.query.schema import ReportSchema
+
+PREFIX = "/api/reporting/v1"
+
+_STATUSES = {
+    400: "The body is not a report that can be answered; `errors` says what is wrong, each with its JSON Pointer.",
+    401: "Not authenticated.",
+    403: "No access to the organization.",
+    404: "There is no such organization.",
+    408: "The body did not arrive in time.",
+    413: "The body is too large.",
+    422: "The report needs more of Druid than one report may have.",
+    429: "Too many requests; Retry-After says when to ask again.",
+    500: "A fault of the gateway's own.",
+    502: "Druid gave no usable answer.",
+    503: "Druid or the account store is not available; Retry-After says when to ask again.",
+    504: "The report took too long.",
+}
+
+
+def openapi(schemas: Iterable[ReportSchema]) -> Json:
+    """Return the document for these data sets."""
+    paths: Json = {}
+    components: Json = {
+        "Problem": _PROBLEM,
+        "Answer": _ANSWER,
+        "Explanation": _EXPLANATION,
+        "Description": _DESCRIPTION,
+    }
+    for schema in schemas:
+        name = schema.dataset.name
+        components |= _components(schema)
+        paths[f"{PREFIX}/orgs/{{organization_id}}/{name}"] = {
+            "parameters": [_ORGANIZATION],
+            "post": {
+                "operationId": f"report_{name}",
+                "summary": f"Ask for a report on {schema.dataset.title.lower()}",
+                "description": schema.dataset.description,
+                "parameters": [_EXPLAIN],
+                "requestBody": {"required": True, "content": _content(_ref(name))},
+                "responses": _responses({"oneOf": [_ref("Answer"), _ref("Explanation")]}),
+            },
+            "get": {
+                "operationId": f"describe_{name}",
+                "summary": f"What can be asked of {schema.dataset.title.lower()}",
+                "responses": _responses(_ref("Description"), without=(400, 408, 413, 422)),
+            },
+        }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Reporting API",
+            "version": version("druid-gateway"),
+            "description": "Reports on an organization's own data, and on the part of it that a partner took part in.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "token": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "Authorization",
+                    "description": "`Token <key>` with a key made by `gateway accounts tokens create`.",
+                },
+                "oauth": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+            },
+        },
+        "security": [{"token": []}, {"oauth": []}],
+    }
+
+
+def _components(schema: ReportSchema) -> Json:
+    """Return the schema that decides in the form of OpenAPI's components: each definition under a name of its own."""
+    name = schema.dataset.name
+    document = {key: value for key, value in schema.document.items() if key not in ("$schema", "$defs")}
+    definitions = {f"{name}_{key}": value for key, value in schema.document["$defs"].items()}
+    return {key: _moved(value, name) for key, value in {name: document, **definitions}.items()}
+
+
+def _moved(node: Any, name: str) -> Any:  # noqa: ANN401 - any part of a JSON document
+    if isinstance(node, list):
+        return [_moved(each, name) for each in node]
+    if not isinstance(node, dict):
+        return node
+    moved = {key: _moved(value, name) for key, value in node.items()}
+    if isinstance(node.get("$ref"), str):
+        moved["$ref"] = node["$ref"].replace("#/$defs/", f"#/components/schemas/{name}_")
+    return moved
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _content(schema: Json, media_type: str = "application/json") -> Json:
+    return {media_type: {"schema": schema}}
+
+
+def _responses(answer: Json, *, without: tuple[int, ...] = ()) -> Json:
+    problem = _content(_ref("Problem"), "application/problem+json")
+    problems = {
+        str(status): {"description": text, "content": problem}
+        for status, text in _STATUSES.items()
+        if status not in without
+    }
+    return {"200": {"description": "The answer.", "content": _content(answer)}, **problems}
+
+
+_ORGANIZATION: Json = {
+    "name": "organization_id",
+    "in": "path",
+    "required": True,
+    "description": "The caller's own organization, or a partner of it.",
+    "schema": {"type": "string", "format": "uuid"},
+}
+_EXPLAIN: Json = {
+    "name": "explain",
+    "in": "query",
+    "description": "Say how the report is understood, in place of running it.",
+    "schema": {"enum": ["true", "false"], "default": "false"},
+}
+_ROW: Json = {"type": "array", "items": {"type": ["string", "number", "null"]}, "minItems": 1}
+_ANSWER: Json = {
+    "type": "object",
+    "properties": {
+        "fields": {
+            "description": "The columns: start_time, the dimensions of group_by, the metrics.",
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"name": {"type": "string"}, "type": {"enum": ["dimension", "metric"]}},
+                "required": ["name", "type"],
+            },
+        },
+        "data": {"description": "The rows, in the order of the fields.", "type": "array", "items": _ROW},
+        "totals": {"description": "Where asked for: a row over everything that the filters match.", **_ROW},
+    },
+    "required": ["fields", "data"],
+}
+_EXPLANATION: Json = {
+    "type": "object",
+    "properties": {
+        "report": {"description": "The report as it was understood.", "type": "object"},
+        "size": {"description": "Buckets and rows against the limits.", "type": "object"},
+        "warnings": {"type": "array", "items": {"type": "string"}},
+        "queries": {"description": "The native Druid queries.", "type": "object"},
+    },
+    "required": ["report", "size", "warnings", "queries"],
+}
+_DESCRIPTION: Json = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "dimensions": {"type": "array", "items": {"type": "object"}},
+        "aggregations": {"type": "array", "items": {"type": "object"}},
+        "granularities": {"type": "array", "items": {"type": "string"}},
+        "filters": {"type": "array", "items": {"type": "string"}},
+        "limits": {"type": "object"},
+        "time_range": {
+            "description": "The first and the last moment of which there is data; null where there is none.",
+            "type": ["object", "null"],
+            "properties": {
+                "first": {"type": "string", "format": "date-time"},
+                "last": {"type": "string", "format": "date-time"},
+            },
+        },
+    },
+    "required": ["name", "dimensions", "aggregations", "granularities", "filters", "limits", "time_range"],
+}
+_PROBLEM: Json = {
+    "description": "RFC 9457 problem details.",
+    "type": "object",
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"description": "Stable; made for programs.", "type": "string"},
+        "request_id": {"description": "Leads to the request in the gateway's logs.", "type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "pointer": {"description": "A JSON Pointer into the body.", "type": "string"},
+                    "message": {"type": "string"},
+                },
+                "required": ["pointer", "message"],
+            },
+        },
+    },
+    "required": ["type", "title", "status", "detail", "code", "request_id"],
+}

@@ -1,0 +1,124 @@
+import copy
+import dataclasses
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.errors import Forbidden, GatewayError, NotFound
+from gateway.tenancy.principal import Principal
+from gateway.tenancy.tenant import Standing, Tenant, authorize
+
+OWN = "b0a1d32b-e82c-11e4-b081-6c4008adf7e8"
+OTHER = "5f1c3a60-0000-4000-8000-00000000000b"
+ANN = Principal("5f1c3a60-0000-4000-8000-0000000000aa", OWN, frozenset({"reports"}), "abcdefgh")
+POWERLESS = dataclasses.replace(ANN, permissions=frozenset())
+
+
+class Answers:
+    """Says the same of every organization, and records who was asked about."""
+
+    def __init__(self, standing: Standing) -> None:
+        self.standing_of_all = standing
+        self.asked: list[tuple[str, str]] = []
+
+    async def standing(self, organization_id: str, other_id: str) -> Standing:
+        self.asked.append((organization_id, other_id))
+        return self.standing_of_all
+
+
+async def test_of_its_own_organization_a_caller_sees_what_that_owns() -> None:
+    tenant = await authorize(ANN, OWN, Answers(Standing.ABSENT))
+    assert (tenant.owner_organization_id, tenant.involved_organization_id) == (OWN, None)
+
+
+async def test_of_a_partner_a_caller_sees_its_part_in_the_callers_own() -> None:
+    answers = Answers(Standing.PARTNER)
+    tenant = await authorize(ANN, OTHER, answers)
+    assert (tenant.owner_organization_id, tenant.involved_organization_id) == (OWN, OTHER)
+    assert answers.asked == [(OWN, OTHER)]
+
+
+async def test_upper_case_is_the_same_organization() -> None:
+    assert (await authorize(ANN, OWN.upper(), Answers(Standing.ABSENT))).involved_organization_id is None
+    assert (await authorize(ANN, OTHER.upper(), Answers(Standing.PARTNER))).involved_organization_id == OTHER
+
+
+@pytest.mark.parametrize(
+    ("principal", "organization_id", "standing", "error"),
+    [
+        (ANN, OTHER, Standing.ABSENT, NotFound),
+        (ANN, OTHER, Standing.STRANGER, Forbidden),
+        (POWERLESS, OWN, Standing.STRANGER, Forbidden),
+        (POWERLESS, OTHER, Standing.PARTNER, Forbidden),
+        (POWERLESS, OTHER, Standing.STRANGER, Forbidden),
+        (POWERLESS, OTHER, Standing.ABSENT, NotFound),
+    ],
+)
+async def test_who_is_refused_and_how(
+    principal: Principal, organization_id: str, standing: Standing, error: type[GatewayError]
+) -> None:
+    with pytest.raises(error):
+        await authorize(principal, organization_id, Answers(standing))
+
+
+@pytest.mark.parametrize(
+    "organization_id",
+    [
+        "", "x", OWN.replace("-", ""), f"{{{OWN}}}", f"urn:uuid:{OWN}", f"{OWN} ", f"{OWN}\n", OWN[:-1], f"{OWN}0",
+        OWN.replace("b", "\uff42"), OWN.replace("1", "\u0661"), OWN.replace("-", "\u2013"), "' OR 1=1 --",
+        "\x00", "\ud800",
+    ],
+)  # fmt: skip
+async def test_a_malformed_id_is_an_unknown_organization_and_asks_no_database(organization_id: str) -> None:
+    answers = Answers(Standing.PARTNER)
+    with pytest.raises(NotFound):
+        await authorize(ANN, organization_id, answers)
+    assert answers.asked == []
+
+
+@given(st.text(max_size=40))
+async def test_no_text_is_ever_asked_about_that_is_no_canonical_uuid(text: str) -> None:
+    with pytest.raises(NotFound):
+        await authorize(ANN, text, Answers(Standing.PARTNER))
+
+
+async def _tenant() -> Tenant:
+    return await authorize(ANN, OWN, Answers(Standing.ABSENT))
+
+
+def test_only_authorize_makes_a_tenant() -> None:
+    # mypy refuses these too: were one allowed, its "unused ignore" would fail the type check.
+    with pytest.raises(TypeError):
+        Tenant(OWN, None)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="made only by"):
+        Tenant(OWN, None, seal=object())  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        type("Wider", (Tenant,), {})
+
+
+async def test_a_tenant_is_not_changed_copied_or_revived() -> None:
+    tenant = await _tenant()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        tenant.owner_organization_id = OTHER  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        dataclasses.replace(tenant, owner_organization_id=OTHER)
+    with pytest.raises(TypeError):
+        tenant.__init__(OTHER, None, seal=object())  # type: ignore[arg-type]
+    for revive in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError):
+            revive(tenant)
+    empty: Any = Tenant.__new__(Tenant)
+    with pytest.raises(TypeError):
+        empty.__setstate__([OTHER, None])
+    with pytest.raises(AttributeError):
+        _ = empty.owner_organization_id
+    assert tenant.owner_organization_id == OWN
+    with pytest.raises((AttributeError, TypeError)):
+        tenant.extra = 1  # type: ignore[attr-defined]
+
+
+async def test_a_tenant_equals_another_of_the_same_rows_and_can_be_a_key() -> None:
+    assert {await _tenant()} == {await _tenant()}
