@@ -20,10 +20,11 @@ help: ## show this list
 run: .venv/ready ## the whole thing on this machine: Druid, sample data, the gateway, until Ctrl-C
 	@$(BIN)/python demo.py
 
-check: .venv/ready ## style (ruff) and types (mypy, strict)
+check: .venv/ready ## style (ruff), types (mypy, strict), import layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 format: .venv/ready ## let ruff write the layout
 	$(BIN)/ruff check --fix-only -q .

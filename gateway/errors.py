@@ -1,7 +1,7 @@
-"""Every way in which a request can fail: one exception tree, each class with its HTTP status and a stable code.
+"""Every way in which a request can fail: one exception class each, with its HTTP status and a stable code.
 
-What a caller is told is `detail` and `problems`, so neither ever holds a host, a class name or a text of Druid's
-or of the database's: those belong to the log (`__cause__`, log events).
+Callers see `detail` and `problems`. Neither ever contains a host name, a class name, or text from Druid or the
+database; those go to the log (`__cause__`, log events).
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 RETRY_SOON = {"Retry-After": "5"}
-"""For what passes by itself: a server that restarts, a queue that empties."""
+"""For failures that pass without the caller's help: a server that restarts, a queue that drains."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong in a request body.
+    """One fault in a request body.
 
-    `pointer` is a JSON Pointer (RFC 6901) to the value at fault, "" for the whole body.
+    `pointer` is the JSON Pointer (RFC 6901) of the faulty value, "" for the whole body.
     """
 
     pointer: str
@@ -24,7 +24,7 @@ class Problem:
 
 
 class GatewayError(Exception):
-    """A failure that the caller is told of as RFC 9457 problem+json."""
+    """A failure that is reported to the caller as RFC 9457 problem+json."""
 
     status: ClassVar[int]
     code: ClassVar[str]
@@ -40,13 +40,13 @@ class GatewayError(Exception):
 
 
 class InvalidJson(GatewayError):
-    """The body is no JSON text that can be read in only one way (RFC 8259, I-JSON)."""
+    """The body is not a JSON text with exactly one reading (RFC 8259, I-JSON)."""
 
     status, code, title = 400, "invalid_json", "The body is not valid JSON"
 
 
 class InvalidReport(GatewayError):
-    """The body is JSON, but no report in the query language; `problems` names every fault."""
+    """The body is JSON but not a report in the query language; `problems` lists every fault."""
 
     status, code, title = 400, "invalid_report", "The report is not valid"
 
@@ -64,7 +64,7 @@ class BodyTimeout(GatewayError):
 
 
 class Unauthenticated(GatewayError):
-    """Nobody, or nobody who can be believed, is asking."""
+    """The request has no credential, or none that is valid."""
 
     status, code, title = 401, "unauthenticated", "Not authenticated"
 
@@ -73,61 +73,73 @@ class Unauthenticated(GatewayError):
 
 
 class Forbidden(GatewayError):
-    """The caller is known and may not ask this."""
+    """The caller is authenticated but has no access."""
 
     status, code, title = 403, "forbidden", "No access"
 
 
 class NotFound(GatewayError):
-    """There is no such organization."""
+    """The organization does not exist."""
 
     status, code, title = 404, "not_found", "Not found"
 
 
-class TooManyRequests(GatewayError):
-    """The caller has asked as much as one may; `headers` say when there is more."""
+class RateLimited(GatewayError):
+    """The caller has used up a rate limit or a concurrency limit; `headers` say when to retry."""
 
     status, code, title = 429, "rate_limited", "Too many requests"
 
 
+class QueueFull(GatewayError):
+    """Too many queries are already waiting for a slot."""
+
+    status, code, title = 429, "rate_limited", "Too many requests"
+
+
+class MemoryExhausted(GatewayError):
+    """The memory budget for responses in transit is used up."""
+
+    status, code, title = 429, "too_many_requests", "Too many requests"
+
+
 class DruidBusy(GatewayError):
-    """Druid has no capacity left for this query now."""
+    """Druid has no capacity for this query at the moment."""
 
     status, code, title = 429, "too_many_requests", "Too many requests"
 
 
 class ReportTooLarge(GatewayError):
-    """Druid gave up on the report because it needs more memory or disk than one query may have."""
+    """Druid aborted the report because it needs more memory or disk than one query may use."""
 
     status, code, title = 422, "report_too_large", "The report is too large"
 
 
 class InternalError(GatewayError):
-    """A fault of the gateway's own."""
+    """A fault in the gateway itself."""
 
     status, code, title = 500, "internal", "Internal error"
 
 
-class BadUpstreamAnswer(GatewayError):
-    """Druid answered, but not with a whole, well-formed result."""
+class InvalidDruidResponse(GatewayError):
+    """Druid responded, but not with a complete, well-formed result."""
 
     status, code, title = 502, "bad_upstream_answer", "The database gave no usable answer"
 
 
-class UpstreamUnavailable(GatewayError):
-    """Druid cannot be reached, or says that it cannot answer now."""
+class DruidUnavailable(GatewayError):
+    """Druid cannot be reached, or reports that it cannot answer at the moment."""
 
     status, code, title = 503, "upstream_unavailable", "The database is not available"
 
 
 class DataUnavailable(GatewayError):
-    """Data that there is, is not being served at the moment: a number over the rest would be wrong."""
+    """Some existing data is not being served at the moment; a number over the rest would be wrong."""
 
     status, code, title = 503, "data_unavailable", "A part of the data is not available"
 
 
 class AccountsUnavailable(GatewayError):
-    """The account store cannot be asked, so nobody can be let in."""
+    """The account database does not respond, so no caller can be authenticated or authorized."""
 
     status, code, title = 503, "accounts_unavailable", "The account database is not available"
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
-from gateway.telemetry.instruments import Durations
+from gateway.telemetry.durations import Durations
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")

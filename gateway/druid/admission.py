@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from gateway.errors import DeadlineExceeded, TooManyRequests
-from gateway.telemetry.instruments import Durations
+from gateway.errors import DeadlineExceeded, QueueFull
+from gateway.telemetry.durations import Durations
 from gateway.telemetry.tracing import stage
 
 _RETRY = {"Retry-After": "1"}
@@ -60,7 +60,7 @@ class Admission:
     async def place(self, organization_id: str, deadline: float) -> AsyncIterator[Place]:
         """Hold a place for as long as a query runs, having waited for it until the deadline at most.
 
-        Raises TooManyRequests where too many wait already, DeadlineExceeded where none became free in time.
+        Raises QueueFull where too many wait already, DeadlineExceeded where none became free in time.
         """
         self._note(organization_id)
         # Where others have gone meanwhile, those who wait may have more places now.
@@ -111,7 +111,7 @@ class Admission:
 
     async def _wait(self, organization_id: str, deadline: float) -> None:
         if self.queued >= self._queue or len(self._waiting.get(organization_id, ())) >= self._queue // 2:
-            raise TooManyRequests("Too many reports are waiting. Ask again later.", headers=_RETRY)
+            raise QueueFull("Too many reports are waiting. Ask again later.", headers=_RETRY)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(organization_id, deque()).append(turn)
         try:

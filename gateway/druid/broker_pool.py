@@ -10,7 +10,7 @@ import structlog
 
 from gateway.druid.api.broker import Broker, NoAnswer, Reply
 from gateway.druid.memory_budget import Room
-from gateway.errors import RETRY_SOON, DeadlineExceeded, UpstreamUnavailable
+from gateway.errors import RETRY_SOON, DeadlineExceeded, DruidUnavailable
 from gateway.query.literals import Json
 
 log = structlog.get_logger(__name__)
@@ -58,7 +58,7 @@ class Brokers:
 
         `before` has a look at a broker that is about to be asked.
 
-        Raises UpstreamUnavailable at once where none is known to answer, and whatever Broker.ask raises.
+        Raises DruidUnavailable at once where none is known to answer, and whatever Broker.ask raises.
         """
         for _ in range(2):
             if not self._answering:
@@ -75,7 +75,7 @@ class Brokers:
                 # A long query, or a broker that is frozen: an easy question tells.
                 self._look_after(broker)
                 raise
-        raise UpstreamUnavailable("The database cannot be reached.", headers=RETRY_SOON)
+        raise DruidUnavailable("The database cannot be reached.", headers=RETRY_SOON)
 
     def cancellations(self, query_id: str) -> list[asyncio.Task[None]]:
         """Return what is under way to end this query in Druid."""

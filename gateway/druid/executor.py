@@ -22,7 +22,7 @@ from gateway.druid.memory_budget import Memory
 from gateway.druid.segments import NEVER, Stretch, complement, parse_stretch
 from gateway.druid.single_flight import Flights
 from gateway.druid.tenant_guard import TenancyViolated, check_query, check_rows
-from gateway.errors import RETRY_SOON, BadUpstreamAnswer, DataUnavailable, DeadlineExceeded, InternalError
+from gateway.errors import RETRY_SOON, DataUnavailable, DeadlineExceeded, InternalError, InvalidDruidResponse
 from gateway.query.compile import DruidQuery
 from gateway.query.literals import Json
 
@@ -55,7 +55,7 @@ class Druid:
         `query_id` must be one that nobody can guess, since Druid cancels by it. `deadline` is the event loop's time by
         which the rows must be there. `heavy` queries have fewer places, and a lane of their own in Druid.
 
-        Raises InternalError, TooManyRequests, DruidBusy, ReportTooLarge, BadUpstreamAnswer, UpstreamUnavailable,
+        Raises InternalError, QueueFull, DruidBusy, ReportTooLarge, InvalidDruidResponse, DruidUnavailable,
         DataUnavailable or DeadlineExceeded.
         """
         try:
@@ -142,7 +142,7 @@ class Druid:
         data_source, asked = query.dataset.data_source, _asked(query)
         try:
             hole = await self.appended.look_before(data_source, asked, broker, deadline)
-        except BadUpstreamAnswer as error:
+        except InvalidDruidResponse as error:
             raise _uncertain() from error
         if hole is not None:
             raise _unavailable(data_source, hole)
@@ -157,7 +157,7 @@ class Druid:
                 raise _unavailable(data_source, hole)
             if hole := await self.realtime.hole(data_source, asked, began, broker):
                 raise _unavailable(data_source, hole, realtime_age=round(self.realtime.age, 1))
-        except (NoAnswer, BadUpstreamAnswer) as error:
+        except (NoAnswer, InvalidDruidResponse) as error:
             raise _uncertain() from error
 
 

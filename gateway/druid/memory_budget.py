@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gateway.errors import DruidBusy
+from gateway.errors import MemoryExhausted
 
 GROWTH = 6
 """Bytes that an answer takes once it is parsed, for each that Druid sent: 5 usually, 13 where all values are tiny."""
@@ -39,7 +39,7 @@ class Memory:
         if after > before:
             too_much = self.held - before + after > self._most
             if too_much or (theirs > self._most // 2 and theirs > after):
-                raise DruidBusy(
+                raise MemoryExhausted(
                     "Too many large answers are on their way. Ask again later.", headers={"Retry-After": "1"}
                 )
         if theirs:
@@ -57,6 +57,6 @@ class Room:
         self._size = 0
 
     def resize(self, size: int) -> None:
-        """Take so many bytes instead of what was taken before; raises DruidBusy where there are not as many."""
+        """Take so many bytes instead of what was taken before; raises MemoryExhausted where there are not as many."""
         self._memory._resize(self._organization_id, self._size, size)  # noqa: SLF001 - they are one
         self._size = size

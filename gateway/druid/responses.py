@@ -11,13 +11,13 @@ import structlog
 from gateway.druid.segments import Stretch, parse_stretch
 from gateway.errors import (
     RETRY_SOON,
-    BadUpstreamAnswer,
     DeadlineExceeded,
     DruidBusy,
+    DruidUnavailable,
     GatewayError,
     InternalError,
+    InvalidDruidResponse,
     ReportTooLarge,
-    UpstreamUnavailable,
 )
 from gateway.query.literals import Json
 
@@ -61,11 +61,11 @@ def refusal(status: int, raw: bytearray, native: Json) -> GatewayError:
         case 429:
             return DruidBusy("Too many reports are running. Ask again later.", headers=RETRY_SOON)
         case 503:
-            return UpstreamUnavailable("The database is not available.", headers=RETRY_SOON)
+            return DruidUnavailable("The database is not available.", headers=RETRY_SOON)
         case 504:
             return DeadlineExceeded("The report took too long. Ask for a shorter interval, or filter more.")
         case _:
-            return BadUpstreamAnswer("The database could not answer.")
+            return InvalidDruidResponse("The database could not answer.")
 
 
 def _compared(node: object) -> Iterator[str]:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from gateway.errors import BadUpstreamAnswer, LimitExceeded
+from gateway.errors import InvalidDruidResponse, LimitExceeded
 from gateway.query.aggregations import Metric, Number
 from gateway.query.compile import DruidQuery
 from gateway.query.plan import Plan
@@ -32,7 +32,7 @@ class Answer:
     """The columns' names, each with its type ("dimension" or "metric"), the rows, and the totals where asked for.
 
     Rows are made as they are read, so that a large answer can be written in slices. Reading them raises
-    BadUpstreamAnswer where Druid's are not what was asked for: nothing may be sent before the last one was read.
+    InvalidDruidResponse where Druid's are not what was asked for: nothing may be sent before the last one was read.
     """
 
     fields: tuple[tuple[str, str], ...]
@@ -43,7 +43,7 @@ class Answer:
 def respond(plan: Plan, query: DruidQuery, rows: list[Any], totals: list[Any] | None = None) -> Answer:
     """Return the answer that Druid's rows for the query (and for the totals) make.
 
-    Raises LimitExceeded where there are more rows than an answer may have, BadUpstreamAnswer as Answer says.
+    Raises LimitExceeded where there are more rows than an answer may have, InvalidDruidResponse as Answer says.
     """
     report = plan.report
     dimensions = [START_TIME, *(dimension.name for dimension in report.group_by)]
@@ -65,7 +65,7 @@ def read_time_range(rows: list[Any]) -> tuple[str, str] | None:
         found = rows[0]["result"] if rows else {"rows": 0}
         return (_utc(found["first"]), _utc(found["last"])) if found["rows"] else None
     except (KeyError, TypeError, OverflowError) as error:
-        raise BadUpstreamAnswer("The database answered with rows of another shape.") from error
+        raise InvalidDruidResponse("The database answered with rows of another shape.") from error
 
 
 def _utc(moment: int) -> str:
@@ -124,7 +124,7 @@ def _timeseries_rows(plan: Plan, rows: list[Any]) -> Iterator[Bucket]:
             label = (datetime.fromisoformat(row["timestamp"]) - EPOCH) // timedelta(milliseconds=1)
             values = [row["result"][name] for name in names]
         except (KeyError, TypeError, ValueError) as error:
-            raise BadUpstreamAnswer("The database answered with rows of another shape.") from error
+            raise InvalidDruidResponse("The database answered with rows of another shape.") from error
         yield label, list(map(_read, metrics, values))
 
 
@@ -142,14 +142,14 @@ def _filled(plan: Plan, found: Iterator[Bucket]) -> Iterator[Bucket]:
         else:
             yield start, empty
     if following is not None:
-        raise BadUpstreamAnswer("The database answered with a bucket that is not in the interval.")
+        raise InvalidDruidResponse("The database answered with a bucket that is not in the interval.")
 
 
 def _whole(plan: Plan, found: Iterator[Bucket]) -> Iterator[Bucket]:
     """Yield the one bucket of granularity `all`; Druid names it after its first row, or leaves it out."""
     values = [values for _, values in found]
     if len(values) > 1:
-        raise BadUpstreamAnswer("The database answered with more than one row for one bucket.")
+        raise InvalidDruidResponse("The database answered with more than one row for one bucket.")
     yield plan.report.interval.start, values[0] if values else _empty(plan)
 
 
@@ -170,7 +170,7 @@ def _picker(query: DruidQuery, names: list[str]) -> Callable[[Any], tuple[Any, .
 
     def pick(row: Any) -> tuple[Any, ...]:  # noqa: ANN401 - whatever Druid answered
         if not isinstance(row, list) or len(row) != width:
-            raise BadUpstreamAnswer("The database answered with rows of another shape.")
+            raise InvalidDruidResponse("The database answered with rows of another shape.")
         values: tuple[Any, ...] = get(row)
         return values
 
@@ -179,7 +179,7 @@ def _picker(query: DruidQuery, names: list[str]) -> Callable[[Any], tuple[Any, .
 
 def _start(by_label: Mapping[int, int], label: object) -> int:
     if not isinstance(label, int) or label not in by_label:
-        raise BadUpstreamAnswer("The database answered with a bucket that is not in the interval.")
+        raise InvalidDruidResponse("The database answered with a bucket that is not in the interval.")
     return by_label[label]
 
 
@@ -187,7 +187,7 @@ def _read(metric: Metric, value: object) -> Number | None:
     if value is None:
         return metric.aggregation.empty
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadUpstreamAnswer(f"The database answered with something else than a number for {metric.name}.")
+        raise InvalidDruidResponse(f"The database answered with something else than a number for {metric.name}.")
     return float(value) if metric.aggregation.result == "float" else int(value)
 
 

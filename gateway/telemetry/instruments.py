@@ -1,82 +1,120 @@
-"""How long things took and how they ended, counted as Prometheus counts, and read off when somebody looks."""
+"""Every Prometheus instrument of the gateway, created once and injected into the code that counts.
+
+No label ever contains text that a caller chose, so the number of series is bounded. docs/operations.md says what to
+alert on.
+"""
 
 import asyncio
-from bisect import bisect_left
 from collections.abc import Iterator
+from contextlib import contextmanager
 from time import perf_counter
-from types import TracebackType
-from typing import NamedTuple, Self
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from gateway.errors import GatewayError
 
-BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-"""Seconds up to which each bucket counts."""
+NO_DATA_SET = "none"
+"""The `data_set` label of requests that name no data set."""
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Upper bounds of the histogram buckets, in seconds."""
+
+
+class Instruments:
+    """The instruments, registered with `registry`. One object per application."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"gateway_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"gateway_{name}", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, *labels: str) -> Histogram:
+            return Histogram(f"gateway_{name}", text, labels, registry=registry, buckets=BUCKETS)
+
+        self.requests = counter("requests", "Requests answered.", "data_set", "status", "code")
+        self.requests_abandoned = counter(
+            "requests_abandoned", "Requests whose caller disconnected or did not read the response.", "data_set"
+        )
+        self.request_seconds = histogram("request_seconds", "From a request to its response.", "data_set")
+        self.request_own_seconds = histogram(
+            "request_own_seconds", "The part spent neither on the caller's body nor on Druid.", "data_set"
+        )
+        self.druid_seconds = histogram(
+            "druid_seconds", "The part spent waiting for Druid and for a slot there.", "data_set"
+        )
+        self.rows = counter("rows", "Rows returned.", "data_set")
+
+        self.druid_queries_running = gauge("druid_queries_running", "Queries that hold a slot.", "lane")
+        self.druid_queries_queued = gauge("druid_queries_queued", "Queries that wait for a slot.", "lane")
+        self.druid_wait_seconds = histogram(
+            "druid_wait_seconds", "Time that queries waited for a slot, including those that did not have to.",
+            "lane", "outcome",
+        )  # fmt: skip
+        self.druid_query_seconds = histogram(
+            "druid_query_seconds", "From sending a query to a broker to the last byte of its response.",
+            "broker", "outcome",
+        )  # fmt: skip
+        self.druid_cancellation_seconds = histogram(
+            "druid_cancellation_seconds", "Time that cancelling a query took.", "broker", "outcome"
+        )
+        self.druid_shared = counter("druid_shared", "Queries that joined an identical query in flight.")
+        self.answers_bytes = gauge("answers_bytes", "Memory used by responses in transit.")
+        self.broker_up = gauge("broker_up", "Whether a broker answers.", "broker")
+        self.coverage_age_seconds = gauge(
+            "coverage_age_seconds", "Seconds since the coordinator last listed the data that exists."
+        )
+        self.realtime_age_seconds = gauge(
+            "realtime_age_seconds", "Seconds since the rows of streaming tasks were last checked."
+        )
+
+        self.account_lookups = counter(
+            "account_lookups", "Account lookups, by where the result came from.", "kind", "source"
+        )
+        self.account_database_seconds = histogram(
+            "account_database_seconds", "Time that the account database took to respond.", "kind", "outcome"
+        )
+
+
+class Timer:
+    """A running measurement. `stop` ends it before the outcome is known; `outcome` overrides the default one."""
+
+    __slots__ = ("_started", "_stopped", "outcome")
+
+    def __init__(self) -> None:
+        self._started = perf_counter()
+        self._stopped: float | None = None
+        self.outcome: str | None = None
+
+    def stop(self) -> None:
+        """Stop counting time."""
+        self._stopped = perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """The time measured so far."""
+        return (self._stopped or perf_counter()) - self._started
+
+
+@contextmanager
+def timed(histogram: Histogram, *labels: str, success: str) -> Iterator[Timer]:
+    """Observe how long the body takes, labelled `labels` and its outcome: `success`, or what its exception means."""
+    timer, outcome = Timer(), success
+    try:
+        yield timer
+    except BaseException as error:
+        outcome = outcome_of(error)
+        raise
+    finally:
+        histogram.labels(*labels, timer.outcome or outcome).observe(timer.seconds)
 
 
 def outcome_of(error: BaseException) -> str:
-    """Return one of few words for how something ended: an error's code, or that nobody waited for the end."""
+    """Return one of a few words for how something ended: an error's code, "abandoned" or "failed"."""
     if isinstance(error, GatewayError):
         return error.code
     return "abandoned" if isinstance(error, asyncio.CancelledError) else "failed"
-
-
-class Histogram(NamedTuple):
-    """`buckets` are pairs of a bound and how many were not longer; `total` is the sum of all, in seconds."""
-
-    buckets: list[tuple[str, float]]
-    total: float
-
-
-class Durations:
-    """Times by a name, such as an outcome or a data set; never one that a caller made up, for each is kept."""
-
-    def __init__(self) -> None:
-        self._counts: dict[str, list[int]] = {}
-        self._totals: dict[str, float] = {}
-
-    def note(self, name: str, seconds: float) -> None:
-        """Count one that took so long."""
-        counts = self._counts.get(name)
-        if counts is None:
-            counts = self._counts[name] = [0] * (len(BOUNDS) + 1)
-            self._totals[name] = 0.0
-        counts[bisect_left(BOUNDS, seconds)] += 1
-        self._totals[name] += seconds
-
-    def timing(self, outcome: str = "answered") -> "Timing":
-        """Return a context manager that counts how long its body takes, by this outcome or by its error's."""
-        return Timing(self, outcome)
-
-    def __iter__(self) -> Iterator[tuple[str, Histogram]]:
-        for name, counts in self._counts.items():
-            reached, buckets = 0, []
-            for bound, count in zip((*BOUNDS, "+Inf"), counts, strict=True):
-                reached += count
-                buckets.append((str(bound), float(reached)))
-            yield name, Histogram(buckets, self._totals[name])
-
-
-class Timing:
-    """One that is being timed. `stop` ends its time before its outcome is known; `outcome` may be told."""
-
-    __slots__ = ("_durations", "_ended", "_good", "_started", "outcome")
-
-    def __init__(self, durations: Durations, good: str) -> None:
-        self._durations = durations
-        self._good = good
-        self._ended: float | None = None
-        self.outcome: str | None = None
-
-    def __enter__(self) -> Self:
-        self._started = perf_counter()
-        return self
-
-    def stop(self) -> None:
-        """Count no time from now on."""
-        self._ended = perf_counter()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        outcome = self.outcome or (self._good if error is None else outcome_of(error))
-        self._durations.note(outcome, (self._ended or perf_counter()) - self._started)

@@ -26,7 +26,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from opentelemetry.util.types import AttributeValue
 from structlog.typing import EventDict, WrappedLogger
 
-from gateway.telemetry.instruments import outcome_of
+from gateway.telemetry.durations import outcome_of
 
 _PROBES: Final = frozenset({"/healthz", "/readyz"})
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from gateway.accounts.store import Accounts
 from gateway.druid.executor import Druid
-from gateway.telemetry.instruments import Durations
+from gateway.telemetry.durations import Durations
 
 NO_DATA_SET = "none"
 """The data set of requests that are for none."""

@@ -25,7 +25,7 @@ from limits.aio.storage import RedisStorage, Storage
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 
-from gateway.errors import TooManyRequests
+from gateway.errors import RateLimited
 from gateway.settings import Settings
 from gateway.web.rate_limit_storage import Counters
 
@@ -59,9 +59,9 @@ class Quota:
             "RateLimit": f'"{self.name}";r={self.remaining};t={self.seconds}',
         }
 
-    def refusal(self, detail: str) -> TooManyRequests:
+    def refusal(self, detail: str) -> RateLimited:
         """Return the error for one who asked for more."""
-        return TooManyRequests(detail, headers={**self.headers(), "Retry-After": str(self.seconds)})
+        return RateLimited(detail, headers={**self.headers(), "Retry-After": str(self.seconds)})
 
 
 class Refusals:
@@ -79,7 +79,7 @@ class Refusals:
 
 
 class Limiter:
-    """Counts and refuses: addresses and organizations, by the texts that name them, always with `TooManyRequests`.
+    """Counts and refuses: addresses and organizations, by the texts that name them, always with `RateLimited`.
 
     An async context manager: it may hold connections to Redis.
     """
@@ -137,7 +137,7 @@ class Limiter:
         taken = await self._count(lambda limiter: self._take(limiter.storage, organization_id))
         if taken is None:
             policy = f'"concurrent-reports";q={self._concurrent};qu="concurrent-requests"'
-            raise TooManyRequests(
+            raise RateLimited(
                 f"{self._concurrent} reports of your organization are running already. Ask again when one has ended.",
                 headers={"RateLimit-Policy": policy, "RateLimit": '"concurrent-reports";r=0', "Retry-After": "1"},
             )

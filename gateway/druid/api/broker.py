@@ -24,9 +24,9 @@ from gateway.druid.memory_budget import GROWTH, Room
 from gateway.druid.responses import refusal, uncovered
 from gateway.druid.row_parser import parse_rows
 from gateway.druid.segments import Stretch, parse_stretch
-from gateway.errors import BadUpstreamAnswer, DeadlineExceeded
+from gateway.errors import DeadlineExceeded, InvalidDruidResponse
 from gateway.query.literals import Json
-from gateway.telemetry.instruments import Durations, Timing
+from gateway.telemetry.durations import Durations, Timing
 from gateway.telemetry.tracing import parenthood, stage, tell
 
 log = structlog.get_logger(__name__)
@@ -102,7 +102,7 @@ class Broker:
         which the rows must be there; Druid is told how much is left. Whenever the answer is not read to its end (the
         deadline, a caller who left, a broken connection) the query is cancelled in Druid.
 
-        Raises NoAnswer, DruidBusy, ReportTooLarge, InternalError, BadUpstreamAnswer, UpstreamUnavailable or
+        Raises NoAnswer, DruidBusy, ReportTooLarge, InternalError, InvalidDruidResponse, DruidUnavailable or
         DeadlineExceeded.
         """
         operation, collection = native["queryType"], native["dataSource"]
@@ -136,7 +136,7 @@ class Broker:
             if asking.exception() and isinstance(error, aiohttp.ClientConnectionError):
                 timing.outcome = "no_answer"
                 raise NoAnswer from error
-            raise BadUpstreamAnswer("The database broke off its answer.") from error
+            raise InvalidDruidResponse("The database broke off its answer.") from error
         except TimeoutError as error:
             self._cancel_later(query_id, asking, asked_at)
             raise DeadlineExceeded("The report took too long. Ask for a shorter interval, or filter more.") from error
@@ -161,18 +161,18 @@ class Broker:
     async def served(self, data_source: str, stretch: Stretch, deadline: float) -> tuple[Stretch, ...]:
         """Return the time within the stretch for which some server has every part of the data that there is.
 
-        Raises NoAnswer or BadUpstreamAnswer.
+        Raises NoAnswer or InvalidDruidResponse.
         """
         try:
             found = await self.candidates(data_source, stretch, deadline)
             return tuple(parse_stretch(each["interval"]) for each in found if each["locations"])
         except (ValueError, KeyError, TypeError) as error:
-            raise BadUpstreamAnswer("The database gave no whole answer.") from error
+            raise InvalidDruidResponse("The database gave no whole answer.") from error
 
     async def candidates(self, data_source: str, stretch: Stretch, deadline: float) -> list[Any]:
         """Return each segment of that time that is served, as Druid describes it, and where.
 
-        Raises NoAnswer or BadUpstreamAnswer.
+        Raises NoAnswer or InvalidDruidResponse.
         """
         url = self._queries / "datasources" / data_source / "candidates"
         query = {"intervals": "/".join(stretch.iso()), "numCandidates": "-1"}
@@ -181,7 +181,7 @@ class Broker:
     async def segments(self, data_source: str, descriptors: list[Json], deadline: float) -> list[Any]:
         """Return what is known of each of these segments: its id and how many rows it has now.
 
-        Raises NoAnswer or BadUpstreamAnswer.
+        Raises NoAnswer or InvalidDruidResponse.
         """
         left = deadline - asyncio.get_running_loop().time()
         native = {
@@ -205,7 +205,7 @@ class Broker:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise NoAnswer from error
         except ValueError as error:
-            raise BadUpstreamAnswer("The database gave no whole answer.") from error
+            raise InvalidDruidResponse("The database gave no whole answer.") from error
 
     async def _read(self, response: aiohttp.ClientResponse, room: Room) -> bytearray:
         chunks = bytearray()
@@ -214,7 +214,7 @@ class Broker:
             room.resize(GROWTH * len(chunks))
             if len(chunks) > self._max_answer_bytes:
                 log.error("druid_answer_too_large", most_bytes=self._max_answer_bytes)
-                raise BadUpstreamAnswer("The database's answer is too large.")
+                raise InvalidDruidResponse("The database's answer is too large.")
         return chunks
 
     async def _rows(self, response: aiohttp.ClientResponse, raw: bytearray) -> list[Any]:
@@ -224,7 +224,7 @@ class Broker:
             # Also what a failure after the first row looks like: an array that is left open. The answer itself may
             # hold what callers filtered by, and stays out of the log.
             log.error("druid_answer_unreadable", content_type=response.content_type, length=len(raw))
-            raise BadUpstreamAnswer("The database gave no whole answer.") from error
+            raise InvalidDruidResponse("The database gave no whole answer.") from error
 
     async def _post(self, body: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         """Return Druid's answer once it has begun."""

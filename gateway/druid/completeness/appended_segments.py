@@ -11,7 +11,7 @@ import asyncio
 from gateway.druid.api.broker import Broker
 from gateway.druid.completeness.availability import Coverage
 from gateway.druid.segments import Segment, Stretch
-from gateway.errors import BadUpstreamAnswer
+from gateway.errors import InvalidDruidResponse
 
 _JUST = 1.0
 """Seconds in which no server goes away and comes back."""
@@ -36,7 +36,7 @@ class Appended:
     async def look_after(self, data_source: str, asked: Stretch, broker: Broker, deadline: float) -> Stretch | None:
         """Return the time of a segment that the broker knows no server of; None where there is no such segment.
 
-        Raises NoAnswer or BadUpstreamAnswer.
+        Raises NoAnswer or InvalidDruidResponse.
         """
         appended = self._coverage.appended(data_source, asked)
         if not appended:
@@ -47,7 +47,7 @@ class Appended:
             candidates = await broker.candidates(data_source, span, deadline)
             served = {Segment.described(each) for each in candidates if each["locations"]}
         except (KeyError, TypeError, ValueError) as error:
-            raise BadUpstreamAnswer("The database gave no whole answer.") from error
+            raise InvalidDruidResponse("The database gave no whole answer.") from error
         self._served = {key: at for key, at in self._served.items() if now - at < _JUST}
         self._served |= {(broker.name, data_source, each): now for each in served}
         missing = [each for each in appended if each not in served and not each.is_replaced(served)]

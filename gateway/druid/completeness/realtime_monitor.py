@@ -19,7 +19,7 @@ from gateway.druid.broker_pool import Brokers
 from gateway.druid.completeness.availability import Coverage
 from gateway.druid.completeness.realtime_state import Held, look
 from gateway.druid.segments import Segment, Stretch, parse_stretch
-from gateway.errors import BadUpstreamAnswer
+from gateway.errors import InvalidDruidResponse
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +49,7 @@ class Stream:
             # The same one as long as it answers: another may hear of new segments a moment later.
             broker = next((broker for broker, answers in brokers.states.items() if answers), None)
             if broker is not None and (seeks or self._held):
-                with suppress(NoAnswer, BadUpstreamAnswer):
+                with suppress(NoAnswer, InvalidDruidResponse):
                     async with self._looking:
                         await self._look(broker, _EVER if seeks else self._span())
                     everywhere = now if seeks else everywhere
@@ -61,7 +61,7 @@ class Stream:
     async def hole(self, asked: Stretch, began: float, broker: Broker) -> Stretch | None:
         """Return the first time of `asked` whose rows may be missing in what the broker just answered; or None.
 
-        `began` is the event loop's time before the broker was asked. Raises NoAnswer or BadUpstreamAnswer.
+        `began` is the event loop's time before the broker was asked. Raises NoAnswer or InvalidDruidResponse.
         """
         came = asyncio.get_running_loop().time()
         if any(segment.stretch.overlaps(asked) for segment in self._held) and not self._hole(asked, began):
@@ -108,7 +108,7 @@ class Stream:
                 for each in await broker.candidates(self._data_source, span, began + _LOOK_SECONDS)
             }
         except (KeyError, TypeError, ValueError) as error:
-            raise BadUpstreamAnswer("The database gave no whole answer.") from error
+            raise InvalidDruidResponse("The database gave no whole answer.") from error
         rows = await self._rows(broker, [segment for segment, tasks in served.items() if tasks])
         self.looked = asyncio.get_running_loop().time()
         self._keep(look(self._held, served, rows, self.looked), began)
@@ -129,7 +129,7 @@ class Stream:
                 if each["id"] in by_id:
                     rows[by_id[each["id"]]] += each["numRows"]
         except (KeyError, TypeError) as error:
-            raise BadUpstreamAnswer("The database gave no whole answer.") from error
+            raise InvalidDruidResponse("The database gave no whole answer.") from error
         return rows
 
     def _keep(self, after: dict[Segment, Held], began: float) -> None:

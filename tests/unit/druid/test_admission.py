@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.druid.admission import Admission
-from gateway.errors import DeadlineExceeded, TooManyRequests
+from gateway.errors import DeadlineExceeded, QueueFull
 
 
 def soon(seconds: float = 5.0) -> float:
@@ -115,7 +115,7 @@ async def test_who_finds_the_queue_full_is_refused_and_told_when_to_ask_again() 
     guests = Guests(Admission(places=2, queue=4))
     for name in ("a1", "a2", "a3"):
         await guests.come(name, "a")
-    with pytest.raises(TooManyRequests) as refused:
+    with pytest.raises(QueueFull) as refused:
         async with guests.admission.place("a", soon()):
             pytest.fail("there was no room")
     assert refused.value.headers["Retry-After"] == "1"

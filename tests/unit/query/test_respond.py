@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import BadUpstreamAnswer, LimitExceeded
+from gateway.errors import InvalidDruidResponse, LimitExceeded
 from gateway.query.compile import compile_report
 from gateway.query.plan import Plan
 from gateway.query.respond import respond
@@ -100,7 +100,7 @@ def test_groups_are_as_druid_orders_them(by_scope: Plan) -> None:
     ids=repr,
 )
 def test_buckets_of_another_shape_are_refused(by_day: Plan, rows: list[Any]) -> None:
-    with pytest.raises(BadUpstreamAnswer):
+    with pytest.raises(InvalidDruidResponse):
         answered(by_day, rows)
 
 
@@ -111,14 +111,14 @@ def test_buckets_of_another_shape_are_refused(by_day: Plan, rows: list[Any]) -> 
     ids=repr,
 )  # fmt: skip
 def test_groups_of_another_shape_are_refused(by_scope: Plan, row: object) -> None:
-    with pytest.raises(BadUpstreamAnswer):
+    with pytest.raises(InvalidDruidResponse):
         answered(by_scope, [[1546300800000, "org", 1], row])
 
 
 def test_two_rows_for_one_bucket_are_refused(whole: Plan) -> None:
-    with pytest.raises(BadUpstreamAnswer):
+    with pytest.raises(InvalidDruidResponse):
         answered(whole, [day(1, *EMPTY), day(2, *EMPTY)])
-    with pytest.raises(BadUpstreamAnswer):
+    with pytest.raises(InvalidDruidResponse):
         answered(whole, [], [day(1, *EMPTY), day(2, *EMPTY)])
 
 
@@ -132,7 +132,7 @@ def test_the_sixth_hours_across_a_change_of_the_clocks_are_checked_too(planner: 
     )
     rows: list[object] = [[5, 1], ["x", 1], [None, 1], [1], {}]
     for row in rows:
-        with pytest.raises(BadUpstreamAnswer):
+        with pytest.raises(InvalidDruidResponse):
             answered(planned, [row])
 
 

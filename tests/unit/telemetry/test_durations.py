@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import DeadlineExceeded
-from gateway.telemetry.instruments import BOUNDS, Durations, outcome_of
+from gateway.telemetry.durations import BOUNDS, Durations, outcome_of
 
 
 @given(st.lists(st.floats(min_value=0, max_value=100), min_size=1))
