@@ -6,7 +6,7 @@ without a value matches `selector` and `in` with null, and every `not` of a filt
 (https://druid.apache.org/docs/33.0.0/querying/filters/#logical-expression-filters).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar, Protocol, Self
@@ -18,7 +18,12 @@ from gateway.query.literals import LONGEST_STRING, Json, Value, by_dimension, nu
 
 
 class Filter(Protocol):
-    """A condition on one row."""
+    """A condition on one row.
+
+    `value_keys` are the keys of its native filter that carry values of the caller, which no log may contain.
+    """
+
+    value_keys: ClassVar[frozenset[str]]
 
     @staticmethod
     def schema(dataset: Dataset) -> Json:
@@ -79,6 +84,8 @@ def _keys(dataset: Dataset, required: tuple[str, ...], **properties: Json) -> Js
 class Selector:
     """The dimension has this value; None: it has no value."""
 
+    value_keys: ClassVar = frozenset({"value", "matchValue"})
+
     dimension: Dimension
     value: Value | None
 
@@ -102,6 +109,8 @@ class Selector:
 @dataclass(frozen=True, slots=True)
 class In:
     """The dimension has one of these values."""
+
+    value_keys: ClassVar = frozenset({"values", "matchValue"})
 
     dimension: Dimension
     values: tuple[Value | None, ...]
@@ -135,6 +144,8 @@ class Bound:
 
     Numbers are compared as numbers; strings by their UTF-16 code units, as Druid orders them.
     """
+
+    value_keys: ClassVar = frozenset({"lower", "upper"})
 
     dimension: Dimension
     lower: Value | None
@@ -198,6 +209,8 @@ class Bound:
 class Like:
     """The dimension has a value of this form: % stands for any characters, _ for one, `escape` takes that away."""
 
+    value_keys: ClassVar = frozenset({"pattern", "escape"})
+
     dimension: Dimension
     pattern: str
     escape: str | None
@@ -230,6 +243,7 @@ class _Several:
     """Filters that make one."""
 
     type: ClassVar[str]
+    value_keys: ClassVar = frozenset[str]()
 
     fields: tuple[Filter, ...]
 
@@ -271,6 +285,8 @@ class Or(_Several):
 class Not:
     """The filter does not match: the exact complement."""
 
+    value_keys: ClassVar = frozenset[str]()
+
     field: Filter
 
     @staticmethod
@@ -296,3 +312,18 @@ class Not:
 FILTERS: Mapping[str, type[Filter]] = MappingProxyType(
     {"selector": Selector, "in": In, "bound": Bound, "like": Like, "and": And, "or": Or, "not": Not}
 )
+
+_VALUE_KEYS = frozenset[str]().union(*(each.value_keys for each in FILTERS.values()))
+
+
+def caller_values(native_filter: object) -> Iterator[str]:
+    """Yield every text of the caller in the filters of a native query, or in a part of one."""
+    if isinstance(native_filter, dict):
+        for key, value in native_filter.items():
+            if key in _VALUE_KEYS:
+                yield from (each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str))
+            else:
+                yield from caller_values(value)
+    elif isinstance(native_filter, list):
+        for each in native_filter:
+            yield from caller_values(each)
