@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AnyHttpUrl, Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from gateway.accounts.settings import AccessSettings
+from gateway.druid.api.http import ServiceUrl
 from gateway.druid.memory_budget import GROWTH
 from gateway.query.aggregations import Uniques
 from gateway.query.report import Limits
@@ -24,18 +25,29 @@ class Settings(AccessSettings):
 
     host: str = Field(default="127.0.0.1", description="The address to listen on.")
     port: int = Field(default=8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
-    druid_broker_url: Annotated[tuple[AnyHttpUrl, ...], NoDecode] = Field(
-        default=(AnyHttpUrl("http://127.0.0.1:8082"),),
+    druid_broker_url: Annotated[tuple[ServiceUrl, ...], NoDecode] = Field(
+        default=(ServiceUrl("http://127.0.0.1:8082"),),
         min_length=1,
-        description="Where Druid's broker is; several with commas between them.",
+        description="URL of Druid's broker, http://[user:password@]host:port; several are separated by commas.",
     )
-    druid_coordinator_url: AnyHttpUrl | None = Field(
-        default=None,
-        description="Where Druid's coordinator is, which knows what data there is: what no server holds at the moment "
-        "is then an error. Without it such data is left out of the numbers without a word.",
+    druid_coordinator_url: Annotated[tuple[ServiceUrl, ...], NoDecode] = Field(
+        default=(),
+        description="URL of Druid's coordinator, which knows which data exists; several are separated by commas. "
+        "Credentials are sent to these hosts only, also after a redirect to the leader.",
+    )
+    completeness: Literal["on", "off"] = Field(
+        default="on",
+        description="`on`: a report is an error (503) while Druid does not serve all of its data. `off`: such data is "
+        "silently missing from the numbers; no coordinator is needed.",
+    )
+    completeness_max_age: float = Field(
+        default=300.0,
+        gt=0,
+        description="Seconds for which the coordinator's last response about a data source is valid. Reports on it are "
+        "errors (503) afterwards, until the coordinator responds again.",
     )
     coverage_period: float = Field(
-        default=10.0, gt=0, description="Seconds between two questions to the coordinator about what data there is."
+        default=10.0, gt=0, description="Seconds between two requests to the coordinator for a data source's segments."
     )
     druid_queries: int = Field(
         default=16,
@@ -109,12 +121,23 @@ class Settings(AccessSettings):
         default="auto", description="How to log: json, text, or text on a terminal and json elsewhere."
     )
 
-    @field_validator("trusted_proxies", "druid_broker_url", mode="before")
+    @field_validator("trusted_proxies", "druid_broker_url", "druid_coordinator_url", mode="before")
     @classmethod
     def _separated_by_commas(cls, value: object) -> object:
         if isinstance(value, str):
             return [each.strip() for each in value.split(",") if each.strip()]
-        return (value,) if isinstance(value, AnyHttpUrl) else value
+        return (value,) if isinstance(value, ServiceUrl) else value
+
+    @model_validator(mode="after")
+    def _completeness_has_a_coordinator(self) -> Self:
+        if self.completeness == "on" and not self.druid_coordinator_url:
+            raise ValueError(
+                "GATEWAY_DRUID_COORDINATOR_URL is not set. Set it to the URL of Druid's coordinator, so that missing "
+                "data is an error; or set GATEWAY_COMPLETENESS=off to accept numbers that are silently incomplete"
+            )
+        if self.completeness_max_age <= self.coverage_period:
+            raise ValueError("GATEWAY_COMPLETENESS_MAX_AGE must be longer than GATEWAY_COVERAGE_PERIOD")
+        return self
 
     @model_validator(mode="after")
     def _has_room_for_one_answer(self) -> Self:

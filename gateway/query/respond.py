@@ -1,6 +1,6 @@
 """From Druid's rows to the answer: columns in the request's order, every bucket of a report without groups."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -40,7 +40,7 @@ class Answer:
     totals: Row | None = None
 
 
-def respond(plan: Plan, query: DruidQuery, rows: list[Any], totals: list[Any] | None = None) -> Answer:
+def respond(plan: Plan, query: DruidQuery, rows: Sequence[Any], totals: Sequence[Any] | None = None) -> Answer:
     """Return the answer that Druid's rows for the query (and for the totals) make.
 
     Raises LimitExceeded where there are more rows than an answer may have, InvalidDruidResponse as Answer says.
@@ -59,7 +59,7 @@ def respond(plan: Plan, query: DruidQuery, rows: list[Any], totals: list[Any] | 
     return Answer(fields, _with_groups(plan, query, rows), total)
 
 
-def read_time_range(rows: list[Any]) -> tuple[str, str] | None:
+def read_time_range(rows: Sequence[Any]) -> tuple[str, str] | None:
     """Return the first and the last moment with a row, in UTC, from the answer to compile_time_range; None: no rows."""
     try:
         found = rows[0]["result"] if rows else {"rows": 0}
@@ -72,7 +72,7 @@ def _utc(moment: int) -> str:
     return format_moment(moment, ZoneInfo("UTC"))
 
 
-def _with_groups(plan: Plan, query: DruidQuery, rows: list[Any]) -> Iterator[Row]:
+def _with_groups(plan: Plan, query: DruidQuery, rows: Sequence[Any]) -> Iterator[Row]:
     metrics = plan.report.metrics
     names = [*(dimension.name for dimension in plan.report.group_by), *(metric.name for metric in metrics)]
     pick = _picker(query, names)
@@ -88,7 +88,7 @@ def _with_groups(plan: Plan, query: DruidQuery, rows: list[Any]) -> Iterator[Row
         yield [starts(start), *values[:keys], *map(_read, metrics, values[keys:])]
 
 
-def _without_groups(plan: Plan, query: DruidQuery, rows: list[Any]) -> Iterator[Row]:
+def _without_groups(plan: Plan, query: DruidQuery, rows: Sequence[Any]) -> Iterator[Row]:
     report = plan.report
     found: Iterator[Bucket] = _filled(plan, _labelled(plan, query, rows))
     if report.having:
@@ -104,7 +104,7 @@ def _without_groups(plan: Plan, query: DruidQuery, rows: list[Any]) -> Iterator[
         yield [format_moment(start, report.interval.zone), *values]
 
 
-def _labelled(plan: Plan, query: DruidQuery, rows: list[Any]) -> Iterator[Bucket]:
+def _labelled(plan: Plan, query: DruidQuery, rows: Sequence[Any]) -> Iterator[Bucket]:
     """Yield the label and the metrics of each bucket that Druid answered with."""
     metrics = plan.report.metrics
     if not plan.groups:
@@ -116,7 +116,7 @@ def _labelled(plan: Plan, query: DruidQuery, rows: list[Any]) -> Iterator[Bucket
         yield row[0], list(map(_read, metrics, values))
 
 
-def _timeseries_rows(plan: Plan, rows: list[Any]) -> Iterator[Bucket]:
+def _timeseries_rows(plan: Plan, rows: Sequence[Any]) -> Iterator[Bucket]:
     metrics = plan.report.metrics
     names = [metric.name for metric in metrics]
     for row in rows:
@@ -157,7 +157,7 @@ def _empty(plan: Plan) -> list[Number | None]:
     return [metric.aggregation.empty for metric in plan.report.metrics]
 
 
-def _totals(plan: Plan, rows: list[Any]) -> Row:
+def _totals(plan: Plan, rows: Sequence[Any]) -> Row:
     ((start, values),) = _whole(plan, _timeseries_rows(plan, rows))
     return [format_moment(start, plan.report.interval.zone), *(None for _ in plan.report.group_by), *values]
 

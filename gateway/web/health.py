@@ -19,10 +19,16 @@ async def alive(_: web.Request) -> web.Response:
 
 async def ready(request: web.Request) -> web.Response:
     """GET /readyz: whether reports can be answered, 200 or 503, with what is missing."""
-    accounts, druid = await asyncio.gather(_has_schema(request.app[ACCOUNTS]), request.app[DRUID].is_ready())
-    checks = {"accounts": accounts, "druid": druid}
+    accounts, druid = await asyncio.gather(_has_schema(request.app[ACCOUNTS]), request.app[DRUID].readiness())
+    checks = {"accounts": accounts, "druid": druid.is_ready}
     status = 200 if all(checks.values()) else 503
-    return web.json_response({"status": "ready" if status == 200 else "not ready", "checks": checks}, status=status)
+    body = {
+        "status": "ready" if status == 200 else "not ready",
+        "checks": checks,
+        "completeness": druid.completeness,
+        "unknown_data_sources": druid.unknown_data_sources,
+    }
+    return web.json_response(body, status=status)
 
 
 def shown(metrics: Metrics) -> Callable[[web.Request], Awaitable[web.Response]]:

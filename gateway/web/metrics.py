@@ -4,16 +4,22 @@ No label ever holds what a caller made up: the series are few. docs/operations.m
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from aiohttp import web
+from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from gateway.accounts.store import Accounts
-from gateway.druid.executor import Druid
 from gateway.telemetry.durations import Durations
+from gateway.telemetry.instruments import Instruments
+
+INSTRUMENTS = web.AppKey("instruments", Instruments)
+_OF_REQUESTS = ("gateway_request", "gateway_rows", "gateway_druid_seconds", "gateway_account", "process_")
+# By default each series has another one with the time of its creation.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations
 
 NO_DATA_SET = "none"
 """The data set of requests that are for none."""
@@ -22,14 +28,14 @@ NO_DATA_SET = "none"
 class Metrics(Collector):
     """What is counted of requests, and of Druid and the accounts where there are such."""
 
-    def __init__(self) -> None:
+    def __init__(self, instruments: Instruments) -> None:
+        self._instruments = instruments
         self.requests: Counter[tuple[str, ...]] = Counter()
         self.abandoned: Counter[tuple[str, ...]] = Counter()
         self.rows: Counter[tuple[str, ...]] = Counter()
         self.seconds = Durations()
         self.own_seconds = Durations()
         self.druid_seconds = Durations()
-        self.druid: Druid | None = None
         self.accounts: Accounts | None = None
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -67,60 +73,11 @@ class Metrics(Collector):
             {(): self.druid_seconds},
         )
         yield _counter("rows", "Rows answered.", by_data_set, self.rows)
-        if self.druid is not None:
-            yield from _of_druid(self.druid)
+        for family in self._instruments.registry.collect():
+            if not family.name.startswith(_OF_REQUESTS):
+                yield family
         if self.accounts is not None:
             yield from _of_accounts(self.accounts)
-
-
-def _of_druid(druid: Druid) -> Iterator[Metric]:
-    lanes = {("ordinary",): druid.places, ("heavy",): druid.heavy_places}
-    brokers = {(broker.name,): broker for broker in druid.brokers.states}
-    by_broker = ("broker", "outcome")
-    yield _gauge(
-        "druid_queries_running",
-        "Queries that Druid has.",
-        ("lane",),
-        ((lane, of.running) for lane, of in lanes.items()),
-    )
-    yield _gauge(
-        "druid_queries_queued",
-        "Queries that wait for a place.",
-        ("lane",),
-        ((lane, of.queued) for lane, of in lanes.items()),
-    )
-    yield _histogram(
-        "druid_wait_seconds",
-        "How long queries waited for a place, also those that did not have to.",
-        ("lane", "outcome"),
-        {lane: of.waits for lane, of in lanes.items()},
-    )
-    yield _histogram(
-        "druid_query_seconds",
-        "From sending a query to a broker to the last byte of its answer.",
-        by_broker,
-        {name: broker.queries for name, broker in brokers.items()},
-    )
-    yield _histogram(
-        "druid_cancellation_seconds",
-        "How long the cancellations of queries took.",
-        by_broker,
-        {name: broker.cancelled for name, broker in brokers.items()},
-    )
-    yield _counter("druid_shared", "Reports that joined the same query of another.", (), {(): druid.flights.joined})
-    yield _gauge("answers_bytes", "Memory that answers take.", (), [((), druid.memory.held)])
-    yield _gauge(
-        "broker_up",
-        "Whether a broker answers.",
-        ("broker",),
-        (((broker.name,), answers) for broker, answers in druid.brokers.states.items()),
-    )
-    if druid.coverage is not None:
-        age = "Seconds since the coordinator last said what data there is."
-        yield _gauge("coverage_age_seconds", age, (), [((), druid.coverage.age)])
-    if druid.realtime is not None:
-        age = "Seconds since the last look at what streaming tasks hold."
-        yield _gauge("realtime_age_seconds", age, (), [((), druid.realtime.age)])
 
 
 def _of_accounts(accounts: Accounts) -> Iterator[Metric]:
@@ -146,13 +103,6 @@ def _counter(name: str, text: str, labels: _Labels, counts: dict[_Labels, int]) 
     family = CounterMetricFamily(f"gateway_{name}", text, labels=labels)
     for values, count in counts.items():
         family.add_metric(values, count)
-    return family
-
-
-def _gauge(name: str, text: str, labels: _Labels, values: Iterable[tuple[_Labels, float]]) -> Metric:
-    family = GaugeMetricFamily(f"gateway_{name}", text, labels=labels)
-    for each, value in values:
-        family.add_metric(each, value)
     return family
 
 

@@ -14,9 +14,10 @@ from structlog.contextvars import bind_contextvars
 from gateway.accounts.store import Accounts
 from gateway.auth.authenticator import Authenticator
 from gateway.catalog.model import Dataset
-from gateway.druid.api.broker import DRUID_QUERY_ID, Reply
+from gateway.druid.api.broker import DRUID_QUERY_ID
+from gateway.druid.chain import DruidResponse
 from gateway.druid.executor import Druid
-from gateway.druid.memory_budget import Room
+from gateway.druid.memory_budget import MemoryLease
 from gateway.errors import BodyTimeout, DeadlineExceeded, InvalidReport, Unauthenticated
 from gateway.query.compile import compile_report, compile_time_range, compile_totals
 from gateway.query.describe import describe
@@ -63,11 +64,12 @@ def report_on(schema: ReportSchema) -> Callable[[web.Request], Awaitable[web.Res
                 planned = plan(asked, tenant, schema.dataset, settings.limits, settings.uniques)
             if _wants_explanation(request):
                 return _json(explain(planned, settings.limits, now=int(time() * 1000)))
-            room = request[UNTIL_SENT].enter_context(app[DRUID].memory.room(tenant.owner_organization_id))
-            answer = await _ask(planned, request, deadline, room)
+            answer, leases = await _ask(planned, request, deadline)
         with stage("encode"):
             body, rows = await _encode(answer)
-        room.resize(len(body))
+        for lease in leases[1:]:
+            lease.release()
+        leases[0].resize(len(body))
         app[METRICS].rows[(schema.dataset.name,)] += rows
         # The audit line: the context says who asked, for which organization, as whose partner, and how many rows.
         bind_contextvars(rows=rows)
@@ -88,6 +90,7 @@ def description_of(schema: ReportSchema) -> Callable[[web.Request], Awaitable[we
         async with request.app[LIMITER].running(tenant.owner_organization_id):
             with stage("ask"), _elsewhere(request) as replies:
                 reply = await request.app[DRUID].run(query, f"{request[REQUEST_ID]}-range", deadline)
+                request[UNTIL_SENT].enter_context(reply.lease)
                 replies.append(reply)
         found = read_time_range(reply.rows)
         time_range = None if found is None else {"first": found[0], "last": found[1]}
@@ -172,10 +175,10 @@ async def _parse(raw: bytes, schema: ReportSchema) -> Report:
         return await asyncio.to_thread(lambda: parse(read_json(raw), schema))
 
 
-async def _ask(planned: Plan, request: web.Request, deadline: float, room: Room) -> Answer:
+async def _ask(planned: Plan, request: web.Request, deadline: float) -> tuple[Answer, list[MemoryLease]]:
     """Run the report's query, and that of its totals beside it; if one fails or is cancelled, so is the other.
 
-    What they answer takes the room.
+    The leases of the responses are released when the response was sent.
     """
     druid, request_id, heavy = request.app[DRUID], request[REQUEST_ID], is_heavy(planned)
     with stage("compile"):
@@ -192,15 +195,16 @@ async def _ask(planned: Plan, request: web.Request, deadline: float, room: Room)
         except ExceptionGroup as errors:
             # Not except*: what is raised there comes out in a group again, and so as a 500.
             raise errors.exceptions[0] from None
-    room.resize(sum(reply.size for reply in replies))
+    leases = [request[UNTIL_SENT].enter_context(reply.lease) for reply in replies]
     with stage("respond"):
-        return respond(planned, query, replies[0].rows, replies[1].rows if planned.report.totals else None)
+        answer = respond(planned, query, replies[0].rows, replies[1].rows if planned.report.totals else None)
+    return answer, leases
 
 
 @contextmanager
-def _elsewhere(request: web.Request) -> Iterator[list[Reply]]:
+def _elsewhere(request: web.Request) -> Iterator[list[DruidResponse]]:
     """Count the time that a request waits for Druid: until the last of the replies came that are put into the list."""
-    loop, replies = asyncio.get_running_loop(), list[Reply]()
+    loop, replies = asyncio.get_running_loop(), list[DruidResponse]()
     began, query_id = loop.time(), f"{request[REQUEST_ID]}-report"
     try:
         yield replies
@@ -208,7 +212,7 @@ def _elsewhere(request: web.Request) -> Iterator[list[Reply]]:
         query_id = replies[0].query_id
         tell({DRUID_QUERY_ID: query_id})
     finally:
-        until = max((reply.came for reply in replies), default=loop.time())
+        until = max((reply.received_at for reply in replies), default=loop.time())
         # It may have come before: of a query that was shared.
         took = max(0.0, until - began)
         request[ELSEWHERE] = request.get(ELSEWHERE, 0.0) + took
