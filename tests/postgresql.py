@@ -60,7 +60,10 @@ class PostgreSql:
         log = self._folder / "log"
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                [self._programs / "bin" / "postgres", "-D", self._folder / "data", *(f"--{option}" for option in options)],
+                [
+                    self._programs / "bin" / "postgres", "-D", self._folder / "data",
+                    *(f"--{option}" for option in options),
+                ],
                 user=self._user, cwd=self._folder, stdout=output, stderr=output,
             )  # fmt: skip
         deadline = time.monotonic() + 30
@@ -103,7 +106,7 @@ def _programs() -> Path:
 
 
 def _copied(programs: Path, folder: Path) -> Path:
-    """Copy the programs, with the wheel's shared libraries at the same relative path: the programs look for them there."""
+    """Copy the programs and the wheel's shared libraries, which they find by a relative path."""
     package = programs.parent
     libraries = f"{package.name}.libs"
     shutil.copytree(package.parent / libraries, folder / libraries)
