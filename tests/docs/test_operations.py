@@ -1,4 +1,4 @@
-"""docs/operations.md lists every metric that there is, and no other."""
+"""docs/operations.md lists exactly the metrics of the gateway."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ from tests.serving import settings_for
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 
 
-async def test_each_metric_stands_in_the_table_and_each_in_the_table_is_shown(tmp_path: Path) -> None:
+async def test_the_table_lists_exactly_the_metrics(tmp_path: Path) -> None:
     url = URL("http://127.0.0.1:1")
     metrics = Metrics()
     metrics.accounts = Accounts(settings_for(tmp_path, str(url)))
