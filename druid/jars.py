@@ -33,7 +33,7 @@ def fetch(home: Path, say: Callable[[str], None]) -> None:
             return
         if home.exists():
             raise ClusterError(
-                f"{home} exists but does not contain a complete Druid. Remove it to download it again, "
+                f"{home} exists but contains no complete Druid. Remove it to download it again, "
                 "or set DRUID_HOME to another folder."
             )
         partial = home.parent / f".{home.name}.partial"

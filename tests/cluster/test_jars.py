@@ -73,6 +73,6 @@ def test_a_folder_without_druid_is_not_changed(maven: Path, tmp_path: Path) -> N
     home.mkdir()
     (home / "mine.txt").touch()
     maven.write_text("#!/bin/sh\n" + WRITES_JARS)
-    with pytest.raises(ClusterError, match="holds no complete Druid"):
+    with pytest.raises(ClusterError, match="contains no complete Druid"):
         jars.fetch(home, lambda _: None)
     assert (home / "mine.txt").exists()
