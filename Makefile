@@ -4,7 +4,7 @@ UV := 0.13.9
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test oracle isolation compose-test fuzz load soak lock format
+.PHONY: help run check test oracle isolation compose-test fuzz bench load soak lock format
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -44,6 +44,9 @@ fuzz: .venv/ready ## a million inputs into what callers control, led by the code
 
 compose-test: .venv/ready ## the docker-compose stack: answers, faults, restarts (needs a Docker engine)
 	$(BIN)/pytest -m compose tests/compose
+
+bench: .venv/ready ## speed and CPU time beside Druid, nginx and a minimal gateway (BENCH=--help)
+	$(BIN)/python -m benchmarks.peers $(BENCH)
 
 load: .venv/ready ## a minute of load, beside the same queries sent straight to Druid
 	$(BIN)/python -m tests.load $(LOAD)
