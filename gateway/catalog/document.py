@@ -143,6 +143,9 @@ class _Reader:
                 continue
             self.keys[(*keys, key)] = _position(key_node.start_mark)
             found[key] = self.read(child, (*keys, key))
+            if found[key] is None:
+                # An empty value stands wherever the next line begins.
+                self.values[(*keys, key)] = self.keys[(*keys, key)]
         return found
 
     def _scalar(self, node: Node) -> Any:  # noqa: ANN401 - a YAML value of any type
