@@ -10,7 +10,6 @@ from druid.cluster import Cluster
 from druid.errors import ClusterError, NotReadyError
 from druid.services import MAX_PORT_OFFSET, Ports
 
-
 # Below the range that Linux uses for outgoing connections, so that none of these ports is taken by chance.
 PORTS = Ports.shifted(22000)
 
