@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from gateway.catalog.check import SCHEMA_FILE
 from gateway.cli import app
 from gateway.settings import Settings
 from tests.unit.catalog.conftest import VALID
@@ -56,6 +57,10 @@ def test_check_lists_the_problems_and_fails(valid: Path, wrong: Path) -> None:
 
 def test_check_needs_a_file() -> None:
     assert run("catalog", "check")[0] == 2
+
+
+def test_the_schema_can_be_printed_for_editors() -> None:
+    assert run("catalog", "schema") == (0, SCHEMA_FILE.read_text())
 
 
 def test_the_setting_names_files_and_folders_separated_by_commas(environment: pytest.MonkeyPatch) -> None:
