@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from gateway.catalog.chat_sessions import CHAT_SESSIONS
-from gateway.query.report import Limits
+from gateway.query.limits import Limits
 from gateway.query.schema import report_schema
 from gateway.settings import Settings
 from tests.fuzz.seeds import seeds

@@ -8,8 +8,8 @@ import pytest
 from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.errors import GatewayError
 from gateway.query.json_body import read_json
+from gateway.query.limits import Limits
 from gateway.query.parse import parse
-from gateway.query.report import Limits
 from gateway.query.schema import compile_schema
 
 SCHEMA = compile_schema(CHAT_SESSIONS, Limits())
