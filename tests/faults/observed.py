@@ -17,7 +17,7 @@ from aiohttp import web
 from gateway import cli
 from gateway.app import create_app
 from gateway.settings import Settings
-from gateway.web.reports import DRUID
+from gateway.web.context import DRUID
 
 
 @dataclass(frozen=True, slots=True)
