@@ -23,6 +23,6 @@ WORKDIR /tmp
 EXPOSE 8080
 HEALTHCHECK --interval=5s --timeout=5s --start-period=60s CMD ["python", "-Ic", "import http.client, os, sys; \
   asked = http.client.HTTPConnection('127.0.0.1', int(os.environ['GATEWAY_PORT']), timeout=4); \
-  asked.request('GET', '/readyz'); sys.exit(asked.getresponse().status != 200)"]
+  asked.request('GET', '/healthz'); sys.exit(asked.getresponse().status != 200)"]
 ENTRYPOINT ["gateway"]
 CMD ["serve"]

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -50,6 +49,7 @@ from gateway.web.rate_limit import Limiter, RefusalPacer
 from gateway.web.reports import report_on
 from gateway.web.request_body import BodyBudget
 from gateway.web.tracing import exported, traced
+from gateway.web.worker import Worker
 
 _log = structlog.get_logger(__name__)
 
@@ -94,7 +94,7 @@ async def _finish_requests(app: web.Application) -> None:
 
 
 async def _worker(app: web.Application) -> AsyncIterator[None]:
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="worker") as worker:
+    async with Worker() as worker:
         app[WORKER] = worker
         yield
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -19,6 +18,7 @@ from gateway.telemetry.instruments import NO_DATA_SET, Instruments
 from gateway.web.cpu_budget import CpuBudget
 from gateway.web.rate_limit import Limiter, Quota, RefusalPacer
 from gateway.web.request_body import BodyBudget
+from gateway.web.worker import Worker
 
 SETTINGS = web.AppKey("settings", Settings)
 INSTRUMENTS = web.AppKey("instruments", Instruments)
@@ -29,8 +29,7 @@ LIMITER = web.AppKey("limiter", Limiter)
 REFUSAL_PACER = web.AppKey("refusal_pacer", RefusalPacer)
 BODY_BUDGET = web.AppKey("body_budget", BodyBudget)
 CPU_BUDGET = web.AppKey("cpu_budget", CpuBudget)
-WORKER = web.AppKey("worker", ThreadPoolExecutor)
-"""One thread for work that would stall the event loop. More threads would compete with the loop for the interpreter."""
+WORKER = web.AppKey("worker", Worker)
 RUNNING: web.AppKey[set[asyncio.Task[Any]]] = web.AppKey("running", set)
 """The tasks of the requests in progress."""
 

@@ -16,7 +16,7 @@ from gateway.web.context import CONTEXT, CPU_BUDGET, INSTRUMENTS, REFUSAL_PACER,
 from gateway.web.cpu_budget import metered
 from gateway.web.malformed_requests import refuse_unsupported
 from gateway.web.problem_details import code_of, problem_of, problem_of_aiohttp
-from gateway.web.slow_clients import close_unread, send
+from gateway.web.slow_clients import close_unread, drop_body, send
 
 _log = structlog.get_logger(__name__)
 
@@ -35,6 +35,8 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
         finally:
             if context.organization_id is not None:
                 app[CPU_BUDGET].charge(context.organization_id, context.cpu_seconds)
+        if not request.content.at_eof():
+            drop_body(request)
         if response.status == HTTPStatus.TOO_MANY_REQUESTS:
             caller = context.organization_id or address_of_request(request, app[SETTINGS].trusted_proxies)
             await app[REFUSAL_PACER].wait(caller)

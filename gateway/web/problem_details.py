@@ -24,6 +24,8 @@ _DETAILS: Mapping[int, str] = MappingProxyType(
         501: "The only supported transfer coding is chunked.",
     }
 )
+_CLOSING: Final = frozenset({415, 417, 501})
+"""The gateway did not understand the request as a whole, so that it does not read on behind it."""
 _FORWARDED_HEADERS: Final = ("Accept-Encoding", "Allow", "Location")
 
 
@@ -41,7 +43,10 @@ def problem_of_aiohttp(error: web.HTTPException, request_id: str) -> web.Respons
     """Return the response for an error that aiohttp's exceptions describe: no such path, body too large."""
     status = HTTPStatus(error.status)
     headers = {name: error.headers[name] for name in _FORWARDED_HEADERS if name in error.headers}
-    return problem(status, _DETAILS.get(error.status, f"{status.phrase}."), request_id, headers)
+    response = problem(status, _DETAILS.get(error.status, f"{status.phrase}."), request_id, headers)
+    if error.status in _CLOSING:
+        response.force_close()
+    return response
 
 
 def problem(

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping
-from functools import partial
-from time import thread_time, time
+from time import time
+from typing import Final
 
 import structlog
 from aiohttp import web
@@ -23,14 +23,15 @@ from gateway.telemetry.tracing import stage
 from gateway.tenancy.tenant import Tenant
 from gateway.web.audit import shape_of
 from gateway.web.authentication import deadline_of, tenant_of
-from gateway.web.context import BODY_BUDGET, CONTEXT, INSTRUMENTS, LIMITER, SETTINGS, WORKER, RequestContext
+from gateway.web.context import BODY_BUDGET, CONTEXT, INSTRUMENTS, LIMITER, SETTINGS, WORKER
 from gateway.web.encoders import ENCODERS, JSON, json_response
 from gateway.web.execution import Results, run_queries
 from gateway.web.request_body import expected_size, receive
 
 _log = structlog.get_logger(__name__)
 
-_LARGE_BODY = 16_384
+_LARGE_BODY: Final = 2_048
+"""From this size on, describing the problems of a body may take too long for the event loop."""
 
 
 def report_on(schema: ReportSchema) -> Handler:
@@ -74,20 +75,11 @@ async def _read_report(request: web.Request, schema: ReportSchema, tenant: Tenan
         with stage("parse"):
             if len(body) < _LARGE_BODY:
                 return _parse(body, schema)
-            in_thread = partial(_parse_metered, body, schema, context)
-            return await asyncio.get_running_loop().run_in_executor(app[WORKER], in_thread)
+            return await app[WORKER].run(lambda: _parse(body, schema), tenant.owner_organization_id, context)
 
 
 def _parse(body: bytes, schema: ReportSchema) -> Report:
     return parse(read_json(body), schema)
-
-
-def _parse_metered(body: bytes, schema: ReportSchema, context: RequestContext) -> Report:
-    began = thread_time()
-    try:
-        return _parse(body, schema)
-    finally:
-        context.cpu_seconds += thread_time() - began
 
 
 def _wants_explanation(request: web.Request) -> bool:

@@ -45,6 +45,18 @@ async def send(request: web.Request, response: web.StreamResponse) -> bool:
     return True
 
 
+def drop_body(request: web.Request) -> None:
+    """Free the part of the body that was not read, and receive no more of it.
+
+    The rest of a request (waiting for its turn, sending the response) is outside the budget for bodies.
+    """
+    with suppress(Exception):  # A body whose transfer failed raises what it failed with.
+        request.content.read_nowait()
+    if not request.content.is_eof() and request.transport is not None:
+        with suppress(RuntimeError, NotImplementedError):
+            request.transport.pause_reading()
+
+
 async def close_unread(request: web.Request) -> None:
     """End the connection if the request's body was not read to its end. What the client still sends is never read.
 
@@ -54,6 +66,5 @@ async def close_unread(request: web.Request) -> None:
     if request.content.is_eof() or transport is None or transport.is_closing():
         return
     with suppress(RuntimeError, NotImplementedError):
-        transport.pause_reading()
         transport.write_eof()
     await asyncio.sleep(CLOSE_SECONDS)
