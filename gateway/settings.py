@@ -78,6 +78,12 @@ class Settings(AccessSettings):
         description=f"Bytes of memory for all answers on their way; one takes about {GROWTH} times its length. "
         "Half of it is the most for one organization with several. What no room is left for is refused (429).",
     )
+    body_memory: int = Field(
+        default=67_108_864,
+        ge=2048,
+        description="Bytes of memory for all request bodies in transit, half of it for one organization. A body that "
+        "does not fit is refused (429).",
+    )
     body_timeout: float = Field(
         default=20.0, gt=0, description="Seconds in which a request's body must have come, once its header is there."
     )
@@ -95,6 +101,12 @@ class Settings(AccessSettings):
     )
     requests_per_minute: int = Field(
         default=6_000, ge=1, description="Requests that one organization may make in a minute."
+    )
+    cpu_seconds_per_minute: float = Field(
+        default=30.0,
+        gt=0,
+        description="CPU seconds of this process that the requests of one organization may use in a minute; beyond it "
+        "they are refused (429).",
     )
     concurrent_reports: int = Field(
         default=20, ge=1, description="Reports of one organization that may run at the same time."
@@ -125,6 +137,11 @@ class Settings(AccessSettings):
 
     @model_validator(mode="after")
     def _has_room_for_one_answer(self) -> Self:
+        if self.body_memory < 2 * self.max_body_bytes:
+            raise ValueError(
+                f"GATEWAY_BODY_MEMORY is too small for one body: set it to {2 * self.max_body_bytes} or more, or "
+                "reduce GATEWAY_MAX_BODY_BYTES"
+            )
         if self.answer_memory < GROWTH * self.max_answer_bytes:
             raise ValueError(
                 f"GATEWAY_ANSWER_MEMORY has no room for one answer: make it {GROWTH * self.max_answer_bytes} or more, "

@@ -149,7 +149,7 @@ def _note_secrets(watch: Watch, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(filters, "parse_filter", parsing_filter)
     patch.setattr("gateway.query.parse.parse_filter", parsing_filter)
     patch.setattr(Accounts, "__init__", opening)
-    patch.setattr("gateway.web.reports.authorize", authorizing)
+    patch.setattr("gateway.web.authentication.authorize", authorizing)
 
 
 def _note_lines(watch: Watch, patch: pytest.MonkeyPatch) -> None:

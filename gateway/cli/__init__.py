@@ -3,10 +3,8 @@
 import gc
 import sys
 
-import structlog
 import typer
 import uvloop
-from aiohttp import web
 from pydantic import SecretStr
 
 from gateway.accounts.cli import app as accounts
@@ -18,8 +16,7 @@ from gateway.cli.catalog import app as catalog
 from gateway.ingest.cli import app as ingest
 from gateway.settings import Settings, SettingsInvalid, load_settings
 from gateway.telemetry.logging import configure_logging
-
-log = structlog.get_logger(__name__)
+from gateway.web.server import serve as run
 
 app = typer.Typer(
     help="A public, multi-tenant reporting API in front of Apache Druid.", no_args_is_help=True, add_completion=False
@@ -50,20 +47,9 @@ def serve() -> None:
         settings = load_settings()
         configure_logging(settings.log_format)
         application = create_app(settings, load_catalog(settings.catalog).values())
-        # What was made until now stays: the garbage collector need not look at it again and again.
+        # Everything that exists now stays: the garbage collector need not visit it again.
         gc.freeze()
-        web.run_app(
-            application,
-            host=settings.host,
-            port=settings.port,
-            loop=uvloop.new_event_loop(),
-            access_log=None,
-            handler_cancellation=True,
-            keepalive_timeout=settings.idle_timeout,
-            # Requests have their own time to finish; this is for callers who still send what nobody reads.
-            shutdown_timeout=1,
-            print=lambda _: log.info("listening", host=settings.host, port=settings.port),
-        )
+        uvloop.run(run(application, settings))
     except CatalogInvalid as error:
         raise typer.Exit(_complain(f"These data set files are wrong:\n{error}")) from None
     except (SettingsInvalid, DatabaseNotReady) as error:

@@ -18,7 +18,7 @@ from gateway import cli
 from gateway.app import create_app
 from gateway.catalog.model import Dataset
 from gateway.settings import Settings
-from gateway.web.reports import DRUID
+from gateway.web.context import DRUID
 
 
 @dataclass(frozen=True, slots=True)
