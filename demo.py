@@ -23,7 +23,7 @@ from rich.console import Console
 from druid.cluster import Cluster
 from druid.display import LiveObserver
 from druid.errors import ClusterError
-from gateway.accounts.settings import AccessSettings
+from gateway.accounts.settings import AccountSettings
 from gateway.accounts.store import Accounts
 from gateway.catalog import DATASETS
 from gateway.catalog.model import Dataset
@@ -171,7 +171,7 @@ def _environment(port: int, cluster: Cluster) -> dict[str, str]:
 
 async def _accounts(environment: dict[str, str]) -> str:
     """Make the demo's organizations and user where they are missing, and a fresh token in place of the last one."""
-    settings = AccessSettings(
+    settings = AccountSettings(
         database_url=SecretStr(environment["GATEWAY_DATABASE_URL"]),
         token_secret=SecretStr(environment["GATEWAY_TOKEN_SECRET"]),
     )

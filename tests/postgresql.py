@@ -1,4 +1,4 @@
-"""A real PostgreSQL on loopback, which may be stopped and frozen."""
+"""A real PostgreSQL on loopback, which a test can stop and freeze."""
 
 import os
 import secrets
@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,12 +22,13 @@ _MISSING = (
 
 
 class PostgreSql:
-    """A server of this test run's own, on loopback. PostgreSQL refuses to run as root, so that root runs it as the
-    user whom the package made.
+    """A server of this test run. PostgreSQL does not run as root: root runs it as the user `postgres` that the
+    package creates.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, options: Sequence[str] = ()) -> None:
         self._folder = folder
+        self._options = options
         self._user = "postgres" if os.getuid() == 0 else None
         self._password = secrets.token_hex(16)
         self._process: subprocess.Popen[bytes] | None = None
@@ -55,7 +56,7 @@ class PostgreSql:
     def start(self) -> None:
         options = (
             "listen_addresses=127.0.0.1", f"port={self._port}", "unix_socket_directories=", "fsync=off",
-            "full_page_writes=off", "shared_buffers=16MB", "max_connections=50",
+            "full_page_writes=off", "shared_buffers=16MB", "max_connections=50", *self._options,
         )  # fmt: skip
         log = self._folder / "log"
         with log.open("wb") as output:
@@ -78,12 +79,12 @@ class PostgreSql:
         try:
             self._process.wait(timeout=20)
         except subprocess.TimeoutExpired:
-            self._process.kill()  # its children notice, and end
+            self._process.kill()  # its children notice and exit
             self._process.wait(timeout=10)
         self._process = None
 
     def signal(self, number: signal.Signals) -> None:
-        """To the server and all its children, each of which is in a process group of its own."""
+        """Send a signal to the server and all its children, each of which has its own process group."""
         assert self._process is not None
         pid = self._process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -102,11 +103,19 @@ def _binary(name: str) -> Path:
 
 
 @contextmanager
-def running() -> Iterator[PostgreSql]:
-    """Run one of one's own until the end of the block."""
-    # Not pytest's own temporary folder: only its owner may enter that one.
-    with tempfile.TemporaryDirectory(prefix="gateway-postgresql-") as folder:
-        server = PostgreSql(Path(folder))
+def running(*, certificate: bytes | None = None, key: bytes | None = None) -> Iterator[PostgreSql]:
+    """Run a server until the end of the block; with a certificate and its key (PEM) it offers TLS."""
+    # Not pytest's temporary folder, which only its owner can enter.
+    with tempfile.TemporaryDirectory(prefix="gateway-postgresql-") as name:
+        folder, options = Path(name), []
+        if certificate is not None and key is not None:
+            for file, content in (("certificate", certificate), ("key", key)):
+                (folder / file).write_bytes(content)
+                (folder / file).chmod(0o600)
+                if os.getuid() == 0:
+                    shutil.chown(folder / file, "postgres")
+            options = ["ssl=on", f"ssl_cert_file={folder}/certificate", f"ssl_key_file={folder}/key"]
+        server = PostgreSql(folder, options=options)
         server.start()
         try:
             yield server

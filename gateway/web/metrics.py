@@ -11,16 +11,16 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
-from gateway.accounts.store import Accounts
 from gateway.druid.executor import Druid
 from gateway.telemetry.durations import Durations
+from gateway.telemetry.instruments import Instruments
 
 NO_DATA_SET = "none"
 """The data set of requests that are for none."""
 
 
 class Metrics(Collector):
-    """What is counted of requests, and of Druid and the accounts where there are such."""
+    """What is counted of requests, and of Druid where there is one."""
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, ...]] = Counter()
@@ -30,7 +30,7 @@ class Metrics(Collector):
         self.own_seconds = Durations()
         self.druid_seconds = Durations()
         self.druid: Druid | None = None
-        self.accounts: Accounts | None = None
+        self.instruments = Instruments()
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -69,8 +69,8 @@ class Metrics(Collector):
         yield _counter("rows", "Rows answered.", by_data_set, self.rows)
         if self.druid is not None:
             yield from _of_druid(self.druid)
-        if self.accounts is not None:
-            yield from _of_accounts(self.accounts)
+        yield from self.instruments.account_lookups.collect()
+        yield from self.instruments.account_database_seconds.collect()
 
 
 def _of_druid(druid: Druid) -> Iterator[Metric]:
@@ -121,22 +121,6 @@ def _of_druid(druid: Druid) -> Iterator[Metric]:
     if druid.realtime is not None:
         age = "Seconds since the last look at what streaming tasks hold."
         yield _gauge("realtime_age_seconds", age, (), [((), druid.realtime.age)])
-
-
-def _of_accounts(accounts: Accounts) -> Iterator[Metric]:
-    kinds = {(kind,): recent for kind, recent in accounts.lookups.items()}
-    yield _counter(
-        "account_lookups",
-        "Questions about accounts, by where the answer came from.",
-        ("kind", "source"),
-        {(*kind, source): count for kind, recent in kinds.items() for source, count in recent.lookups.items()},
-    )
-    yield _histogram(
-        "account_database_seconds",
-        "How long the account database took to answer.",
-        ("kind", "outcome"),
-        {kind: recent.loads for kind, recent in kinds.items()},
-    )
 
 
 _Labels = tuple[str, ...]

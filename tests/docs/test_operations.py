@@ -1,12 +1,10 @@
 """docs/operations.md lists every metric that there is, and no other."""
 
 import re
-from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 from yarl import URL
 
-from gateway.accounts.store import Accounts
 from gateway.druid.admission import Admission
 from gateway.druid.api.broker import Broker
 from gateway.druid.broker_pool import Brokers
@@ -18,15 +16,13 @@ from gateway.druid.memory_budget import Memory
 from gateway.druid.single_flight import Flights
 from gateway.web.metrics import Metrics
 from tests.conftest import ROOT
-from tests.serving import settings_for
 
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 
 
-async def test_each_metric_stands_in_the_table_and_each_in_the_table_is_shown(tmp_path: Path) -> None:
+async def test_each_metric_stands_in_the_table_and_each_in_the_table_is_shown() -> None:
     url = URL("http://127.0.0.1:1")
     metrics = Metrics()
-    metrics.accounts = Accounts(settings_for(tmp_path, str(url)))
     brokers = Brokers([Broker(url, max_answer_bytes=1)])
     coverage = Coverage(url, (), period=1)
     metrics.druid = Druid(
