@@ -23,7 +23,7 @@ from rich.console import Console
 from druid.cluster import Cluster
 from druid.display import LiveObserver
 from druid.errors import ClusterError
-from gateway.accounts.settings import AccessSettings
+from gateway.accounts.settings import AccountSettings
 from gateway.accounts.store import Accounts
 from gateway.catalog.load import load_catalog
 from gateway.catalog.model import Dataset
@@ -171,7 +171,7 @@ def _environment(port: int, cluster: Cluster) -> dict[str, str]:
 
 async def _accounts(environment: dict[str, str]) -> str:
     """Create the demo's organizations and user if they are missing, and replace the last token by a new one."""
-    settings = AccessSettings(
+    settings = AccountSettings(
         database_url=SecretStr(environment["GATEWAY_DATABASE_URL"]),
         token_secret=SecretStr(environment["GATEWAY_TOKEN_SECRET"]),
     )

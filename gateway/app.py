@@ -105,7 +105,11 @@ async def _limiter(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _accounts(app: web.Application) -> AsyncIterator[None]:
-    async with Accounts(app[SETTINGS]) as accounts, Authenticator(app[SETTINGS], accounts) as authenticator:
+    settings = app[SETTINGS]
+    async with (
+        Accounts(settings, app[INSTRUMENTS]) as accounts,
+        Authenticator(settings.oauth, accounts) as authenticator,
+    ):
         await accounts.check_schema()
         app[ACCOUNTS], app[AUTHENTICATOR] = accounts, authenticator
         yield

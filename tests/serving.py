@@ -14,7 +14,7 @@ from aiohttp import web
 from anyio.from_thread import start_blocking_portal
 from pydantic import SecretStr
 
-from gateway.accounts.settings import AccessSettings
+from gateway.accounts.settings import AccountSettings
 from gateway.accounts.store import Accounts
 from gateway.app import create_app
 from gateway.catalog.model import Dataset
@@ -92,7 +92,7 @@ def settings_for(folder: Path, broker_url: str, **changes: Any) -> Settings:
     return Settings(**{**given, **changes})
 
 
-async def make_accounts(settings: AccessSettings, organizations: Iterable[str]) -> dict[str, str]:
+async def make_accounts(settings: AccountSettings, organizations: Iterable[str]) -> dict[str, str]:
     """Make tables, these organizations with a user and a token each, and D's partnership with P; the tokens."""
     tokens = {}
     async with Accounts(settings) as accounts:

@@ -139,9 +139,9 @@ def _note_secrets(watch: Watch, patch: pytest.MonkeyPatch) -> None:
         return await authorize(principal, organization_id, accounts)
 
     @wraps(opened)
-    def opening(accounts: Accounts, settings: Any) -> None:
+    def opening(accounts: Accounts, settings: Any, *more: Any) -> None:
         watch.keep_secret(settings.token_secret.get_secret_value())
-        opened(accounts, settings)
+        opened(accounts, settings, *more)
 
     patch.setattr(tokens, "generate", generating)
     patch.setattr(credentials, "parse", parsing)

@@ -21,11 +21,11 @@ from jwt.algorithms import OKPAlgorithm
 from multidict import CIMultiDict
 
 from gateway.accounts import api_tokens as tokens
-from gateway.accounts.settings import OAuthSettings
 from gateway.accounts.store import Accounts
 from gateway.auth import credentials
 from gateway.auth.credentials import BEARER_CHALLENGE, BearerToken
 from gateway.auth.oauth2 import OAuth
+from gateway.auth.settings import OAuthSettings
 from gateway.druid.tenant_guard import check_query
 from gateway.errors import GatewayError
 from gateway.query.aggregations import Uniques
@@ -81,7 +81,7 @@ def headers(data: bytes) -> None:
         if isinstance(credential, BearerToken):
             _run(_provider().principal(credential, _ACCOUNTS))
         else:
-            tokens.is_of(credential, bytes(32), b"secret")
+            tokens.matches(credential, bytes(32), b"secret")
     # A header of any content, and claims of any content that are truly the provider's.
     for token in (f"{_packed(data)}.{_packed(data)}.AA", _signed(data)):
         _run(_provider().principal(BearerToken(token), _ACCOUNTS))

