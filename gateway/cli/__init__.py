@@ -48,8 +48,9 @@ def _settings_help() -> str:
 def serve() -> None:
     try:
         settings = load_settings()
+        datasets = load_catalog(settings.catalog)
         configure_logging(settings.log_format)
-        application = create_app(settings, load_catalog(settings.catalog).values())
+        application = create_app(settings, datasets.values())
         # What was made until now stays: the garbage collector need not look at it again and again.
         gc.freeze()
         web.run_app(
@@ -60,7 +61,7 @@ def serve() -> None:
             access_log=None,
             handler_cancellation=True,
             keepalive_timeout=settings.idle_timeout,
-            # Requests have their own time to finish; this is for callers who still send what nobody reads.
+            # Requests have their own time to finish; this is for connections that still send unread data.
             shutdown_timeout=1,
             print=lambda _: log.info("listening", host=settings.host, port=settings.port),
         )
