@@ -30,9 +30,9 @@ from gateway.druid.api.broker import Broker
 from gateway.druid.memory_budget import Memory
 from gateway.query.aggregations import Uniques
 from gateway.query.compile import compile_report
+from gateway.query.limits import Limits
 from gateway.query.parse import parse
 from gateway.query.plan import plan
-from gateway.query.report import Limits
 from gateway.query.respond import respond
 from gateway.query.schema import compile_schema
 from gateway.tenancy.principal import REPORTS, Principal
@@ -123,7 +123,8 @@ async def _ask(broker: Broker, dataset: Dataset, tenant: Tenant, uniques: Unique
         query = compile_report(planned)
         with Memory(1 << 30).room("all") as room:
             reply = await broker.ask(query.native, uuid4().hex, asyncio.get_running_loop().time() + 60, room)
-        found |= {start[:length]: unique for start, unique in respond(planned, query, reply.rows).rows}
+        rows = [row for each in respond(planned, query, reply.rows).slices() for row in each.rows]
+        found |= {start[:length]: unique for start, unique in rows}
     return found
 
 

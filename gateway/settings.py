@@ -9,7 +9,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from gateway.accounts.settings import AccessSettings
 from gateway.druid.memory_budget import GROWTH
 from gateway.query.aggregations import Uniques
-from gateway.query.report import Limits
+from gateway.query.limits import Limits
 
 _LIMITS = Limits()
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from itertools import islice
 from time import perf_counter, time
 
 import orjson
@@ -23,10 +22,11 @@ from gateway.query.describe import describe
 from gateway.query.explain import explain
 from gateway.query.json_body import read_json
 from gateway.query.literals import Json
+from gateway.query.native_rows import ReportWarning, read_time_range
 from gateway.query.parse import parse
 from gateway.query.plan import Plan, is_heavy, plan
 from gateway.query.report import Report
-from gateway.query.respond import Answer, read_time_range, respond
+from gateway.query.respond import Answer, respond
 from gateway.query.schema import ReportSchema
 from gateway.settings import Settings
 from gateway.telemetry.tracing import stage, tell
@@ -46,7 +46,6 @@ SETTINGS = web.AppKey("settings", Settings)
 log = structlog.get_logger(__name__)
 
 _LARGE_BODY = 16_384
-_SLICE = 500
 
 
 def report_on(schema: ReportSchema) -> Callable[[web.Request], Awaitable[web.Response]]:
@@ -223,12 +222,21 @@ async def _encode(answer: Answer) -> tuple[bytes, int]:
     """
     fields = [{"name": name, "type": kind} for name, kind in answer.fields]
     parts = [b'{"fields":', orjson.dumps(fields), b',"data":[']
+    warnings: dict[ReportWarning, None] = {}
     count = 0
-    while rows := list(islice(answer.rows, _SLICE)):
-        parts += [b"," if count else b"", orjson.dumps(rows)[1:-1]]
-        count += len(rows)
+    for each in answer.slices():
+        if each.rows:
+            parts += [b"," if count else b"", orjson.dumps(each.rows)[1:-1]]
+        warnings |= dict.fromkeys(each.warnings)
+        count += len(each.rows)
         await asyncio.sleep(0)
-    parts += [b"]", b"" if answer.totals is None else b',"totals":' + orjson.dumps(answer.totals), b"}"]
+    parts.append(b"]")
+    if answer.totals is not None:
+        parts += [b',"totals":', orjson.dumps(answer.totals.rows[0])]
+        warnings |= dict.fromkeys(answer.totals.warnings)
+    if warnings:
+        parts += [b',"warnings":', orjson.dumps([*warnings])]
+    parts.append(b"}")
     return b"".join(parts), count
 
 

@@ -106,7 +106,7 @@ def test_too_little_memory_is_told_in_numbers() -> None:
     assert checks.memory_problem(3 * checks.GIB) is None
     problem = checks.memory_problem(int(1.5 * checks.GIB))
     assert problem is not None
-    assert "1.5 GiB can be had, the cluster needs 3" in problem
+    assert "1.5 GiB are available, the cluster needs 3" in problem
 
 
 def test_memory_is_read_where_the_system_tells_it(tmp_path: Path) -> None:

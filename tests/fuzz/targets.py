@@ -32,9 +32,9 @@ from gateway.query.aggregations import Uniques
 from gateway.query.compile import compile_report, compile_totals
 from gateway.query.explain import explain
 from gateway.query.json_body import read_json
+from gateway.query.limits import Limits
 from gateway.query.parse import parse
 from gateway.query.plan import is_heavy, plan
-from gateway.query.report import Limits
 from gateway.query.schema import compile_schema
 from gateway.tenancy.principal import REPORTS, Principal
 from gateway.tenancy.tenant import authorize

@@ -141,7 +141,8 @@ from gateway.tenancy.tenant import Tenant
 from gateway.catalog.model import Dataset
 from gateway.query.compile import DruidQuery
 from gateway.query.plan import Plan, plan
-from gateway.query.report import Limits, Report
+from gateway.query.limits import Limits
+from gateway.query.report import Report
 from gateway.query.aggregations import Uniques
 
 def forget(report: Report, organization_id: str, tenant: Tenant, dataset: Dataset) -> None:

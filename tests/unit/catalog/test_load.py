@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gateway.catalog.document import InvalidYaml, read_document
 from gateway.catalog.load import LARGEST_FILE, CatalogInvalid, load_catalog
 from gateway.catalog.model import Advice, Dataset, Dimension, Kind, TenantColumns
-from gateway.query.report import Limits
+from gateway.query.limits import Limits
 from gateway.query.schema import compile_schema
 from gateway.web.openapi import openapi
 from tests.unit.catalog.conftest import VALID
