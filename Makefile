@@ -10,7 +10,7 @@ SPELLED := README.md CONTRIBUTING.md Makefile Dockerfile docker-compose.yml demo
   $(addprefix tests/live/,reports.py test_documented_example.py test_hand_counted.py test_isolation.py test_visitor_sessions.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run check spelling unit test oracle isolation compose-test fuzz load soak lock upgrade format
+.PHONY: help run check spelling unit test oracle isolation compose-test fuzz bench load soak lock upgrade format
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -57,6 +57,9 @@ fuzz: .venv/ready ## a million coverage-guided inputs for everything that caller
 
 compose-test: .venv/ready ## the docker-compose stack: responses, faults, restarts (needs a Docker engine)
 	$(BIN)/pytest -m compose tests/compose
+
+bench: .venv/ready ## speed and CPU time beside Druid, nginx and a minimal gateway (BENCH=--help)
+	$(BIN)/python -m benchmarks.peers $(BENCH)
 
 load: .venv/ready ## one minute of load, compared with the same queries sent directly to Druid
 	$(BIN)/python -m tests.load $(LOAD)

@@ -28,8 +28,8 @@ from druid.cluster import Cluster
 from druid.errors import ClusterError
 from druid.services import Ports
 from gateway import ingest
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.catalog.model import Dataset
+from tests.datasets import CHAT_SESSIONS, DATASETS
 from tests.serving import D, Gateway, P, T, serving_aside, settings_for
 from tests.watch import nothing_secret_is_logged  # noqa: F401 - watches over every run
 
@@ -104,7 +104,7 @@ def druid() -> Iterator[Druid]:
 @pytest.fixture(scope="session")
 def ingested(druid: Druid) -> Iterator[Callable[[str, Path], Dataset]]:
     """Ingest a file of chat sessions into a new data source, and return the data set that reads it."""
-    spec = ingest.parse("chat_sessions.json", (SPECS / "chat_sessions.json").read_text(), brings_files=True)
+    spec = ingest.parse("chat_sessions.json", (SPECS / "chat_sessions.json").read_text(), DATASETS, brings_files=True)
     cluster = ingest.Cluster(overlord=druid.coordinator_url, broker=druid.broker_url)
     made = []
 

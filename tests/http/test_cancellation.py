@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.druid.api import broker
-from gateway.web.reports import DRUID
+from gateway.web.context import DRUID
 from tests.http import stand_in
 from tests.http.asking import COUNT, Client, assert_problem
 from tests.http.conftest import Start

@@ -5,7 +5,7 @@ import json
 
 import aiohttp
 
-from gateway.web.reports import DRUID
+from gateway.web.context import DRUID
 from tests.http import stand_in
 from tests.http.asking import COUNT, Client, assert_problem
 from tests.http.stand_in import StandIn, respond, row
