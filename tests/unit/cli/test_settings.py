@@ -6,8 +6,9 @@ from gateway.settings import Settings, SettingsInvalid, load_settings, reject_un
 
 
 @pytest.fixture(autouse=True)
-def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
+def _required(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_TOKEN_SECRET", "s" * 32)
+    monkeypatch.setenv("GATEWAY_COMPLETENESS", "off")
 
 
 def _load(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
