@@ -88,6 +88,7 @@ def settings_for(folder: Path, broker_url: str, **changes: Any) -> Settings:
         "token_secret": SecretStr(secrets.token_hex(32)),
         "druid_broker_url": broker_url,
         "port": 0,
+        "completeness": "on" if "druid_coordinator_url" in changes else "off",
     }
     return Settings(**{**given, **changes})
 
