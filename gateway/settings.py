@@ -6,6 +6,7 @@ docs/settings.md and `gateway serve --help` are generated from these description
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AnyHttpUrl, BaseModel, Field, IPvAnyNetwork, SecretStr, field_validator, model_validator
@@ -75,6 +76,17 @@ class ServerSettings(BaseModel):
         description="Networks of the proxies in front of the gateway, separated by commas, such as "
         "`10.0.0.0/8,fd00::/8`. Their X-Forwarded-For header determines a caller's address. If unset, the address "
         "is that of the connection.",
+    )
+
+
+class CatalogSettings(BaseModel):
+    """Data sets."""
+
+    catalog: Annotated[tuple[Path, ...] | None, NoDecode] = Field(
+        default=None,
+        min_length=1,
+        description="Files that describe the data sets, or folders of them, separated by commas. They replace the "
+        "examples that come with the gateway; docs/data-sets.md explains them.",
     )
 
 
@@ -171,6 +183,7 @@ class LoggingSettings(BaseModel):
 
 class Settings(
     ServerSettings,
+    CatalogSettings,
     DruidSettings,
     CompletenessSettings,
     ReportLimits,
@@ -187,7 +200,7 @@ class Settings(
         default=None, description="An OAuth2 provider. If unset, only API tokens are accepted."
     )
 
-    @field_validator("trusted_proxies", "druid_broker_url", mode="before")
+    @field_validator("catalog", "trusted_proxies", "druid_broker_url", mode="before")
     @classmethod
     def _separated_by_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -206,8 +219,8 @@ def load_settings() -> Settings:
 
 
 GROUPS: Final[tuple[type[BaseModel], ...]] = (
-    AccountSettings, ServerSettings, DruidSettings, CompletenessSettings, ReportLimits, RateLimits, OAuthSettings,
-    LoggingSettings,
+    AccountSettings, ServerSettings, CatalogSettings, DruidSettings, CompletenessSettings, ReportLimits, RateLimits,
+    OAuthSettings, LoggingSettings,
 )  # fmt: skip
 
 
