@@ -9,15 +9,16 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AnyHttpUrl, BaseModel, Field, IPvAnyNetwork, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, Field, IPvAnyNetwork, SecretStr, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from gateway.accounts.settings import FILE_SUFFIX, PREFIX, AccountSettings, SettingsInvalid, is_secret, variable_of
 from gateway.auth.settings import OAuthSettings
+from gateway.druid.api.http import ServiceUrl
 from gateway.druid.memory_budget import GROWTH
 from gateway.query.aggregations import Uniques
-from gateway.query.report import Limits
+from gateway.query.limits import Limits
 
 __all__ = ["Settings", "SettingsInvalid", "load_settings", "reject_unknown_variables", "variables"]
 
@@ -34,7 +35,7 @@ OTHER_PROGRAMS_VARIABLES: Final = frozenset(
         # Callers: var/demo.env contains them.
         "GATEWAY_URL", "GATEWAY_TOKEN", "GATEWAY_ORGANIZATION_ID", "GATEWAY_PARTNER_ORGANIZATION_ID",
         # docker compose: see docs/compose.md.
-        "GATEWAY_IMAGE", "GATEWAY_ENV_FILE",
+        "GATEWAY_IMAGE", "GATEWAY_ENV_FILE", "GATEWAY_DATABASE_PASSWORD",
     }
 )  # fmt: skip
 """Variables with the gateway's prefix that it does not read and that are no mistakes."""
@@ -93,15 +94,15 @@ class CatalogSettings(BaseModel):
 class DruidSettings(BaseModel):
     """Druid and the slots for queries."""
 
-    druid_broker_url: Annotated[tuple[AnyHttpUrl, ...], NoDecode] = Field(
-        default=(AnyHttpUrl("http://127.0.0.1:8082"),),
+    druid_broker_url: Annotated[tuple[ServiceUrl, ...], NoDecode] = Field(
+        default=(ServiceUrl("http://127.0.0.1:8082"),),
         min_length=1,
-        description="The URL of Druid's Broker; several are separated by commas.",
+        description="The URL of Druid's Broker, `http://[user:password@]host:port`; several are separated by commas.",
     )
-    druid_coordinator_url: AnyHttpUrl | None = Field(
-        default=None,
-        description="The URL of Druid's Coordinator. If set, unavailable segments cause a 503; if unset, results "
-        "silently omit them.",
+    druid_coordinator_url: Annotated[tuple[ServiceUrl, ...], NoDecode] = Field(
+        default=(),
+        description="The URL of Druid's Coordinator, which knows what data exists; several are separated by commas. "
+        "Credentials are sent to these hosts only, also after a redirect to the leader.",
     )
     druid_queries: Annotated[Count, Field(ge=2)] = Field(
         default=16,
@@ -122,6 +123,16 @@ class DruidSettings(BaseModel):
 class CompletenessSettings(BaseModel):
     """Completeness: no response over a part of the data."""
 
+    completeness: Literal["on", "off"] = Field(
+        default="on",
+        description="`on`: a report is an error (503) while Druid does not serve all of its data. `off`: such data is "
+        "silently missing from the numbers; no Coordinator is needed.",
+    )
+    completeness_max_age: Seconds = Field(
+        default=300.0,
+        description="Seconds for which the Coordinator's last response about a data source is valid. Reports on it are "
+        "errors (503) afterwards, until the Coordinator responds again.",
+    )
     coverage_period: Seconds = Field(
         default=10.0, description="Seconds between two requests to the Coordinator for the segments that exist."
     )
@@ -135,6 +146,11 @@ class ReportLimits(BaseModel):
     max_interval_days: Count = Field(default=_LIMITS.interval_days, description="The length of an interval, in days.")
     max_body_bytes: Bytes = Field(default=262_144, description="The length of a request body.")
     max_answer_bytes: Bytes = Field(default=67_108_864, description="The length of one response of Druid.")
+    body_memory: Bytes = Field(
+        default=67_108_864,
+        description="Memory for all request bodies in transit. One organization can use half of it. A body for which "
+        "no memory is left gets a 429.",
+    )
     answer_memory: Bytes = Field(
         default=536_870_912,
         description=f"Memory for all responses in transit; one takes about {GROWTH} times its length. One "
@@ -143,6 +159,11 @@ class ReportLimits(BaseModel):
 
     @model_validator(mode="after")
     def _memory_for_one_answer(self) -> Self:
+        if self.body_memory < 2 * self.max_body_bytes:
+            raise ValueError(
+                f"GATEWAY_BODY_MEMORY is too small for one body: set it to at least {2 * self.max_body_bytes}, or "
+                "lower GATEWAY_MAX_BODY_BYTES"
+            )
         if self.answer_memory < GROWTH * self.max_answer_bytes:
             raise ValueError(
                 "GATEWAY_ANSWER_MEMORY is too small for one response: set it to at least "
@@ -156,6 +177,10 @@ class RateLimits(BaseModel):
 
     requests_per_minute: Count = Field(default=6_000, description="Requests of one organization in a minute.")
     concurrent_reports: Count = Field(default=20, description="Reports of one organization at the same time.")
+    cpu_seconds_per_minute: Seconds = Field(
+        default=30.0,
+        description="CPU seconds of this process that the requests of one organization may use in a minute.",
+    )
     failed_authentications_per_minute: Count = Field(
         default=100, description="Failed authentications of one address in a minute."
     )
@@ -200,12 +225,23 @@ class Settings(
         default=None, description="An OAuth2 provider. If unset, only API tokens are accepted."
     )
 
-    @field_validator("catalog", "trusted_proxies", "druid_broker_url", mode="before")
+    @field_validator("catalog", "trusted_proxies", "druid_broker_url", "druid_coordinator_url", mode="before")
     @classmethod
     def _separated_by_commas(cls, value: object) -> object:
         if isinstance(value, str):
             return [each.strip() for each in value.split(",") if each.strip()]
-        return (value,) if isinstance(value, AnyHttpUrl) else value
+        return (value,) if isinstance(value, ServiceUrl) else value
+
+    @model_validator(mode="after")
+    def _completeness_has_a_coordinator(self) -> Self:
+        if self.completeness == "on" and not self.druid_coordinator_url:
+            raise ValueError(
+                "GATEWAY_DRUID_COORDINATOR_URL is not set. Set it to the URL of Druid's Coordinator, so that missing "
+                "data is an error; or set GATEWAY_COMPLETENESS=off to accept numbers that are silently incomplete"
+            )
+        if self.completeness_max_age <= self.coverage_period:
+            raise ValueError("GATEWAY_COMPLETENESS_MAX_AGE must be longer than GATEWAY_COVERAGE_PERIOD")
+        return self
 
     @property
     def limits(self) -> Limits:

@@ -1,4 +1,4 @@
-"""A real PostgreSQL on loopback, which a test may stop and freeze. Its programs come from a wheel."""
+"""A real PostgreSQL on loopback, which a test can stop and freeze. Its programs come from a wheel."""
 
 import importlib.util
 import os
@@ -21,7 +21,7 @@ _VERSION = "16"
 class PostgreSql:
     """A server on loopback, owned by this test run.
 
-    PostgreSQL refuses to run as root, so root runs it as `nobody`, from a copy of the programs that `nobody` can read.
+    PostgreSQL refuses to run as root. Root runs it as an unprivileged user, from a copy that this user can read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -33,7 +33,7 @@ class PostgreSql:
         password_file = folder / "password"
         password_file.write_text(self._password)
         if os.getuid() == 0:
-            self._user = "nobody"
+            self._user = "nobody"  # codespell:ignore nobody
             self._programs = _copied(self._programs, folder)
             for path in (folder, password_file):
                 shutil.chown(path, self._user)

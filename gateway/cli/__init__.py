@@ -1,6 +1,6 @@
 """The command line: `gateway serve`, `gateway accounts`, `gateway catalog`, `gateway ingest`.
 
-Exit codes of `serve`: 0 after SIGTERM or Ctrl-C, 1 if it cannot start, 2 if settings are wrong.
+Exit codes of `serve`: 0 after SIGTERM or Ctrl-C, 1 if it cannot start, 2 if settings or data set files are wrong.
 """
 
 import gc
@@ -14,10 +14,8 @@ from importlib.metadata import version
 from textwrap import fill, indent
 from typing import Annotated, Any, NoReturn
 
-import structlog
 import typer
 import uvloop
-from aiohttp import web
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from typer.core import TyperGroup
@@ -31,8 +29,7 @@ from gateway.cli.catalog import app as catalog
 from gateway.ingest.cli import app as ingest
 from gateway.settings import Settings, SettingsInvalid, load_settings, reject_unknown_variables, variables
 from gateway.telemetry.logging import configure_logging
-
-_log = structlog.get_logger(__name__)
+from gateway.web.server import serve as serve_until_signal
 
 
 class _CheckedEnvironment(TyperGroup):
@@ -138,7 +135,7 @@ def serve() -> None:
     except SettingsInvalid as error:
         _end(str(error), 2)
     except CatalogInvalid as error:
-        _end(f"These data set files are wrong:\n{error}", 1)
+        _end(f"These data set files are wrong:\n{error}", 2)
     configure_logging(settings.log_format)
     try:
         _run(settings, datasets)
@@ -159,18 +156,7 @@ def _run(settings: Settings, datasets: Iterable[Dataset]) -> None:
     application = create_app(settings, datasets)
     # Objects created so far live as long as the process: the garbage collector need not scan them again.
     gc.freeze()
-    web.run_app(
-        application,
-        host=settings.host,
-        port=settings.port,
-        loop=uvloop.new_event_loop(),
-        access_log=None,
-        handler_cancellation=True,
-        keepalive_timeout=settings.idle_timeout,
-        # Requests have GATEWAY_SHUTDOWN_TIMEOUT to finish; this is for connections that still send data.
-        shutdown_timeout=1,
-        print=lambda _: _log.info("listening", host=settings.host, port=settings.port),
-    )
+    uvloop.run(serve_until_signal(application, settings))
 
 
 def _end(message: str, code: int) -> NoReturn:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gateway.catalog.document import InvalidYaml, read_document
 from gateway.catalog.load import LARGEST_FILE, CatalogInvalid, load_catalog
 from gateway.catalog.model import Advice, Dataset, Dimension, Kind, TenantColumns
-from gateway.query.report import Limits
+from gateway.query.limits import Limits
 from gateway.query.schema import compile_schema
 from gateway.web.openapi import openapi
 from tests.unit.catalog.conftest import VALID
@@ -66,8 +66,8 @@ def test_the_tenants_column_may_be_a_dimension_of_another_name(tmp_path: Path) -
 
 def test_every_problem_of_every_file_is_reported_at_once(tmp_path: Path) -> None:
     a, b, c, gone = (tmp_path / name for name in ("a.yaml", "b.yaml", "c.yaml", "gone.yaml"))
-    a.write_text(VALID.replace("type: double", "type: doubel").replace("dimension: country", "dimension: countri"))
-    b.write_text(VALID.replace("title: Orders", "titel: Orders").replace("[hyperUnique]", "[sum]"))
+    a.write_text(VALID.replace("type: double", "type: doubles").replace("dimension: country", "dimension: countri"))
+    b.write_text(VALID.replace("title: Orders", "titles: Orders").replace("[hyperUnique]", "[sum]"))
     c.write_text("name: [")
     with pytest.raises(CatalogInvalid) as caught:
         load_catalog([gone, tmp_path])
