@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,10 +25,9 @@ class PostgreSql:
     PostgreSQL refuses to run as root. Root runs it as an unprivileged user, from a copy that this user can read.
     """
 
-    def __init__(self, folder: Path, *, options: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._programs = _programs()
-        self._options = options
         self._user = None
         self._password = secrets.token_hex(16)
         self._process: subprocess.Popen[bytes] | None = None
@@ -57,7 +56,7 @@ class PostgreSql:
     def start(self) -> None:
         options = (
             "listen_addresses=127.0.0.1", f"port={self._port}", "unix_socket_directories=", "fsync=off",
-            "full_page_writes=off", "shared_buffers=16MB", "max_connections=50", *self._options,
+            "full_page_writes=off", "shared_buffers=16MB", "max_connections=50",
         )  # fmt: skip
         log = self._folder / "log"
         with log.open("wb") as output:
@@ -116,19 +115,11 @@ def _copied(programs: Path, folder: Path) -> Path:
 
 
 @contextmanager
-def running(*, certificate: bytes | None = None, key: bytes | None = None) -> Iterator[PostgreSql]:
-    """Run a new server until the end of the block; with a certificate and its key (PEM) it offers TLS."""
+def running() -> Iterator[PostgreSql]:
+    """Run a new server until the end of the block."""
     # pytest's own temporary folder is readable by its owner only.
-    with tempfile.TemporaryDirectory(prefix="gateway-postgresql-") as name:
-        folder, options = Path(name), []
-        if certificate is not None and key is not None:
-            for file, content in (("certificate", certificate), ("key", key)):
-                (folder / file).write_bytes(content)
-                (folder / file).chmod(0o600)
-                if os.getuid() == 0:
-                    shutil.chown(folder / file, _UNPRIVILEGED)
-            options = ["ssl=on", f"ssl_cert_file={folder}/certificate", f"ssl_key_file={folder}/key"]
-        server = PostgreSql(folder, options=options)
+    with tempfile.TemporaryDirectory(prefix="gateway-postgresql-") as folder:
+        server = PostgreSql(Path(folder))
         server.start()
         try:
             yield server
