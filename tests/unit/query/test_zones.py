@@ -110,7 +110,7 @@ def wrong(made: Plan, moments: list[int]) -> Iterator[str]:
 @pytest.mark.parametrize("part", range(4))
 def test_long_buckets_of_every_zone_across_all_changes(part: int, granularity: str, planner: Planner) -> None:
     """One interval of 68 years for each zone: more than a hundred changes in one query."""
-    found = []
+    found: list[str] = []
     for key in distinct_zones()[part::4]:
         moments = [at + distance for at in changes(key) for distance in (-1, 0, 30 * MINUTE, DAY)]
         interval = Interval(FIRST, LAST, ZoneInfo(key))
@@ -131,7 +131,7 @@ def test_buckets_around_each_kind_of_change(granularity: str, planner: Planner) 
         for before, after in pairwise(all_spans(key))
     }
     assert len(kinds) > 100
-    found = []
+    found: list[str] = []
     distance = DAY if GRANULARITIES[granularity].longest < HOUR else 2 * DAY
     for key, at in kinds.values():
         interval = Interval(at - distance, at + distance, ZoneInfo(key))
