@@ -14,12 +14,13 @@ from aiohttp import web
 from anyio.from_thread import start_blocking_portal
 from pydantic import SecretStr
 
-from gateway.accounts.settings import AccessSettings
+from gateway.accounts.settings import AccountSettings
 from gateway.accounts.store import Accounts
 from gateway.app import create_app
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.catalog.model import Dataset
 from gateway.settings import Settings
+from gateway.web.server import Runner
+from tests.datasets import CHAT_SESSIONS
 
 D = "b0a1d32b-e82c-11e4-b081-6c4008adf7e8"
 """The documented organization, and the one that asks unless another one is named."""
@@ -87,11 +88,12 @@ def settings_for(folder: Path, broker_url: str, **changes: Any) -> Settings:
         "token_secret": SecretStr(secrets.token_hex(32)),
         "druid_broker_url": broker_url,
         "port": 0,
+        "completeness": "on" if "druid_coordinator_url" in changes else "off",
     }
     return Settings(**{**given, **changes})
 
 
-async def make_accounts(settings: AccessSettings, organizations: Iterable[str]) -> dict[str, str]:
+async def make_accounts(settings: AccountSettings, organizations: Iterable[str]) -> dict[str, str]:
     """Make tables, these organizations with a user and a token each, and D's partnership with P; the tokens."""
     tokens = {}
     async with Accounts(settings) as accounts:
@@ -109,7 +111,12 @@ async def make_accounts(settings: AccessSettings, organizations: Iterable[str]) 
 @asynccontextmanager
 async def listening(app: web.Application, **how: Any) -> AsyncIterator[str]:
     """Serve an application on a free loopback port, in this event loop; its URL."""
-    runner = web.AppRunner(app, access_log=None, **{"shutdown_timeout": 0.01, **how})
+    async with _running(web.AppRunner(app, access_log=None, **{"shutdown_timeout": 0.01, **how})) as url:
+        yield url
+
+
+@asynccontextmanager
+async def _running(runner: web.AppRunner) -> AsyncIterator[str]:
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -125,8 +132,7 @@ async def serving(
     """Run the gateway in this event loop, as the command line would."""
     tokens = await make_accounts(settings, organizations)
     app = create_app(settings, datasets)
-    how = {"handler_cancellation": True, "keepalive_timeout": settings.idle_timeout, "shutdown_timeout": 1}
-    async with listening(app, **how) as url:
+    async with _running(Runner(app, settings)) as url:
         yield Gateway(url, tokens, settings, app)
 
 

@@ -57,7 +57,7 @@ class Aggregation:
     sum_prefix: str = ""
 
 
-ROWS = Dimension("", "The row itself, which count counts.")
+ROWS = Dimension("", "", "The row itself, which count counts.")
 
 # The gateway's own columns start with an underscore and their purpose. No column of a caller starts with an underscore,
 # and a purpose at the end of the caller's name could produce a name that another column has.
@@ -73,26 +73,26 @@ def _sum(name: str, dimension: Dimension, _: Uniques) -> Native:
     # Druid's sum over no values is null; 0.0 also compares and sorts as the answer shows it.
     value = f'nvl("{raw}", 0.0)'
     total = {"type": "expression", "name": name, "expression": f"if({_IS_FINITE.format(value)}, {value}, null)"}
-    return Native({raw: aggregators.doublesum(dimension.name)}, (total,))
+    return Native({raw: aggregators.doublesum(dimension.column)}, (total,))
 
 
 def _avg(name: str, dimension: Dimension, _: Uniques) -> Native:
     total, rows = f"{_AVG_SUM}{name}", f"{_AVG_ROWS}{name}"
-    present = DruidFilter(type="not", field=native({"type": "null", "column": dimension.name}))
+    present = DruidFilter(type="not", field=native({"type": "null", "column": dimension.column}))
     value = f'"{total}"'
     defined = f'"{rows}" > 0 && {_IS_FINITE.format(value)}'
     mean = {"type": "expression", "name": name, "expression": f'if({defined}, {value} / "{rows}", null)'}
     return Native(
-        {total: aggregators.doublesum(dimension.name), rows: aggregators.filtered(present, {"type": "count"})},
+        {total: aggregators.doublesum(dimension.column), rows: aggregators.filtered(present, {"type": "count"})},
         (mean,),
     )
 
 
 def _hyper_unique(name: str, dimension: Dimension, uniques: Uniques) -> Native:
-    if uniques is Uniques.METRIC:
+    if uniques is Uniques.METRIC and dimension.unique_metric is not None:
         return Native({name: aggregators.hyperunique(dimension.unique_metric)})
     # Rounded: five is 5.0 and not 5.0000000124, also where `having` compares.
-    return Native({name: {"type": "HLLSketchBuild", "fieldName": dimension.name, "lgK": 14, "round": True}})
+    return Native({name: {"type": "HLLSketchBuild", "fieldName": dimension.column, "lgK": 14, "round": True}})
 
 
 def _count(name: str, _: Dimension, __: Uniques) -> Native:

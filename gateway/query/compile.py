@@ -15,6 +15,7 @@ from pydruid.utils.aggregators import filtered, longmax, longmin
 from pydruid.utils.filters import Filter as DruidFilter
 
 from gateway.catalog.model import Dataset, Dimension
+from gateway.errors import Forbidden
 from gateway.query.aggregations import Metric, Native, Uniques
 from gateway.query.buckets import Buckets
 from gateway.query.leaf_filters import native
@@ -83,12 +84,14 @@ def compile_time_range(tenant: Tenant, dataset: Dataset) -> DruidQuery:
 
 
 def tenant_filters(tenant: Tenant, dataset: Dataset) -> list[DruidFilter]:
-    """Return the filters that match exactly the rows that the tenant may see."""
-    owner = DruidFilter(type="selector", dimension=dataset.owner_column, value=tenant.owner_organization_id)
+    """Return the filters that match exactly the tenant's rows; raises Forbidden if partners have no access."""
+    owner = DruidFilter(type="selector", dimension=dataset.tenant.column, value=tenant.owner_organization_id)
     if tenant.involved_organization_id is None:
         return [owner]
+    if dataset.tenant.partner_column is None:
+        raise Forbidden(f"{dataset.name} does not record which partners were involved; only its owner has access.")
     involved = tenant.involved_organization_id
-    return [owner, DruidFilter(type="selector", dimension=dataset.involved_column, value=involved)]
+    return [owner, DruidFilter(type="selector", dimension=dataset.tenant.partner_column, value=involved)]
 
 
 def _timeseries(plan: Plan, granularity: Literal["all"] | Json) -> DruidQuery:
@@ -166,7 +169,7 @@ def _filter(plan: Plan) -> DruidFilter:
 def _dimension(dimension: Dimension) -> Json:
     return {
         "type": "default",
-        "dimension": dimension.name,
+        "dimension": dimension.column,
         "outputName": dimension.name,
         "outputType": dimension.kind.value,
     }
@@ -191,19 +194,19 @@ def _metrics(plan: Plan) -> tuple[dict[str, Json], list[Json]]:
 def _without_metric(metrics: Sequence[Metric]) -> list[DruidFilter]:
     """Return filters for the rows that have values of a dimension but not its metric, so that it counts none."""
     dimensions = {
-        metric.dimension.name: metric.dimension.unique_metric
+        metric.dimension.column: metric.dimension.unique_metric
         for metric in metrics
-        if metric.aggregation.name == "hyperUnique"
+        if metric.aggregation.name == "hyperUnique" and metric.dimension.unique_metric is not None
     }
     return [
         DruidFilter(
             type="and",
             fields=[
                 native({"type": "null", "column": unique_metric}),
-                DruidFilter(type="not", field=native({"type": "null", "column": name})),
+                DruidFilter(type="not", field=native({"type": "null", "column": column})),
             ],
         )
-        for name, unique_metric in dimensions.items()
+        for column, unique_metric in dimensions.items()
     ]
 
 

@@ -105,7 +105,7 @@ def test_starting_again_changes_nothing_and_succeeds(running: Cluster) -> None:
     before = pids(running)
     again = command(running, "start")
     assert again.returncode == 0
-    assert "running already" in again.stdout
+    assert "already running" in again.stdout
     assert pids(running) == before
 
 

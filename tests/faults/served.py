@@ -15,7 +15,7 @@ import aiohttp
 import psutil
 from pydantic import SecretStr
 
-from gateway.accounts.settings import AccessSettings
+from gateway.accounts.settings import AccountSettings
 from tests.faults.observed import Held
 from tests.serving import make_accounts
 
@@ -56,7 +56,7 @@ async def serving(folder: Path, organizations: Iterable[str], **settings: object
         "port": port,
         **settings,
     }
-    access = AccessSettings(
+    access = AccountSettings(
         database_url=SecretStr(str(given["database_url"])), token_secret=SecretStr(str(given["token_secret"]))
     )
     tokens = await make_accounts(access, organizations)

@@ -10,11 +10,10 @@ from typing import Any
 
 import aiohttp
 import pytest
-from pydantic import AnyHttpUrl
 
 from druid.services import Service
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from tests.conftest import SPECS
+from tests.datasets import CHAT_SESSIONS
 from tests.faults.conftest import fixture
 from tests.faults.victim import Victim
 from tests.faults.waiting import until
@@ -91,7 +90,7 @@ async def appended(druid: Victim, tmp_path: Path) -> AsyncIterator[Appended]:
     folders = [druid.druid.var / kind / DATA_SOURCE for kind in ("segments", "segment-cache")]
     second = tuple(found for folder in folders for found in folder.glob("2019-01-01*/*/1"))
     assert len(second) == 2
-    url = AnyHttpUrl(druid.druid.coordinator_url)
+    url = druid.druid.coordinator_url
     settings = settings_for(tmp_path, druid.druid.broker_url, druid_coordinator_url=url, coverage_period=0.5)
     dataset = replace(CHAT_SESSIONS, data_source=DATA_SOURCE)
     async with serving(settings, organizations=[T], datasets=[dataset]) as gateway, Client(gateway) as client:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from pydantic import SecretStr
 
-from gateway.accounts.settings import AccessSettings
+from gateway.accounts.settings import AccountSettings
 from gateway.accounts.store import Accounts
 from tests.load.errors import LoadError
 from tests.load.scenario import Caller
@@ -20,7 +20,7 @@ def _email(organization_id: str) -> str:
 
 async def make(database_url: str, secret: str, organization_ids: Sequence[str]) -> tuple[Caller, ...]:
     """Make the tables, and the organizations with a user and a token each, in a database of their own."""
-    settings = AccessSettings(database_url=SecretStr(database_url), token_secret=SecretStr(secret))
+    settings = AccountSettings(database_url=SecretStr(database_url), token_secret=SecretStr(secret))
     callers = []
     async with Accounts(settings) as accounts:
         await accounts.migrate()
