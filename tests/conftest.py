@@ -85,7 +85,7 @@ def druid() -> Iterator[Druid]:
 def ingested(druid: Druid) -> Iterator[Callable[[str, Path], Dataset]]:
     """Fill a data source of its own from a file of chat sessions; the data set that reads it."""
     spec = ingest.parse("chat_sessions.json", (SPECS / "chat_sessions.json").read_text(), brings_files=True)
-    cluster = ingest.Cluster(overlord=druid.coordinator_url, broker=druid.broker_url)
+    cluster = ingest.DruidUrls.parse(overlord=druid.coordinator_url, broker=druid.broker_url)
     made = []
 
     def fill(purpose: str, file: Path) -> Dataset:
