@@ -25,7 +25,7 @@ from druid.display import LiveObserver
 from druid.errors import ClusterError
 from gateway.accounts.settings import AccessSettings
 from gateway.accounts.store import Accounts
-from gateway.catalog import DATASETS
+from gateway.catalog.load import load_catalog
 from gateway.catalog.model import Dataset
 from gateway.druid.api.http import ServiceError
 from gateway.ingest.batch import display
@@ -78,7 +78,7 @@ def main() -> int:
     try:
         _check_port(port)
         with _druid() as cluster:
-            for dataset in DATASETS.values():
+            for dataset in load_catalog().values():
                 _fill(dataset, cluster)
             environment = _environment(port, cluster)
             token = asyncio.run(_accounts(environment))
@@ -136,7 +136,7 @@ def _fill(dataset: Dataset, cluster: Cluster) -> None:
     generator = SPECS / "samples" / f"{dataset.name}.py"
     subprocess.run([sys.executable, generator, "--out", sample], check=True)
     path = SPECS / f"{dataset.name}.json"
-    spec = parse(path.name, path.read_text(encoding="utf-8"), brings_files=True)
+    spec = parse(path.name, path.read_text(encoding="utf-8"), {dataset.name: dataset}, brings_files=True)
     druid = DruidUrls.parse(cluster.coordinator_url, cluster.broker_url)
     with display.progress_bar(console) as bar:
         result = asyncio.run(ingest(spec, druid, files=[sample], on_progress=bar))

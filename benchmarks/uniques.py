@@ -25,7 +25,6 @@ from yarl import URL
 
 from druid.cluster import Cluster
 from gateway import ingest
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.catalog.model import Dataset
 from gateway.druid.api.broker import Broker
 from gateway.druid.memory_budget import Memory
@@ -38,6 +37,7 @@ from gateway.query.respond import respond
 from gateway.query.schema import compile_schema
 from gateway.tenancy.principal import REPORTS, Principal
 from gateway.tenancy.tenant import Standing, Tenant, authorize
+from tests.datasets import CHAT_SESSIONS, DATASETS
 
 SPECS = Path(__file__).parent.parent / "ingestion-specs"
 YEAR = {"start": "2019-01-01", "end": "2020-01-01"}
@@ -64,7 +64,9 @@ def main() -> None:
         shape = ["--sessions", str(given.sessions), "--organizations", str(given.organizations), "--seed", "2"]
         subprocess.run([sys.executable, SPECS / "samples/chat_sessions.py", *shape, "--out", file], check=True)
         dataset = replace(CHAT_SESSIONS, data_source=f"benchmark_{secrets.token_hex(4)}")
-        spec = ingest.parse("chat_sessions.json", (SPECS / "chat_sessions.json").read_text(), brings_files=True)
+        spec = ingest.parse(
+            "chat_sessions.json", (SPECS / "chat_sessions.json").read_text(), DATASETS, brings_files=True
+        )
         druid = ingest.DruidUrls.parse(cluster.coordinator_url, cluster.broker_url)
         asyncio.run(ingest.ingest(spec, druid, files=[file], data_source=dataset.data_source))
         exact = _exact(file)

@@ -11,7 +11,6 @@ from yarl import URL
 
 from gateway.accounts.store import Accounts
 from gateway.auth.authenticator import Authenticator
-from gateway.catalog import DATASETS
 from gateway.catalog.model import Dataset
 from gateway.druid.admission import Admission
 from gateway.druid.api.broker import Broker
@@ -45,7 +44,7 @@ from gateway.web.reports import (
 log = structlog.get_logger(__name__)
 
 
-def create_app(settings: Settings, datasets: Iterable[Dataset] = DATASETS.values()) -> web.Application:
+def create_app(settings: Settings, datasets: Iterable[Dataset]) -> web.Application:
     """Return the gateway, serving these data sets, as an application that has not been started.
 
     Run it with `handler_cancellation=True`, without which a caller who leaves goes unnoticed.

@@ -1,5 +1,6 @@
 """Everything that can be set, from the environment: GATEWAY_ and the name in capitals."""
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AnyHttpUrl, Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator, model_validator
@@ -24,6 +25,12 @@ class Settings(AccessSettings):
 
     host: str = Field(default="127.0.0.1", description="The address to listen on.")
     port: int = Field(default=8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    catalog: Annotated[tuple[Path, ...] | None, NoDecode] = Field(
+        default=None,
+        min_length=1,
+        description="Files that describe the data sets, or folders of them, separated by commas. They replace the "
+        "examples that come with the gateway; docs/data-sets.md explains them.",
+    )
     druid_broker_url: Annotated[tuple[AnyHttpUrl, ...], NoDecode] = Field(
         default=(AnyHttpUrl("http://127.0.0.1:8082"),),
         min_length=1,
@@ -109,7 +116,7 @@ class Settings(AccessSettings):
         default="auto", description="How to log: json, text, or text on a terminal and json elsewhere."
     )
 
-    @field_validator("trusted_proxies", "druid_broker_url", mode="before")
+    @field_validator("catalog", "trusted_proxies", "druid_broker_url", mode="before")
     @classmethod
     def _separated_by_commas(cls, value: object) -> object:
         if isinstance(value, str):

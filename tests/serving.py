@@ -17,9 +17,9 @@ from pydantic import SecretStr
 from gateway.accounts.settings import AccessSettings
 from gateway.accounts.store import Accounts
 from gateway.app import create_app
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.catalog.model import Dataset
 from gateway.settings import Settings
+from tests.datasets import CHAT_SESSIONS
 
 D = "b0a1d32b-e82c-11e4-b081-6c4008adf7e8"
 """The documented organization, and the one that asks unless another one is named."""

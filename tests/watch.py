@@ -22,21 +22,26 @@ import gateway
 from gateway.accounts import api_tokens as tokens
 from gateway.accounts.store import Accounts
 from gateway.auth import credentials
-from gateway.catalog import DATASETS
 from gateway.query import filters
 from gateway.query.filters import Filter
 from gateway.tenancy.principal import Principal
 from gateway.tenancy.tenant import Partnerships, Tenant, authorize
+from tests.datasets import DATASETS
 
 SHORTEST = 8
 """Shorter texts are found in anything."""
 
 # Names of columns are in log lines by right, whoever compares with them.
-_NAMES = {name for dataset in DATASETS.values() for name in (*dataset.by_name, dataset.involved_column)}
+_NAMES = {name for dataset in DATASETS.values() for name in (*dataset.by_name, dataset.tenant.partner_column)}
 # Hypothesis draws words of the program's own, which are in log lines by right, too.
 _WORDS = set(
     re.findall(
-        r"\w+", "".join(file.read_text(encoding="utf-8") for file in Path(gateway.__file__).parent.rglob("*.py"))
+        r"\w+",
+        "".join(
+            file.read_text(encoding="utf-8")
+            for suffix in ("py", "yaml")
+            for file in Path(gateway.__file__).parent.rglob(f"*.{suffix}")
+        ),
     )
 )
 _CREDENTIAL = re.compile(r"gwt_[a-z2-7]{8}_[A-Za-z0-9_-]{8,}|eyJ[A-Za-z0-9_-]{8,}\.")

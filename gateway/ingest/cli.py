@@ -1,6 +1,6 @@
 """`gateway ingest SPEC`, and the commands that show and cancel its tasks."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -8,6 +8,8 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from gateway.catalog.load import CatalogInvalid, load_catalog
+from gateway.catalog.model import Dataset
 from gateway.druid.api.overlord import Overlord
 from gateway.druid.tasks import Phase, Report, State, TaskStatus
 from gateway.ingest.batch import display
@@ -109,13 +111,21 @@ def run(  # noqa: PLR0913 - these are the command line's options
             metavar="HOST[:PORT]",
         ),
     ] = "127.0.0.1",
+    catalog: Annotated[
+        str | None,
+        typer.Option(
+            envvar="GATEWAY_CATALOG",
+            help="Files that describe the data sets, or folders of them, instead of the gateway's examples.",
+            metavar="FILE,…",
+        ),
+    ] = None,
 ) -> None:
     """Replace a batch spec's intervals with rows and return when queries read them; or start a stream.
 
     The spec is first compared with the gateway's catalog, and every row of --data is checked. If anything fails, the
     existing data stays as it is. Ctrl-C and SIGTERM cancel the task.
 
-    [bold]gateway ingest ingestion-specs/chat_sessions.json --data chats.jsonl.gz[/bold]
+    [bold]gateway ingest spec.json --data rows.jsonl.gz[/bold]
 
     If Druid runs in containers, give the address at which they reach this machine:
 
@@ -123,9 +133,10 @@ def run(  # noqa: PLR0913 - these are the command line's options
 
     A stream continues when this command has returned. To change it, run the command with a changed spec:
 
-    [bold]gateway ingest ingestion-specs/chat_sessions.kafka.json --bootstrap-servers kafka:9092[/bold]
+    [bold]gateway ingest spec.kafka.json --bootstrap-servers kafka:9092[/bold]
     """
     druid = urls(overlord, broker, coordinator)
+    datasets = _datasets(catalog)
     console = Console()
     files = data or []
 
@@ -137,7 +148,15 @@ def run(  # noqa: PLR0913 - these are the command line's options
     if streams:
         if files:
             raise typer.BadParameter("A stream reads its topic: --data is for batch specs.", param_hint="--data")
-        start_stream(spec.name, text, druid, data_source=data_source, bootstrap_servers=bootstrap_servers, wait=wait)
+        start_stream(
+            spec.name,
+            text,
+            datasets,
+            druid,
+            data_source=data_source,
+            bootstrap_servers=bootstrap_servers,
+            wait=wait,
+        )
         return
     if files and not wait:
         raise typer.BadParameter(
@@ -148,7 +167,7 @@ def run(  # noqa: PLR0913 - these are the command line's options
         address = ServeAddress.parse(serve_address)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--serve-address") from error
-    checked: BatchSpec = _or_fail(lambda: parse(spec.name, text, brings_files=bool(files)))
+    checked: BatchSpec = _or_fail(lambda: parse(spec.name, text, datasets, brings_files=bool(files)))
 
     async def follow() -> None:
         if not wait:
@@ -212,6 +231,13 @@ def list_(
     """Show the state, time and id of Druid's tasks, newest first."""
     tasks = _ask(overlord, lambda client: client.tasks(data_source))
     display.listing([task for task in tasks if task.group_id == task.task_id])
+
+
+def _datasets(catalog: str | None) -> Mapping[str, Dataset]:
+    try:
+        return load_catalog(None if catalog is None else map(Path, filter(None, map(str.strip, catalog.split(",")))))
+    except CatalogInvalid as error:
+        fail(f"These data set files are not valid:\n{error}")
 
 
 def _ask(overlord: str, question: Callable[[Overlord], Coroutine[Any, Any, T]]) -> T:

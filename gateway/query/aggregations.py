@@ -53,7 +53,7 @@ class Aggregation:
     of_rows: bool = False
 
 
-ROWS = Dimension("", "The row itself, which is what count counts.")
+ROWS = Dimension("", "", "The row itself, which is what count counts.")
 
 # The gateway's own columns begin with an underscore, which no name of a caller's does, and with what they are for: put
 # behind the caller's name it could make two columns alike.
@@ -63,24 +63,24 @@ def _sum(name: str, dimension: Dimension, _: Uniques) -> Native:
     raw = f"_sum_{name}"
     # Druid's sum over no values is null; as 0.0 it also sorts and compares as the answer shows it.
     total = {"type": "expression", "name": name, "expression": f'nvl("{raw}", 0.0)'}
-    return Native({raw: aggregators.doublesum(dimension.name)}, (total,))
+    return Native({raw: aggregators.doublesum(dimension.column)}, (total,))
 
 
 def _avg(name: str, dimension: Dimension, _: Uniques) -> Native:
     total, rows = f"_avg_sum_{name}", f"_avg_rows_{name}"
-    present = DruidFilter(type="not", field=native({"type": "null", "column": dimension.name}))
+    present = DruidFilter(type="not", field=native({"type": "null", "column": dimension.column}))
     mean = {"type": "expression", "name": name, "expression": f'if("{rows}" > 0, "{total}" / "{rows}", null)'}
     return Native(
-        {total: aggregators.doublesum(dimension.name), rows: aggregators.filtered(present, {"type": "count"})},
+        {total: aggregators.doublesum(dimension.column), rows: aggregators.filtered(present, {"type": "count"})},
         (mean,),
     )
 
 
 def _hyper_unique(name: str, dimension: Dimension, uniques: Uniques) -> Native:
-    if uniques is Uniques.METRIC:
+    if uniques is Uniques.METRIC and dimension.unique_metric is not None:
         return Native({name: aggregators.hyperunique(dimension.unique_metric)})
     # Rounded: five is 5.0 and not 5.0000000124, also where `having` compares.
-    return Native({name: {"type": "HLLSketchBuild", "fieldName": dimension.name, "lgK": 14, "round": True}})
+    return Native({name: {"type": "HLLSketchBuild", "fieldName": dimension.column, "lgK": 14, "round": True}})
 
 
 def _count(name: str, _: Dimension, __: Uniques) -> Native:

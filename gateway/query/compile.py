@@ -14,6 +14,7 @@ from pydruid.utils.aggregators import filtered, longmax, longmin
 from pydruid.utils.filters import Filter as DruidFilter
 
 from gateway.catalog.model import Dataset, Dimension
+from gateway.errors import Forbidden
 from gateway.query.aggregations import Metric, Native, Uniques
 from gateway.query.literals import Json
 from gateway.query.plan import Plan
@@ -71,12 +72,14 @@ def compile_time_range(tenant: Tenant, dataset: Dataset) -> DruidQuery:
 
 
 def tenant_filters(tenant: Tenant, dataset: Dataset) -> list[DruidFilter]:
-    """Return what every row that the tenant may see matches."""
-    owner = DruidFilter(type="selector", dimension=dataset.owner_column, value=tenant.owner_organization_id)
+    """Return the filters that every row of the tenant matches; raises Forbidden if partners have no access."""
+    owner = DruidFilter(type="selector", dimension=dataset.tenant.column, value=tenant.owner_organization_id)
     if tenant.involved_organization_id is None:
         return [owner]
+    if dataset.tenant.partner_column is None:
+        raise Forbidden(f"{dataset.name} does not record which partners were involved; only its owner has access.")
     involved = tenant.involved_organization_id
-    return [owner, DruidFilter(type="selector", dimension=dataset.involved_column, value=involved)]
+    return [owner, DruidFilter(type="selector", dimension=dataset.tenant.partner_column, value=involved)]
 
 
 def _timeseries(plan: Plan, buckets: Buckets | None) -> DruidQuery:
@@ -149,7 +152,7 @@ def _filter(plan: Plan) -> DruidFilter:
 def _dimension(dimension: Dimension) -> Json:
     return {
         "type": "default",
-        "dimension": dimension.name,
+        "dimension": dimension.column,
         "outputName": dimension.name,
         "outputType": dimension.kind.value,
     }

@@ -57,13 +57,13 @@ def native(body: Json) -> DruidFilter:
 
 
 def _is_null(dimension: Dimension) -> DruidFilter:
-    return native({"type": "null", "column": dimension.name})
+    return native({"type": "null", "column": dimension.column})
 
 
 def _equals(dimension: Dimension, value: Value) -> DruidFilter:
     if dimension.kind is Kind.STRING:
-        return DruidFilter(type="selector", dimension=dimension.name, value=value)
-    return native({"type": "equals", "column": dimension.name, "matchValueType": "DOUBLE", "matchValue": value})
+        return DruidFilter(type="selector", dimension=dimension.column, value=value)
+    return native({"type": "equals", "column": dimension.column, "matchValueType": "DOUBLE", "matchValue": value})
 
 
 def _keys(dataset: Dataset, required: tuple[str, ...], **properties: Json) -> Json:
@@ -125,7 +125,7 @@ class In:
         if self.dimension.kind is not Kind.STRING:
             either += [_equals(self.dimension, value) for value in present]
         elif present:
-            either.append(DruidFilter(type="in", dimension=self.dimension.name, values=present))
+            either.append(DruidFilter(type="in", dimension=self.dimension.column, values=present))
         return either[0] if len(either) == 1 else DruidFilter(type="or", fields=either)
 
 
@@ -177,7 +177,11 @@ class Bound:
             return native({"type": "false"})
         # `range` and not `bound`: it never matches a row without a value, whichever end is open.
         text = self.dimension.kind is Kind.STRING
-        body: Json = {"type": "range", "column": self.dimension.name, "matchValueType": "STRING" if text else "DOUBLE"}
+        body: Json = {
+            "type": "range",
+            "column": self.dimension.column,
+            "matchValueType": "STRING" if text else "DOUBLE",
+        }
         if self.lower is not None:
             body |= {"lower": self.lower, "lowerOpen": self.lower_strict}
         if self.upper is not None:
@@ -222,7 +226,7 @@ class Like:
         return body if self.escape is None else {**body, "escape": self.escape}
 
     def to_druid(self) -> DruidFilter:
-        return native(self.to_json())
+        return native({**self.to_json(), "dimension": self.dimension.column})
 
 
 @dataclass(frozen=True, slots=True)

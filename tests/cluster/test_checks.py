@@ -10,10 +10,13 @@ from druid.cluster import Cluster
 from druid.errors import ClusterError, NotReadyError
 from druid.services import MAX_PORT_OFFSET, Ports
 
+# Below the range that Linux uses for outgoing connections, so that none of these ports is taken by chance.
+PORTS = Ports.shifted(22000)
+
 
 @pytest.fixture
 def stopped(tmp_path: Path) -> Cluster:
-    return Cluster(var=tmp_path / "var", ports=Ports.shifted(31000))
+    return Cluster(var=tmp_path / "var", ports=PORTS)
 
 
 def problem_of_start(cluster: Cluster) -> str:
@@ -81,7 +84,7 @@ def test_maven_is_not_needed_once_the_jars_are_there(tmp_path: Path, monkeypatch
         (home / folder).mkdir(parents=True)
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    problem = problem_of_start(Cluster(var=tmp_path / "var", ports=Ports.shifted(31000), home=home))
+    problem = problem_of_start(Cluster(var=tmp_path / "var", ports=PORTS, home=home))
     assert "Java is missing" in problem
     assert "Maven" not in problem
 
@@ -95,7 +98,7 @@ def test_a_taken_port_is_named_with_its_service(stopped: Cluster, listener: sock
 
 def test_every_taken_port_is_named(listener: socket.socket) -> None:
     port = listener.getsockname()[1]
-    problems = checks.port_problems(replace(Ports.shifted(31000), zookeeper=port, derby=port))
+    problems = checks.port_problems(replace(PORTS, zookeeper=port, derby=port))
     assert [f"Port {port} ({name}" in problem for name, problem in zip(["zookeeper", "derby"], problems, strict=True)]
 
 
@@ -115,7 +118,7 @@ def test_memory_is_read_where_the_system_tells_it(tmp_path: Path) -> None:
 
 
 def test_a_path_too_long_for_a_socket_is_refused(tmp_path: Path) -> None:
-    problem = problem_of_start(Cluster(var=tmp_path / ("x" * 90), ports=Ports.shifted(31000)))
+    problem = problem_of_start(Cluster(var=tmp_path / ("x" * 90), ports=PORTS))
     assert "DRUID_VAR" in problem
 
 

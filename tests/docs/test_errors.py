@@ -21,9 +21,9 @@ def test_each_error_stands_in_the_table_with_its_status_and_code() -> None:
     assert not missing
 
 
-def test_no_two_errors_share_a_code() -> None:
-    codes = [kind.code for kind in kinds()]
-    assert len(codes) == len(set(codes))
+def test_errors_with_the_same_code_have_the_same_status_and_title() -> None:
+    described = {(kind.code, kind.status, kind.title) for kind in kinds()}
+    assert len(described) == len({kind.code for kind in kinds()})
 
 
 def test_each_condition_of_druids_becomes_an_error_that_there_is() -> None:

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import pytest
 
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.catalog.model import Dimension, Kind
 from tests.conftest import ROOT
+from tests.datasets import CHAT_SESSIONS
 from tests.serving import Gateway
 
 PAGE: Final = (ROOT / "docs" / "query-language.md").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
+from tests.datasets import CHAT_SESSIONS
 from tests.faults.outcome import RIGHT, WRONG, Seen
 from tests.faults.waiting import until
 from tests.live.reports import ALL_TIME, COUNT, SUMS, UNIQUES, has, report

@@ -8,7 +8,7 @@ Nothing else is different, so that what is seen of it is true of the gateway.
 import asyncio
 import os
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import asdict, dataclass
 from unittest.mock import patch
 
@@ -16,6 +16,7 @@ from aiohttp import web
 
 from gateway import cli
 from gateway.app import create_app
+from gateway.catalog.model import Dataset
 from gateway.settings import Settings
 from gateway.web.reports import DRUID
 
@@ -66,8 +67,8 @@ async def _shown(app: web.Application) -> AsyncIterator[None]:
     await runner.cleanup()
 
 
-def _observed(settings: Settings) -> web.Application:
-    app = create_app(settings)
+def _observed(settings: Settings, datasets: Iterable[Dataset]) -> web.Application:
+    app = create_app(settings, datasets)
     app.cleanup_ctx.append(_shown)
     return app
 

@@ -13,8 +13,8 @@ import pytest
 from pydantic import AnyHttpUrl
 
 from druid.services import Service
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from tests.conftest import SPECS
+from tests.datasets import CHAT_SESSIONS
 from tests.faults.conftest import fixture
 from tests.faults.victim import Victim
 from tests.faults.waiting import until

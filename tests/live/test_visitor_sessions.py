@@ -1,6 +1,6 @@
 """The second data set, answered by a real Druid: every number against a plain count over the rows that were ingested.
 
-And that a data set needs nothing but its catalog module: what the gateway offers of it follows from that.
+And that a data set needs nothing but its file: what the gateway offers of it follows from that.
 """
 
 import asyncio
@@ -22,12 +22,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-import gateway.catalog
-from gateway.catalog import DATASETS
+from gateway.catalog.load import EXAMPLES, load_catalog
 from gateway.catalog.model import Dataset
-from gateway.catalog.visitor_sessions import VISITOR_SESSIONS
 from gateway.ingest import Cluster, ingest, parse
 from gateway.query.aggregations import Uniques
+from tests.datasets import DATASETS, VISITOR_SESSIONS
 from tests.serving import Answer, D, Gateway, P, serving_aside, settings_for
 
 SPECS = Path(__file__).parents[2] / "ingestion-specs"
@@ -41,6 +40,7 @@ START = "2018-12-01T00:00:00.000+02:00"
 MONTHS = ("2018-12", *(f"2019-{month:02}" for month in range(1, 13)), "2020-01")
 
 Row = dict[str, Any]
+Json = dict[str, Any]
 Condition = Callable[[Row], bool]
 
 
@@ -78,7 +78,7 @@ def rows(file: Path) -> list[Row]:
 @pytest.fixture(scope="module")
 def dataset(druid: Urls, file: Path) -> Iterator[Dataset]:
     """The catalog's data set, on a data source of its own that holds the file's rows."""
-    spec = parse("visitor_sessions.json", (SPECS / "visitor_sessions.json").read_text(), brings_files=True)
+    spec = parse("visitor_sessions.json", (SPECS / "visitor_sessions.json").read_text(), DATASETS, brings_files=True)
     cluster = Cluster(overlord=druid.coordinator_url, broker=druid.broker_url)
     data_source = f"test_visitor_sessions_{secrets.token_hex(4)}"
     asyncio.run(ingest(spec, cluster, files=[file], data_source=data_source))
@@ -306,45 +306,40 @@ def test_what_can_be_asked_is_told_with_the_time_of_the_organizations_own_rows(
 
 
 MADE_UP = """
-from gateway.catalog.model import Advice, Dataset, Dimension, Kind
-
-STAYS = Dataset(
-    name="stays",
-    title="Stays",
-    description="One row for each stay.",
-    data_source="{data_source}",
-    dimensions=(
-        Dimension("device_type", "The device.", allowed=("desktop", "tablet", "mobile")),
-        Dimension("duration", "Seconds.", kind=Kind.DOUBLE, aggregations=("sum",)),
-        Dimension("visitor_id", "Who.", aggregations=("hyperUnique",), unique_metric="visitor_id_unique"),
-    ),
-    advice=(Advice("device_type", "devices are mixed"),),
-)
+name: stays
+title: Stays
+description: One row for each stay.
+data_source: {data_source}
+tenant:
+  column: owner_organization_id
+dimensions:
+  - {{name: device, column: device_type, description: The device., values: [desktop, tablet, mobile]}}
+  - {{name: seconds, column: duration, type: double, description: Seconds., aggregations: [sum]}}
+  - {{name: visitor, column: visitor_id, description: The visitor., aggregations: [hyperUnique]}}
+  - {{name: pages, column: page_view_count, type: long, description: Pages., aggregations: [hyperUnique, avg]}}
+  - {{name: browser, column: browser_name, description: The browser.}}
+  - {{name: customer, column: owner_organization_id, description: The customer.}}
+advice:
+  - {{dimension: device, message: devices are mixed}}
 """
+PUBLIC_NAMES = ["device", "seconds", "visitor", "pages", "browser", "customer"]
 
 
 @pytest.fixture(scope="module")
-def stays(
-    serve: Callable[..., Gateway], dataset: Dataset, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
-    """A gateway into whose catalog one more module was laid, and nothing else changed."""
-    folder = tmp_path_factory.mktemp("catalog")
-    (folder / "stays.py").write_text(MADE_UP.format(data_source=dataset.data_source))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gateway.catalog, "__path__", [*gateway.catalog.__path__, str(folder)])
-        found = {each.name: each for each in gateway.catalog._datasets()}
-        assert found.keys() == {*DATASETS, "stays"}
-        yield serve(*found.values())
-    del sys.modules["gateway.catalog.stays"]
+def stays(serve: Callable[..., Gateway], dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Gateway:
+    """A gateway with one more data set file, and nothing else changed. It has names of its own for every column."""
+    file = tmp_path_factory.mktemp("catalog") / "stays.yaml"
+    file.write_text(MADE_UP.format(data_source=dataset.data_source))
+    return serve(*load_catalog([EXAMPLES, file]).values(), uniques=Uniques.METRIC)
 
 
-def test_a_module_in_the_catalog_is_all_that_a_data_set_needs_to_be_asked(stays: Gateway, rows: list[Row]) -> None:
+def test_one_file_is_all_that_a_data_set_needs(stays: Gateway, rows: list[Row]) -> None:
     answer = stays.post(
         {
             "interval": EVER,
-            "group_by": ["device_type"],
-            "aggregations": [{"type": "count"}, {"type": "sum", "fields": ["duration"]}],
-            "filters": {"type": "not", "field": {"type": "selector", "dimension": "device_type", "value": None}},
+            "group_by": ["device"],
+            "aggregations": [{"type": "count"}, {"type": "sum", "fields": ["seconds"]}],
+            "filters": {"type": "not", "field": {"type": "selector", "dimension": "device", "value": None}},
         },
         dataset="stays",
     )
@@ -357,13 +352,65 @@ def test_a_module_in_the_catalog_is_all_that_a_data_set_needs_to_be_asked(stays:
     ]
 
 
+CONDITIONS: list[tuple[Json, Condition]] = [
+    (
+        {"type": "in", "dimension": "device", "values": ["desktop", None]},
+        lambda r: r["device_type"] in ("desktop", None),
+    ),
+    ({"type": "selector", "dimension": "pages", "value": 2}, lambda r: r["page_view_count"] == 2),
+    ({"type": "bound", "dimension": "seconds", "lower": 60}, lambda r: (r["duration"] or 0) >= 60),
+    ({"type": "bound", "dimension": "browser", "upper": "G"}, lambda r: (r["browser_name"] or "Z") <= "G"),
+    ({"type": "like", "dimension": "browser", "pattern": "%o%"}, lambda r: "o" in (r["browser_name"] or "")),
+]
+
+
+@pytest.mark.parametrize(("condition", "matches"), CONDITIONS, ids=[each["type"] for each, _ in CONDITIONS])
+def test_filters_and_aggregations_read_the_columns_that_the_file_names(
+    stays: Gateway, rows: list[Row], condition: Json, matches: Condition
+) -> None:
+    answer = stays.post(
+        {
+            "interval": EVER,
+            "aggregations": [{"type": "count"}, {"type": "avg", "fields": ["pages"]}],
+            "filters": condition,
+        },
+        dataset="stays",
+    )
+
+    own = [row for row in rows if row["owner_organization_id"] == D and matches(row)]
+    pages = [row["page_view_count"] for row in own]
+    assert own
+    assert answer.data == [[START, len(own), pytest.approx(sum(pages) / len(pages), rel=1e-9)]]
+
+
+def test_hyper_unique_without_a_metric_counts_the_column_itself(stays: Gateway, rows: list[Row]) -> None:
+    body = {"interval": EVER, "aggregations": [{"type": "hyperUnique", "fields": ["visitor", "pages"]}]}
+
+    own = [row for row in rows if row["owner_organization_id"] == D]
+    (row,) = stays.post(body, dataset="stays").data
+    assert row[1] == pytest.approx(len({each["visitor_id"] for each in own}), rel=0.02)
+    assert row[2] == len({each["page_view_count"] for each in own} - {None})
+
+
+def test_the_tenants_column_can_have_another_public_name(stays: Gateway, rows: list[Row]) -> None:
+    body = {"interval": EVER, "group_by": ["customer"], "aggregations": [{"type": "count"}]}
+    own = [row for row in rows if row["owner_organization_id"] == D]
+    assert stays.post(body, dataset="stays").data == [[START, D, len(own)]]
+
+
+def test_partners_have_no_access_to_a_data_set_without_a_partner_column(stays: Gateway) -> None:
+    body = {"interval": EVER, "aggregations": [{"type": "count"}]}
+    assert stays.post(body, organization=P, caller=D, dataset="stays").status == 403
+    assert get(stays, stays.path(P, "stays")).status == 403
+
+
 def test_its_errors_name_its_own_dimensions(stays: Gateway) -> None:
     answer = stays.post(
         {
             "interval": EVER,
-            "group_by": ["device_typ", "city"],
-            "aggregations": [{"type": "avg", "fields": ["duration"]}],
-            "filters": {"type": "selector", "dimension": "device_type", "value": "watch"},
+            "group_by": ["devic", "city"],
+            "aggregations": [{"type": "avg", "fields": ["seconds"]}],
+            "filters": {"type": "selector", "dimension": "device", "value": "watch"},
         },
         dataset="stays",
     )
@@ -371,17 +418,17 @@ def test_its_errors_name_its_own_dimensions(stays: Gateway) -> None:
     assert answer.status == 400
     errors = {error["pointer"]: error["message"] for error in answer.json["errors"]}
     assert errors.keys() == {"/group_by/0", "/group_by/1", "/aggregations/0/fields/0", "/filters/value"}
-    assert 'did you mean "device_type"?' in errors["/group_by/0"]
+    assert 'did you mean "device"?' in errors["/group_by/0"]
     assert "desktop, tablet, mobile" in errors["/filters/value"].replace('"', "")
 
 
 def test_it_is_described_explained_and_in_the_openapi_document(stays: Gateway) -> None:
     description = get(stays, stays.path(D, "stays")).json
-    assert [each["name"] for each in description["dimensions"]] == ["device_type", "duration", "visitor_id"]
+    assert [each["name"] for each in description["dimensions"]] == PUBLIC_NAMES
     assert {each["type"]: each["fields"] for each in description["aggregations"]} == {
-        "avg": [],
-        "sum": ["duration"],
-        "hyperUnique": ["visitor_id"],
+        "avg": ["pages"],
+        "sum": ["seconds"],
+        "hyperUnique": ["visitor", "pages"],
         "count": [],
     }
     assert description["time_range"]["first"].startswith("2018-12-1")
@@ -390,10 +437,8 @@ def test_it_is_described_explained_and_in_the_openapi_document(stays: Gateway) -
     path = document["paths"]["/api/reporting/v1/orgs/{organization_id}/stays"]
     assert path["post"]["operationId"] == "report_stays"
     assert path["get"]["operationId"] == "describe_stays"
-    assert document["components"]["schemas"]["stays"]["properties"]["group_by"]["items"] == {
-        "enum": ["device_type", "duration", "visitor_id"]
-    }
+    assert document["components"]["schemas"]["stays"]["properties"]["group_by"]["items"] == {"enum": PUBLIC_NAMES}
 
     body = {"interval": EVER, "aggregations": [{"type": "count"}]}
     explanation = stays.post(body, dataset="stays?explain=true").json
-    assert explanation["warnings"] == ["There is no filter on device_type: devices are mixed."]
+    assert explanation["warnings"] == ["There is no filter on device: devices are mixed."]

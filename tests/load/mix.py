@@ -129,7 +129,7 @@ def _bad_bodies(good: Body) -> Iterator[tuple[str, str]]:
     """Texts that are no report, each with the code of the refusal."""
     yield json.dumps(good)[:-1], "invalid_json"
     yield json.dumps({**good, "aggregations": [{"type": "hyperUnique", "fields": ["visitors"]}]}), "invalid_report"
-    yield json.dumps({**good, "granularty": "day"}), "invalid_report"
+    yield json.dumps({**good, "granularty": "day"}), "invalid_report"  # codespell:ignore granularty
     yield json.dumps({**good, "filters": {"type": "javascript", "function": "() => true"}}), "invalid_report"
     yield json.dumps({**good, "interval": {"start": "2019-02-01", "end": "2019-01-01"}}), "invalid_report"
     yield (

@@ -22,6 +22,7 @@ from druid.cluster import Cluster
 from druid.display import LiveObserver
 from gateway import ingest
 from gateway.ingest.batch import display
+from tests.datasets import DATASETS
 from tests.load.errors import LoadError
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +67,7 @@ def _fill(console: Console, cluster: Cluster, generator: Path, shape: Mapping[st
     rows = VAR / "chat_sessions.jsonl.gz"
     options = [text for name, value in shape.items() for text in (f"--{name}", str(value))]
     subprocess.run([sys.executable, generator, *options, "--out", rows], check=True)
-    spec = ingest.parse("chat_sessions.json", (SPECS / "chat_sessions.json").read_text(), brings_files=True)
+    spec = ingest.parse("chat_sessions.json", (SPECS / "chat_sessions.json").read_text(), DATASETS, brings_files=True)
     with display.progress_bar(console) as bar:
         summary = asyncio.run(
             ingest.ingest(

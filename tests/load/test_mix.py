@@ -6,7 +6,6 @@ from uuid import UUID
 
 import pytest
 
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.errors import GatewayError
 from gateway.query.aggregations import Uniques
 from gateway.query.json_body import read_json
@@ -14,6 +13,7 @@ from gateway.query.parse import parse
 from gateway.query.plan import plan
 from gateway.query.report import Limits
 from gateway.query.schema import compile_schema
+from tests.datasets import CHAT_SESSIONS
 from tests.load.mix import BAD_BODY, KINDS, VARIANTS, WRONG_TOKEN, intrusions, questions
 from tests.load.scenario import Caller, Question
 from tests.tenants import tenant_of

@@ -13,9 +13,9 @@ import pytest
 from pydantic import AnyHttpUrl
 
 from druid.services import Service
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.ingest.clients import connect
 from gateway.ingest.stream import lifecycle
+from tests.datasets import CHAT_SESSIONS
 from tests.http.asking import Client
 from tests.serving import D, serving, settings_for
 from tests.streaming.test_compaction import compact, shards

@@ -1,4 +1,4 @@
-"""A real PostgreSQL beside SQLite: whatever is tested of the account store is tested on both."""
+"""Account stores on SQLite and on a real PostgreSQL: every test of the store runs on both."""
 
 import secrets
 from collections.abc import AsyncIterator, Iterator
@@ -22,7 +22,7 @@ def postgresql() -> Iterator[PostgreSql]:
 
 @pytest.fixture
 def own_postgresql() -> Iterator[PostgreSql]:
-    """One that a test may stop and start."""
+    """A server that a test may stop and start."""
     with server.running() as running:
         yield running
 
@@ -37,9 +37,9 @@ async def postgresql_url(postgresql: PostgreSql) -> str:
     return postgresql.url(database)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database, once of each kind."""
+    """An empty database of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/accounts.db"
     url: str = request.getfixturevalue("postgresql_url")

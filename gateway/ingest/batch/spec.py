@@ -5,7 +5,7 @@ replacing, and later reports are wrong. Format: Druid's documentation, "JSON-bas
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,12 +58,15 @@ class BatchSpec:
         return json.dumps({"type": "index", "spec": sampled, "samplerConfig": {"numRows": rows}}).encode()
 
 
-def parse(name: str, text: str, *, brings_files: bool = False) -> BatchSpec:
-    """Raises InvalidSpec with all problems. `name` is for messages. `brings_files`: the rows come from --data files."""
+def parse(name: str, text: str, datasets: Mapping[str, Dataset], *, brings_files: bool = False) -> BatchSpec:
+    """Read a spec that fills one of the data sets. Raises InvalidSpec with all problems.
+
+    `name` is for messages. `brings_files` means that the rows come from --data files.
+    """
     task = read(name, text)
     if at(task, "type") != "index_parallel":
         raise InvalidSpec(name, [f"type is {at(task, 'type')!r}: a batch spec has type 'index_parallel'"])
-    dataset = dataset_of(name, task)
+    dataset = dataset_of(name, task, datasets)
     problems = [*schema_problems(task, dataset), *_replacement(task)]
     if brings_files:
         problems += _reading(task)
@@ -125,7 +128,7 @@ def _row_schema(task: Any, dataset: Dataset) -> RowSchema:  # noqa: ANN401 - a v
         timestamp=at(schema, "timestampSpec", "column") or "timestamp",
         timestamp_format=format_,
         parse_timestamp=PARSERS[format_],
-        owner=dataset.owner_column,
+        owner=dataset.tenant.column,
         types=dict.fromkeys(others) | types,
         intervals=[TimeRange.parse(each) for each in at(task, *GRANULARITY.split("."), "intervals")],
     )

@@ -1,12 +1,14 @@
 """`gateway ingest stream`: show and change the streams that `gateway ingest SPEC` started."""
 
 import json
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.live import Live
 
+from gateway.catalog.model import Dataset
 from gateway.ingest.clients import DruidUrls, connect
 from gateway.ingest.command import OVERLORD_URL, OverlordOption, run, urls
 from gateway.ingest.stream import display, lifecycle
@@ -20,7 +22,7 @@ app = typer.Typer(
     help=(
         "Show, suspend, resume and terminate streams.\n\n"
         "A Kafka supervisor spec starts a stream: "
-        "[bold]gateway ingest ingestion-specs/chat_sessions.kafka.json[/bold]. The stream has the name of the data "
+        "[bold]gateway ingest SPEC[/bold]. The stream has the name of the data "
         "source that it fills.\n\n"
         "Druid reports RUNNING, healthy and a lag of 0 while every task of a stream fails as soon as it starts. These "
         "commands also inspect the tasks, and call that [bold]failing[/bold]."
@@ -118,13 +120,13 @@ def terminate(name: Name, *, overlord: OverlordOption = OVERLORD_URL) -> None:
 
 
 def start(  # noqa: PLR0913 - the options of `gateway ingest SPEC`
-    name: str, text: str, druid: DruidUrls, *, data_source: str | None, bootstrap_servers: str | None, wait: bool
+    name: str, text: str, datasets: Mapping[str, Dataset], druid: DruidUrls, *, data_source: str | None, bootstrap_servers: str | None, wait: bool
 ) -> None:
     """Start a stream for `gateway ingest SPEC`."""
     console = Console()
 
     async def begin() -> StreamStatus:
-        spec = parse(name, text)
+        spec = parse(name, text, datasets)
         with console.status("Starting the stream"):
             return await lifecycle.start(
                 spec, druid, data_source=data_source, bootstrap_servers=bootstrap_servers, wait=wait

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from gateway.catalog import DATASETS
 from gateway.druid.tenant_guard import TenancyViolated, check_query, check_rows
 from gateway.query.aggregations import Uniques
 from gateway.query.compile import DruidQuery, compile_report, compile_time_range, compile_totals
@@ -15,6 +14,7 @@ from gateway.query.plan import plan
 from gateway.query.report import Limits
 from gateway.query.schema import compile_schema
 from gateway.tenancy.tenant import Tenant
+from tests.datasets import DATASETS
 from tests.tenants import DOCUMENTED, PARTNER, tenant_of
 
 Json = dict[str, Any]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.ingest.batch.spec import BatchSpec, parse
-from gateway.ingest.errors import InvalidSpec
+from gateway.ingest.errors import InvalidSpecfrom tests.datasets import DATASETS
 
 SHIPPED = (Path(__file__).parents[3] / "ingestion-specs" / "chat_sessions.json").read_text()
 
@@ -19,7 +19,7 @@ def problems(change: Callable[[Task], object]) -> tuple[str, ...]:
     task = json.loads(SHIPPED)
     change(task)
     with pytest.raises(InvalidSpec) as caught:
-        parse("spec.json", json.dumps(task))
+        parse("spec.json", json.dumps(task), DATASETS)
     assert str(caught.value).startswith("spec.json was not sent to Druid:")
     return caught.value.problems
 
@@ -38,7 +38,7 @@ def metric(task: Task, name: str) -> Task:
 
 
 def test_the_shipped_spec_fills_the_catalogs_data_set() -> None:
-    spec = parse("chat_sessions.json", SHIPPED)
+    spec = parse("chat_sessions.json", SHIPPED, DATASETS)
     assert (spec.data_source, spec.intervals, spec.passes) == ("chat_sessions", ("2018-12-01/2020-02-01",), 2)
 
 
@@ -100,7 +100,7 @@ def test_all_problems_are_reported_at_once() -> None:
 )
 def test_text_that_is_not_a_spec_is_rejected(text: str) -> None:
     with pytest.raises(InvalidSpec):
-        parse("spec.json", text)
+        parse("spec.json", text, DATASETS)
 
 
 def test_a_dimension_may_be_given_as_a_name_only() -> None:
@@ -108,13 +108,13 @@ def test_a_dimension_may_be_given_as_a_name_only() -> None:
     dimensions = schema(task)["dimensionsSpec"]["dimensions"]
     dimensions[:] = [d["name"] if d == {"name": d["name"], "type": "string"} else d for d in dimensions]
     assert "scope" in dimensions
-    parse("spec.json", json.dumps(task))
+    parse("spec.json", json.dumps(task), DATASETS)
 
 
 def test_a_spec_for_files_needs_no_input_source() -> None:
     task = json.loads(SHIPPED)
     del task["spec"]["ioConfig"]["inputSource"]
-    parse("spec.json", json.dumps(task), brings_files=True)
+    parse("spec.json", json.dumps(task), DATASETS, brings_files=True)
 
 
 @pytest.mark.parametrize(
@@ -131,25 +131,25 @@ def test_files_need_a_format_in_which_druid_reads_what_was_checked(
 ) -> None:
     task = json.loads(SHIPPED)
     change(task)
-    parse("spec.json", json.dumps(task))
+    parse("spec.json", json.dumps(task), DATASETS)
     with pytest.raises(InvalidSpec) as caught:
-        parse("spec.json", json.dumps(task), brings_files=True)
+        parse("spec.json", json.dumps(task), DATASETS, brings_files=True)
     [problem] = caught.value.problems
     assert all(word in problem for word in words), problem
 
 
 def test_a_key_that_is_there_twice_is_rejected() -> None:
     with pytest.raises(InvalidSpec, match="the key 'type' twice"):
-        parse("spec.json", '{"type": "index_parallel", "type": "index_parallel"}')
+        parse("spec.json", '{"type": "index_parallel", "type": "index_parallel"}', DATASETS)
 
 
 def test_a_syntax_error_is_reported_with_line_and_column() -> None:
     with pytest.raises(InvalidSpec, match="line 2, column 3: not JSON: expecting property name"):
-        parse("spec.json", '{"type": "index_parallel",\n  }')
+        parse("spec.json", '{"type": "index_parallel",\n  }', DATASETS)
 
 
 def shipped() -> BatchSpec:
-    return parse("chat_sessions.json", SHIPPED)
+    return parse("chat_sessions.json", SHIPPED, DATASETS)
 
 
 def test_a_submission_is_the_spec_with_id_data_source_and_files_replaced() -> None:
@@ -178,4 +178,4 @@ def test_a_submission_without_files_keeps_the_specs_own_input_source() -> None:
 def test_passes_are_how_often_druid_reads_the_input(partitions: Task | None, passes: int) -> None:
     task = json.loads(SHIPPED)
     task["spec"]["tuningConfig"]["partitionsSpec"] = partitions
-    assert parse("spec.json", json.dumps(task)).passes == passes
+    assert parse("spec.json", json.dumps(task), DATASETS).passes == passes

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.ingest.batch.rows import RowSchema
-from gateway.ingest.batch.spec import parse
+from gateway.ingest.batch.spec import parsefrom tests.datasets import DATASETS
 
 SPECS = Path(__file__).parents[3] / "ingestion-specs"
 OWNER = "11111111-2222-4333-8444-555555555555"
@@ -20,7 +20,7 @@ def schema(timestamp_format: str = "iso", **data_schema: Any) -> RowSchema:
     task = json.loads((SPECS / "chat_sessions.json").read_text())
     task["spec"]["dataSchema"].update(data_schema)
     task["spec"]["dataSchema"]["timestampSpec"]["format"] = timestamp_format
-    rows = parse("spec.json", json.dumps(task), brings_files=True).rows
+    rows = parse("spec.json", json.dumps(task), DATASETS, brings_files=True).rows
     assert rows is not None
     return rows
 

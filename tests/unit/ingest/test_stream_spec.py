@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.ingest.errors import InvalidSpec
-from gateway.ingest.stream.spec import is_stream, parse
+from gateway.ingest.stream.spec import is_stream, parsefrom tests.datasets import DATASETS
 
 SPECS = Path(__file__).parents[3] / "ingestion-specs"
 SHIPPED = (SPECS / "chat_sessions.kafka.json").read_text()
@@ -21,7 +21,7 @@ def problems(change: Callable[[Json], object]) -> tuple[str, ...]:
     supervisor = json.loads(SHIPPED)
     change(supervisor)
     with pytest.raises(InvalidSpec) as caught:
-        parse("spec.json", json.dumps(supervisor))
+        parse("spec.json", json.dumps(supervisor), DATASETS)
     return caught.value.problems
 
 
@@ -39,7 +39,7 @@ def test_the_type_distinguishes_streams_from_batches() -> None:
 
 
 def test_the_shipped_spec_fills_the_catalogs_data_set() -> None:
-    spec = parse("chat_sessions.kafka.json", SHIPPED)
+    spec = parse("chat_sessions.kafka.json", SHIPPED, DATASETS)
     assert (spec.data_source, spec.topic, spec.bootstrap_servers) == (
         "chat_sessions",
         "chat_sessions",
@@ -55,7 +55,7 @@ def test_stream_and_batch_specs_have_the_same_schema() -> None:
 
 
 def test_data_source_and_kafka_address_can_be_replaced() -> None:
-    spec = parse("chat_sessions.kafka.json", SHIPPED)
+    spec = parse("chat_sessions.kafka.json", SHIPPED, DATASETS)
     sent = json.loads(spec.submission("copy", "kafka:9092"))["spec"]
     assert sent["dataSchema"]["dataSource"] == "copy"
     assert sent["ioConfig"]["consumerProperties"]["bootstrap.servers"] == "kafka:9092"
@@ -65,7 +65,7 @@ def test_data_source_and_kafka_address_can_be_replaced() -> None:
 
 def test_compaction_partitions_as_the_batch_spec_does() -> None:
     batch = json.loads(BATCH)["spec"]
-    compaction = json.loads(parse("chat_sessions.kafka.json", SHIPPED).compaction())
+    compaction = json.loads(parse("chat_sessions.kafka.json", SHIPPED, DATASETS).compaction())
     assert compaction["tuningConfig"]["partitionsSpec"] == batch["tuningConfig"]["partitionsSpec"]
     for key in ("segmentGranularity", "queryGranularity", "rollup"):
         assert compaction["granularitySpec"][key] == batch["dataSchema"]["granularitySpec"][key]
@@ -82,7 +82,7 @@ def test_a_task_duration_with_which_druid_kills_every_task_is_rejected(duration:
 def test_a_task_duration_of_a_minute_or_more_is_accepted(duration: str) -> None:
     supervisor = json.loads(SHIPPED)
     io_config(supervisor)["taskDuration"] = duration
-    parse("spec.json", json.dumps(supervisor))
+    parse("spec.json", json.dumps(supervisor), DATASETS)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from gateway.catalog import DATASETS
 from gateway.catalog.model import Dataset
 from gateway.druid.tenant_guard import check_query
 from gateway.query.aggregations import Uniques
@@ -16,6 +15,7 @@ from gateway.query.parse import parse
 from gateway.query.plan import Plan, plan
 from gateway.query.report import Limits
 from gateway.query.schema import compile_schema
+from tests.datasets import DATASETS
 from tests.strategies import bodies
 from tests.tenants import DOCUMENTED, PARTNER, tenant_of
 from tests.unit.query.conftest import Planner

@@ -8,13 +8,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from gateway.catalog import DATASETS
 from gateway.errors import InvalidReport, Problem
 from gateway.query.aggregations import Uniques
 from gateway.query.parse import parse
 from gateway.query.plan import plan
 from gateway.query.report import Limits
 from gateway.query.schema import compile_schema
+from tests.datasets import DATASETS
 from tests.strategies import bodies
 from tests.tenants import tenant_of
 

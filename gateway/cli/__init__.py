@@ -1,4 +1,4 @@
-"""The command line: gateway serve, accounts, ingest."""
+"""The command line: gateway serve, accounts, catalog, ingest."""
 
 import gc
 import sys
@@ -13,6 +13,8 @@ from gateway.accounts.cli import app as accounts
 from gateway.accounts.schema import DatabaseNotReady
 from gateway.accounts.settings import OAuthSettings
 from gateway.app import create_app
+from gateway.catalog.load import CatalogInvalid, load_catalog
+from gateway.cli.catalog import app as catalog
 from gateway.ingest.cli import app as ingest
 from gateway.settings import Settings, SettingsInvalid, load_settings
 from gateway.telemetry.logging import configure_logging
@@ -23,6 +25,7 @@ app = typer.Typer(
     help="A public, multi-tenant reporting API in front of Apache Druid.", no_args_is_help=True, add_completion=False
 )
 app.add_typer(accounts, name="accounts")
+app.add_typer(catalog, name="catalog")
 app.add_typer(ingest, name="ingest")
 
 
@@ -46,7 +49,7 @@ def serve() -> None:
     try:
         settings = load_settings()
         configure_logging(settings.log_format)
-        application = create_app(settings)
+        application = create_app(settings, load_catalog(settings.catalog).values())
         # What was made until now stays: the garbage collector need not look at it again and again.
         gc.freeze()
         web.run_app(
@@ -61,6 +64,8 @@ def serve() -> None:
             shutdown_timeout=1,
             print=lambda _: log.info("listening", host=settings.host, port=settings.port),
         )
+    except CatalogInvalid as error:
+        raise typer.Exit(_complain(f"These data set files are wrong:\n{error}")) from None
     except (SettingsInvalid, DatabaseNotReady) as error:
         raise typer.Exit(_complain(str(error))) from None
     except OSError as error:
