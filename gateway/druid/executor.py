@@ -19,8 +19,8 @@ from gateway.druid.completeness.appended_segments import Appended
 from gateway.druid.completeness.availability import Coverage
 from gateway.druid.completeness.realtime_monitor import Realtime
 from gateway.druid.memory_budget import Memory
-from gateway.druid.segments import NEVER, Stretch, complement, parse_stretch
 from gateway.druid.single_flight import Flights
+from gateway.druid.stretches import NEVER, Stretch, complement, parse_stretch
 from gateway.druid.tenant_guard import TenancyViolated, check_query, check_rows
 from gateway.errors import RETRY_SOON, DataUnavailable, DeadlineExceeded, InternalError, InvalidDruidResponse
 from gateway.query.compile import DruidQuery

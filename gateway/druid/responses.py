@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 import orjson
 import structlog
 
-from gateway.druid.segments import Stretch, parse_stretch
+from gateway.druid.stretches import Stretch, parse_stretch
 from gateway.errors import (
     RETRY_SOON,
     DeadlineExceeded,

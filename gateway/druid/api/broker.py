@@ -23,7 +23,7 @@ from yarl import URL
 from gateway.druid.memory_budget import GROWTH, Room
 from gateway.druid.responses import refusal, uncovered
 from gateway.druid.row_parser import parse_rows
-from gateway.druid.segments import Stretch, parse_stretch
+from gateway.druid.stretches import Stretch, parse_stretch
 from gateway.errors import DeadlineExceeded, InvalidDruidResponse
 from gateway.query.literals import Json
 from gateway.telemetry.durations import Durations, Timing

@@ -10,7 +10,7 @@ import asyncio
 
 from gateway.druid.api.broker import Broker
 from gateway.druid.completeness.availability import Coverage
-from gateway.druid.segments import Segment, Stretch
+from gateway.druid.stretches import Segment, Stretch
 from gateway.errors import InvalidDruidResponse
 
 _JUST = 1.0

@@ -18,7 +18,7 @@ import structlog
 from yarl import URL
 
 from gateway.druid.row_parser import parse_rows
-from gateway.druid.segments import Segment, Stretch, appended_segments, common, data_stretches, merge
+from gateway.druid.stretches import Segment, Stretch, appended_segments, common, data_stretches, merge
 
 log = structlog.get_logger(__name__)
 

@@ -18,7 +18,7 @@ from gateway.druid.api.broker import Broker, NoAnswer
 from gateway.druid.broker_pool import Brokers
 from gateway.druid.completeness.availability import Coverage
 from gateway.druid.completeness.realtime_state import Held, look
-from gateway.druid.segments import Segment, Stretch, parse_stretch
+from gateway.druid.stretches import Segment, Stretch, parse_stretch
 from gateway.errors import InvalidDruidResponse
 
 log = structlog.get_logger(__name__)

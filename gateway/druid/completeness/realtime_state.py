@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from gateway.druid.segments import Segment
+from gateway.druid.stretches import Segment
 
 _GIVEN_UP_AFTER = 3600.0
 """Seconds without a change until rows that are missing are missed no more: somebody has thrown them away."""

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from yarl import URL
 
 from gateway.druid.completeness.availability import Coverage
-from gateway.druid.segments import Stretch
+from gateway.druid.stretches import Stretch
 from tests.unit.druid.described import DAY_TWO, segment
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.druid.completeness.realtime_state import Held, look
-from gateway.druid.segments import Segment, Stretch
+from gateway.druid.stretches import Segment, Stretch
 
 DAY = Stretch(0, 86_400_000)
 SEGMENT = Segment(DAY, "1", 0)

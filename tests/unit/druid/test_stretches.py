@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.druid.segments import (
+from gateway.druid.stretches import (
     Segment,
     Stretch,
     appended_segments,
