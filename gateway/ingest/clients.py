@@ -1,15 +1,17 @@
 """The services of Druid that an ingestion uses."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
 
 import aiohttp
 
+from gateway.druid.api.candidates import Candidates
+from gateway.druid.api.compaction import Compaction
+from gateway.druid.api.coordinator import Coordinator
 from gateway.druid.api.http import Service, ServiceUrl
 from gateway.druid.api.overlord import Overlord
-from gateway.ingest.segments_api import BrokerSegments, Coordinator
 
 _TIMEOUT = aiohttp.ClientTimeout(total=60, connect=5)
 
@@ -32,19 +34,17 @@ class DruidUrls:
 class Clients:
     overlord: Overlord
     coordinator: Coordinator
-    broker: BrokerSegments
+    compaction: Compaction
+    candidates: Candidates
 
 
 @asynccontextmanager
 async def connect(urls: DruidUrls) -> AsyncIterator[Clients]:
     """Open clients of the services. Connections are made when they are first used."""
-    async with AsyncExitStack() as stack:
-
-        async def service(url: ServiceUrl) -> Service:
-            return await stack.enter_async_context(Service([url], timeout=_TIMEOUT))
-
-        yield Clients(
-            Overlord(await service(urls.overlord)),
-            Coordinator(await service(urls.coordinator)),
-            BrokerSegments(await service(urls.broker)),
-        )
+    async with (
+        Service([urls.overlord], timeout=_TIMEOUT) as overlord,
+        Service([urls.coordinator], timeout=_TIMEOUT) as coordinator,
+        Service([urls.broker], timeout=_TIMEOUT) as broker,
+        Coordinator([urls.coordinator]) as segments,
+    ):
+        yield Clients(Overlord(overlord), segments, Compaction(coordinator), Candidates(broker))

@@ -18,8 +18,8 @@ from gateway.druid.api.overlord import Rejected, UnknownTask
 from gateway.druid.tasks import Phase, State
 from gateway.ingest.batch.file_server import ServeAddress, serve
 from gateway.ingest.batch.row_files import RowFile
-from gateway.ingest.batch.run import Progress, ingest, submit
 from gateway.ingest.batch.rows import RowSchema
+from gateway.ingest.batch.run import Progress, ingest, submit
 from gateway.ingest.batch.spec import BatchSpec, parse
 from gateway.ingest.cli import app
 from gateway.ingest.clients import DruidUrls, connect

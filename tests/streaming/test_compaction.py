@@ -84,7 +84,7 @@ async def test_compaction_settings_of_ones_own_stay(victim: Victim, table: Table
     own = json.loads(table.spec().compaction(table.name))
     own["skipOffsetFromLatest"] = "P7D"
     async with connect(victim.urls) as client:
-        await client.coordinator.set_compaction(json.dumps(own).encode())
+        await client.compaction.configure(json.dumps(own).encode())
     await table.stream()
     url = f"{victim.urls.overlord}/druid/coordinator/v1/config/compaction/{table.name}"
     async with table.session.get(url) as response:

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from gateway.ingest.clients import connect
 from gateway.druid.api.overlord import Unavailable, UnknownSupervisor
+from gateway.ingest.clients import connect
 from gateway.ingest.errors import FailedStream
 from gateway.ingest.stream import lifecycle
 from gateway.ingest.stream.status import Condition

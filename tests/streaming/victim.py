@@ -19,8 +19,8 @@ from druid.services import Service
 from gateway import ingest
 from gateway.ingest.batch.run import PATIENTLY
 from gateway.ingest.clients import connect
-from gateway.ingest.stream import spec as stream_spec
 from gateway.ingest.stream import lifecycle
+from gateway.ingest.stream import spec as stream_spec
 from gateway.ingest.stream.status import StreamStatus
 from tests.datasets import DATASETS
 

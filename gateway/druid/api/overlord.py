@@ -3,12 +3,13 @@
 https://druid.apache.org/docs/33.0.0/api-reference/tasks-api and …/supervisor-api
 """
 
+from collections.abc import Container
 from typing import Any
 
 import aiohttp
 import orjson
 
-from gateway.druid.api.http import Service, ServiceError, message_in, quoted
+from gateway.druid.api.http import Service, ServiceError, UnexpectedStatus, message_in, quoted
 from gateway.druid.supervisors import TASK_TYPE, Supervisor, Throughput, exists
 from gateway.druid.tasks import Report, RowError, TaskStatus
 
@@ -53,7 +54,7 @@ class Overlord:
 
     async def submit(self, task_id: str, submission: bytes) -> None:
         """Start a task. Sending the same task again has no effect. Raises Rejected."""
-        status, body = await self._service.fetch("POST", f"{_API}/task", data=submission, expected=(200, *_REJECTED))
+        status, body = await self._fetch("POST", f"{_API}/task", data=submission, expected=(200, *_REJECTED))
         text = message_in(body)
         if status != 200 and not (task_id in text and "already exists" in text):
             raise Rejected(f"Druid rejected the spec: {text}")
@@ -64,7 +65,7 @@ class Overlord:
 
     async def report(self, task_id: str) -> Report | None:
         """Return None before a task's first row, and always for a task that failed before it."""
-        status, body = await self._service.fetch("GET", _path("task", task_id, "reports"), expected=range(600))
+        status, body = await self._fetch("GET", _path("task", task_id, "reports"), expected=range(600))
         return Report.parse(_json(body)) if status == 200 else None
 
     async def tasks(self, data_source: str | None = None, *, running: bool = False, most: int = 50) -> list[TaskStatus]:
@@ -74,7 +75,7 @@ class Overlord:
             params["datasource"] = data_source
         if running:
             params["state"] = "running"
-        _, body = await self._service.fetch("GET", f"{_API}/tasks", params=params)
+        _, body = await self._fetch("GET", f"{_API}/tasks", params=params)
         return sorted(map(TaskStatus.parse, _json(body)), key=lambda task: task.created, reverse=True)
 
     async def cancel(self, task_id: str) -> None:
@@ -83,7 +84,7 @@ class Overlord:
 
     async def sample(self, sampler: bytes) -> list[dict[str, Any]]:
         """Return what Druid's parser makes of each row of a sampler spec. Raises Rejected."""
-        status, body = await self._service.fetch("POST", f"{_API}/sampler", data=sampler, expected=(200, 400))
+        status, body = await self._fetch("POST", f"{_API}/sampler", data=sampler, expected=(200, 400))
         if status == 400:
             raise Rejected(f"Druid rejected the spec: {message_in(body)}")
         rows: list[dict[str, Any]] = _json(body)["data"]
@@ -91,7 +92,7 @@ class Overlord:
 
     async def start_supervisor(self, submission: bytes) -> None:
         """Start a supervisor, or give a running one a new spec. Raises Rejected."""
-        status, body = await self._service.fetch(
+        status, body = await self._fetch(
             "POST",
             f"{_API}/supervisor",
             params={"skipRestartIfUnmodified": "true"},
@@ -103,7 +104,7 @@ class Overlord:
 
     async def supervisors(self) -> list[str]:
         """Return the names of all supervisors, sorted."""
-        _, body = await self._service.fetch("GET", f"{_API}/supervisor")
+        _, body = await self._fetch("GET", f"{_API}/supervisor")
         return sorted(_json(body))
 
     async def supervisor(self, name: str) -> Supervisor:
@@ -126,8 +127,21 @@ class Overlord:
         """`suspend`, `resume` or `terminate`. Repeating an action has no effect. Raises UnknownSupervisor."""
         await self._of_supervisor(name, "POST", action, timeout=_SLOW)
 
+    async def _fetch(
+        self,
+        method: str,
+        path: str,
+        *,
+        expected: Container[int] = (200,),
+        **arguments: Any,  # noqa: ANN401 - those of Service.fetch
+    ) -> tuple[int, bytes]:
+        status, body = await self._service.fetch(method, path, **arguments)
+        if status not in expected:
+            raise UnexpectedStatus(self._service, status, body)
+        return status, body
+
     async def _of_task(self, task_id: str, method: str, what: str) -> Any:  # noqa: ANN401 - JSON of any shape
-        status, body = await self._service.fetch(method, _path("task", task_id, what), expected=(200, 404))
+        status, body = await self._fetch(method, _path("task", task_id, what), expected=(200, 404))
         if status == 404:
             raise UnknownTask(task_id)
         return _json(body)
@@ -139,7 +153,7 @@ class Overlord:
         what: str,
         timeout: aiohttp.ClientTimeout | None = None,  # noqa: ASYNC109 - aiohttp enforces it
     ) -> Any:  # noqa: ANN401 - JSON of any shape
-        status, body = await self._service.fetch(
+        status, body = await self._fetch(
             method, _path("supervisor", name, what), expected=(200, 400, 404), timeout=timeout
         )
         if status == 404:
@@ -155,7 +169,7 @@ class Overlord:
 
     async def _is_stored(self, name: str) -> bool:
         """Return whether the metadata store has a current spec for this supervisor."""
-        status, body = await self._service.fetch("GET", _path("supervisor", name, "history"), expected=(200, 404))
+        status, body = await self._fetch("GET", _path("supervisor", name, "history"), expected=(200, 404))
         return status == 200 and exists(_json(body))
 
 

@@ -17,6 +17,7 @@ import stamina
 
 from gateway.druid.api.http import ServiceError, ServiceUnreachable, UnexpectedStatus
 from gateway.druid.api.overlord import Unavailable, UnknownTask
+from gateway.druid.segments import Segment
 from gateway.druid.tasks import Phase, Report, RowError, RowStats, State, TaskStatus
 from gateway.ingest.batch.file_server import ServeAddress, ServedFiles, serve
 from gateway.ingest.batch.row_files import Check, CheckedFiles, checked
@@ -24,7 +25,6 @@ from gateway.ingest.batch.served import served
 from gateway.ingest.batch.spec import BatchSpec
 from gateway.ingest.clients import Clients, DruidUrls, connect
 from gateway.ingest.errors import EmptyInput, FailedTask, IngestError, NotServed, WrongRowCount
-from gateway.ingest.segments_api import Segment
 
 _POLL = 0.5
 _LOOPBACK = ServeAddress()
@@ -238,7 +238,7 @@ class _Run:
             stored = await PATIENTLY(self.druid.coordinator.stored_segments, self.data_source, intervals)
             # A version is the time at which the task locked the interval, which is later than the task's creation.
             published = [segment for segment in stored if segment.version >= status.created]
-            queried = await PATIENTLY(self.druid.broker.queried_segments, self.data_source, intervals)
+            queried = await PATIENTLY(self.druid.candidates.queried_segments, self.data_source, intervals)
             count, total = served(published, queried), max(report.segments or 0, len(published))
             rows = report.rows
             self.on_progress(Progress(self.task_id, Phase.LOADING, rows.read, rows.bytes, None, count, total))

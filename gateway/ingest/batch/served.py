@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from gateway.ingest.segments_api import Segment
+from gateway.druid.segments import Segment
 
 
 def served(published: Iterable[Segment], queried: Iterable[Segment]) -> int:

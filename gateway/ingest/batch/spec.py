@@ -21,13 +21,13 @@ from gateway.ingest.schema_check import GRANULARITY, at, by_name, dataset_of, re
 class BatchSpec:
     """A checked spec, created by `parse` only.
 
-    The task replaces `intervals` (ISO 8601, `start/end`). Druid reads the whole input `passes` times. `rows` is the
+    The task replaces `intervals`. Druid reads the whole input `passes` times. `rows` is the
     schema of the rows in --data files; None if the spec names an input source that Druid reads itself.
     """
 
     name: str
     data_source: str
-    intervals: tuple[str, ...]
+    intervals: tuple[TimeRange, ...]
     passes: int
     rows: RowSchema | None
     _json: str
@@ -77,7 +77,7 @@ def parse(name: str, text: str, datasets: Mapping[str, Dataset], *, brings_files
     return BatchSpec(
         name=name,
         data_source=dataset.data_source,
-        intervals=tuple(at(task, *GRANULARITY.split("."), "intervals")),
+        intervals=_intervals(task),
         passes=_passes(at(task, "spec", "tuningConfig", "partitionsSpec")),
         rows=_row_schema(task, dataset) if brings_files else None,
         _json=json.dumps(task),
@@ -116,8 +116,12 @@ def _reading(task: Any) -> Iterator[str]:  # noqa: ANN401 - JSON of any shape
 
 def _row_schema(task: Any, dataset: Dataset) -> RowSchema:  # noqa: ANN401 - a valid task
     schema = task["spec"]["dataSchema"]
+    single = {dimension.column for dimension in dataset.dimensions if not dimension.multi_valued}
     types = {
-        name: column_types(column.get("type", "string"), several=column.get("multiValueHandling") == "SORTED_SET")
+        name: column_types(
+            column.get("type", "string"),
+            several=column.get("multiValueHandling") == "SORTED_SET" and name not in single,
+        )
         for name, column in by_name(schema["dimensionsSpec"]["dimensions"]).items()
     }
     # The operator names the fields that Druid is to ignore, and metrics may read fields of their own.
@@ -130,8 +134,12 @@ def _row_schema(task: Any, dataset: Dataset) -> RowSchema:  # noqa: ANN401 - a v
         parse_timestamp=PARSERS[format_],
         owner=dataset.tenant.column,
         types=dict.fromkeys(others) | types,
-        intervals=[TimeRange.parse(each) for each in at(task, *GRANULARITY.split("."), "intervals")],
+        intervals=_intervals(task),
     )
+
+
+def _intervals(task: Any) -> tuple[TimeRange, ...]:  # noqa: ANN401 - a valid task
+    return tuple(TimeRange.parse(each) for each in at(task, *GRANULARITY.split("."), "intervals"))
 
 
 def _timestamp_format(task: Any) -> str:  # noqa: ANN401 - JSON of any shape

@@ -120,7 +120,14 @@ def terminate(name: Name, *, overlord: OverlordOption = OVERLORD_URL) -> None:
 
 
 def start(  # noqa: PLR0913 - the options of `gateway ingest SPEC`
-    name: str, text: str, datasets: Mapping[str, Dataset], druid: DruidUrls, *, data_source: str | None, bootstrap_servers: str | None, wait: bool
+    name: str,
+    text: str,
+    datasets: Mapping[str, Dataset],
+    druid: DruidUrls,
+    *,
+    data_source: str | None,
+    bootstrap_servers: str | None,
+    wait: bool,
 ) -> None:
     """Start a stream for `gateway ingest SPEC`."""
     console = Console()

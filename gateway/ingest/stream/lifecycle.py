@@ -37,8 +37,8 @@ async def start(  # noqa: PLR0913 - most have a default that is right
     async with connect(urls) as druid:
         before = frozenset(task.task_id for task in await druid.overlord.supervisor_tasks(name))
         await druid.overlord.start_supervisor(spec.submission(data_source, bootstrap_servers))
-        if not await druid.coordinator.has_compaction(name):
-            await druid.coordinator.set_compaction(spec.compaction(data_source))
+        if not await druid.compaction.is_configured(name):
+            await druid.compaction.configure(spec.compaction(data_source))
         deadline = time.monotonic() + wait_seconds
         while True:
             status = await PATIENTLY(inspect, druid, name, before)

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from gateway.druid.intervals import TimeRange
 from gateway.ingest.batch.spec import BatchSpec, parse
-from gateway.ingest.errors import InvalidSpecfrom tests.datasets import DATASETS
+from gateway.ingest.errors import InvalidSpec
+from tests.datasets import DATASETS
 
 SHIPPED = (Path(__file__).parents[3] / "ingestion-specs" / "chat_sessions.json").read_text()
 
@@ -39,7 +41,11 @@ def metric(task: Task, name: str) -> Task:
 
 def test_the_shipped_spec_fills_the_catalogs_data_set() -> None:
     spec = parse("chat_sessions.json", SHIPPED, DATASETS)
-    assert (spec.data_source, spec.intervals, spec.passes) == ("chat_sessions", ("2018-12-01/2020-02-01",), 2)
+    assert (spec.data_source, spec.intervals, spec.passes) == (
+        "chat_sessions",
+        (TimeRange.parse("2018-12-01/2020-02-01"),),
+        2,
+    )
 
 
 def test_the_shipped_spec_partitions_by_tenant_and_accepts_no_unparseable_row() -> None:

@@ -2,10 +2,11 @@
 
 import pytest
 
+from gateway.druid.intervals import TimeRange
+from gateway.druid.segments import Segment
 from gateway.ingest.batch.served import served
-from gateway.ingest.segments_api import Segment
 
-MAY = "2019-05-01T00:00:00.000Z/2019-06-01T00:00:00.000Z"
+MAY = TimeRange.parse("2019-05-01T00:00:00.000Z/2019-06-01T00:00:00.000Z")
 OLD, OURS, NEWER = "2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z", "2026-01-03T00:00:00.000Z"
 
 

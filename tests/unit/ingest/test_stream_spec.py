@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from gateway.ingest.errors import InvalidSpec
-from gateway.ingest.stream.spec import is_stream, parsefrom tests.datasets import DATASETS
+from gateway.ingest.stream.spec import is_stream, parse
+from tests.datasets import DATASETS
 
 SPECS = Path(__file__).parents[3] / "ingestion-specs"
 SHIPPED = (SPECS / "chat_sessions.kafka.json").read_text()
