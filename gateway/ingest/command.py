@@ -76,6 +76,8 @@ def run(work: Coroutine[Any, Any, T], interrupted: str = "Interrupted.") -> T:
         fail(str(error))
     except (IngestError, ServiceError) as error:
         fail(str(error))
+    except UnicodeEncodeError as error:
+        fail(f"{error.object!r} is not valid UTF-8, so it cannot be sent to Druid.")
 
 
 async def _until_sigterm(work: Coroutine[Any, Any, T]) -> T:
