@@ -13,14 +13,14 @@ _MIDNIGHT = datetime(2018, 12, 31, 22, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A report. `first` is the start that the documentation of the question means; later starts vary it slightly."""
+    """A report. `first` is the start of its interval; the requests of a run vary it by milliseconds."""
 
     name: str
     title: str
     first: datetime
     report: Mapping[str, Any]
     rows: int | None = None
-    """How many rows a large answer must have."""
+    """How many rows a large answer has."""
 
     def body(self, start: str = START) -> str:
         """Return the JSON body of the report."""

@@ -5,14 +5,10 @@ from typing import Annotated
 
 import typer
 
+from gateway.catalog.check import SCHEMA_FILE
 from gateway.catalog.load import CatalogInvalid, load_catalog
 
 app = typer.Typer(help="Check the files that describe data sets.", no_args_is_help=True)
-
-
-@app.callback()
-def catalog() -> None:
-    """Keep `check` a subcommand while it is the only one."""
 
 
 @app.command()
@@ -34,3 +30,9 @@ def check(
         raise typer.Exit(1) from None
     for dataset in datasets.values():
         typer.echo(f"{dataset.name}: OK, {len(dataset.dimensions)} dimensions of {dataset.data_source}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a data set file, which lets editors complete and check its keys."""
+    typer.echo(SCHEMA_FILE.read_text(encoding="utf-8"), nl=False)

@@ -18,7 +18,7 @@ from time import perf_counter
 from rich.console import Console
 from rich.progress import Progress
 
-from gateway.query.report import Limits
+from gateway.query.limits import Limits
 from gateway.query.schema import report_schema
 from gateway.settings import Settings
 from tests.datasets import CHAT_SESSIONS

@@ -21,27 +21,28 @@ from jwt.algorithms import OKPAlgorithm
 from multidict import CIMultiDict
 
 from gateway.accounts import api_tokens as tokens
-from gateway.accounts.settings import OAuthSettings
 from gateway.accounts.store import Accounts
 from gateway.auth import credentials
 from gateway.auth.credentials import BEARER_CHALLENGE, BearerToken
 from gateway.auth.oauth2 import OAuth
+from gateway.auth.settings import OAuthSettings
 from gateway.druid.tenant_guard import check_query
 from gateway.errors import GatewayError
 from gateway.query.aggregations import Uniques
 from gateway.query.compile import compile_report, compile_totals
 from gateway.query.explain import explain
 from gateway.query.json_body import read_json
+from gateway.query.limits import Limits
 from gateway.query.parse import parse
 from gateway.query.plan import is_heavy, plan
-from gateway.query.report import Limits
 from gateway.query.schema import compile_schema
 from gateway.tenancy.principal import REPORTS, Principal
 from gateway.tenancy.tenant import authorize
 from gateway.web.audit import shape_of
+from gateway.web.authentication import deadline_of
 from gateway.web.client_address import address_of
-from gateway.web.middleware import _problem
-from gateway.web.reports import SETTINGS, _deadline
+from gateway.web.context import SETTINGS
+from gateway.web.problem_details import problem_of
 from tests.datasets import CHAT_SESSIONS
 from tests.tenants import AllPartners, tenant_of
 
@@ -60,7 +61,7 @@ def body(data: bytes) -> None:
         planned = plan(parse(read_json(data), SCHEMA), TENANT, CHAT_SESSIONS, Limits(), Uniques.SKETCH)
         queries = [compile_report(planned), compile_totals(planned)]
     except GatewayError as error:
-        _problem(error, "0" * 32)
+        problem_of(error, "0" * 32)
         return
     for query in queries:
         check_query(query)
@@ -75,12 +76,12 @@ def headers(data: bytes) -> None:
     try:
         credential = credentials.parse([text], challenge=BEARER_CHALLENGE)
     except GatewayError as error:
-        _problem(error, "0" * 32)
+        problem_of(error, "0" * 32)
     else:
         if isinstance(credential, BearerToken):
             _run(_provider().principal(credential, _ACCOUNTS))
         else:
-            tokens.is_of(credential, bytes(32), b"secret")
+            tokens.matches(credential, bytes(32), b"secret")
     # A header of any content, and claims of any content that are truly the provider's.
     for token in (f"{_packed(data)}.{_packed(data)}.AA", _signed(data)):
         _run(_provider().principal(BearerToken(token), _ACCOUNTS))
@@ -137,7 +138,7 @@ def _signed(claims: bytes) -> str:
 
 
 async def _waiting(request: Any) -> None:
-    _deadline(request)
+    deadline_of(request)
 
 
 def _run(awaitable: Awaitable[object]) -> None:

@@ -16,7 +16,7 @@ from aiohttp import ClientSession
 from mypy import api as mypy
 from structlog.testing import capture_logs
 
-from gateway.druid import executor as asking
+from gateway.druid import tenant_guard
 from gateway.query import compile as compiler
 from gateway.query.compile import DruidQuery
 from gateway.tenancy.tenant import Tenant
@@ -73,10 +73,10 @@ class Attack:
         self._monkeypatch.setattr(compiler, "tenant_filters", filters)
 
     def without_check_of_queries(self) -> None:
-        self._monkeypatch.setattr(asking, "check_query", lambda _: None)
+        self._monkeypatch.setattr(tenant_guard, "check_query", lambda _: None)
 
     def without_check_of_rows(self) -> None:
-        self._monkeypatch.setattr(asking, "check_rows", lambda *_: None)
+        self._monkeypatch.setattr(tenant_guard, "check_rows", lambda *_: None)
 
     def rewrite(self, change: Callable[[DruidQuery], DruidQuery]) -> None:
         """Something between the compiler and the broker changes queries."""
@@ -141,7 +141,8 @@ from gateway.tenancy.tenant import Tenant
 from gateway.catalog.model import Dataset
 from gateway.query.compile import DruidQuery
 from gateway.query.plan import Plan, plan
-from gateway.query.report import Limits, Report
+from gateway.query.limits import Limits
+from gateway.query.report import Report
 from gateway.query.aggregations import Uniques
 
 def forget(report: Report, organization_id: str, tenant: Tenant, dataset: Dataset) -> None:

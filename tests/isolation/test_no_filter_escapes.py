@@ -16,9 +16,9 @@ from gateway.query.aggregations import Uniques
 from gateway.query.compile import DruidQuery, compile_report, compile_totals
 from gateway.query.filters import parse_filter
 from gateway.query.json_body import read_json
+from gateway.query.limits import Limits
 from gateway.query.parse import parse
 from gateway.query.plan import plan
-from gateway.query.report import Limits
 from gateway.query.schema import compile_schema
 from gateway.tenancy.tenant import Tenant
 from tests.datasets import CHAT_SESSIONS

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from pydantic import AnyHttpUrl
 
 from druid.services import Service
 from gateway.ingest.clients import connect
@@ -109,7 +108,7 @@ async def watched(table: Table, tmp_path: Path) -> AsyncIterator[Watched]:
     settings = settings_for(
         tmp_path,
         druid.broker_url,
-        druid_coordinator_url=AnyHttpUrl(druid.coordinator_url),
+        druid_coordinator_url=druid.coordinator_url,
         requests_per_minute=1_000_000,
         coverage_period=2,
     )

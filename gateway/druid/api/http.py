@@ -35,7 +35,7 @@ class ServiceUrl:
             url = URL()
         if url.scheme not in ("http", "https") or not url.host:
             raise ValueError("give a URL such as http://druid.example:8082")
-        self.public = url.with_user(None).with_query(None).with_fragment(None)
+        self.public = url.with_user(None).with_path(url.path)
         has_credentials = url.user or url.password
         self._headers = (
             {"Authorization": aiohttp.encode_basic_auth(url.user or "", url.password or "")} if has_credentials else {}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from gateway.catalog.check import SCHEMA_FILE
 from gateway.cli import app
 from gateway.settings import Settings
 from tests.unit.catalog.conftest import VALID
@@ -24,7 +25,7 @@ def valid(tmp_path: Path) -> Path:
 @pytest.fixture
 def wrong(tmp_path: Path) -> Path:
     file = tmp_path / "wrong.yaml"
-    file.write_text(VALID.replace("type: double", "type: doubel").replace("name: orders", "name: wrong"))
+    file.write_text(VALID.replace("type: double", "type: doubles").replace("name: orders", "name: wrong"))
     return file
 
 
@@ -49,13 +50,17 @@ def test_check_lists_the_problems_and_fails(valid: Path, wrong: Path) -> None:
     code, output = run("catalog", "check", valid, wrong)
     assert code == 1
     assert output == (
-        f"{wrong}:14:11: type: 'doubel' is not allowed (did you mean 'double'?); one of: string, long, double\n"
+        f"{wrong}:14:11: type: 'doubles' is not allowed (did you mean 'double'?); one of: string, long, double\n"
         "1 problem\n"
     )
 
 
 def test_check_needs_a_file() -> None:
     assert run("catalog", "check")[0] == 2
+
+
+def test_the_schema_can_be_printed_for_editors() -> None:
+    assert run("catalog", "schema") == (0, SCHEMA_FILE.read_text())
 
 
 def test_the_setting_names_files_and_folders_separated_by_commas(environment: pytest.MonkeyPatch) -> None:
@@ -77,7 +82,7 @@ def test_serve_does_not_start_with_a_faulty_file(environment: pytest.MonkeyPatch
     environment.setenv("GATEWAY_CATALOG", str(wrong))
     code, output = run("serve")
     assert code == 1
-    assert output.startswith(f"These data set files are wrong:\n{wrong}:14:11: type: 'doubel' is not allowed")
+    assert output.startswith(f"These data set files are wrong:\n{wrong}:14:11: type: 'doubles' is not allowed")
 
 
 def spec_file(folder: Path, **changes: Any) -> Path:

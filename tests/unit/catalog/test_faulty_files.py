@@ -57,8 +57,8 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     "a value listed twice": ('"SE"]', '"NO"]', "12:13: values: lists a value twice"),
     "a type of another system": (
         "type: double",
-        "type: doubel",
-        "14:11: type: 'doubel' is not allowed (did you mean 'double'?); one of: string, long, double",
+        "type: doubles",
+        "14:11: type: 'doubles' is not allowed (did you mean 'double'?); one of: string, long, double",
     ),
     "an aggregation that does not exist": (
         "[avg, sum]",

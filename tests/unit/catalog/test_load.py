@@ -1,17 +1,23 @@
 """Data set files become data sets, or one error with every problem of every file."""
 
+import copy
+import json
 import os
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.catalog.document import InvalidYaml, read_document
 from gateway.catalog.load import LARGEST_FILE, CatalogInvalid, load_catalog
 from gateway.catalog.model import Advice, Dataset, Dimension, Kind, TenantColumns
+from gateway.query.limits import Limits
+from gateway.query.schema import compile_schema
+from gateway.web.openapi import openapi
 from tests.unit.catalog.conftest import VALID
 
 
@@ -60,8 +66,8 @@ def test_the_tenants_column_may_be_a_dimension_of_another_name(tmp_path: Path) -
 
 def test_every_problem_of_every_file_is_reported_at_once(tmp_path: Path) -> None:
     a, b, c, gone = (tmp_path / name for name in ("a.yaml", "b.yaml", "c.yaml", "gone.yaml"))
-    a.write_text(VALID.replace("type: double", "type: doubel").replace("dimension: country", "dimension: countri"))
-    b.write_text(VALID.replace("title: Orders", "titel: Orders").replace("[hyperUnique]", "[sum]"))
+    a.write_text(VALID.replace("type: double", "type: doubles").replace("dimension: country", "dimension: countri"))
+    b.write_text(VALID.replace("title: Orders", "titles: Orders").replace("[hyperUnique]", "[sum]"))
     c.write_text("name: [")
     with pytest.raises(CatalogInvalid) as caught:
         load_catalog([gone, tmp_path])
@@ -157,3 +163,37 @@ def test_a_small_file_cannot_become_large_or_deep(text: str) -> None:
 def test_no_text_ends_in_another_error(text: str) -> None:
     with suppress(InvalidYaml):
         assert read_document(text).position() >= (1, 1)
+
+
+def _places(value: Any, *keys: str | int) -> list[tuple[str | int, ...]]:
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [keys, *(place for key, child in children for place in _places(child, *keys, key))]
+
+
+ORIGINAL = read_document(VALID).value
+WORDS = st.sampled_from(["customer", "suppliers", "amount", "string", "long", "sum", "hyperUnique", "a", "", "__time"])
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS | st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(_places(ORIGINAL)), ANYTHING)
+def test_a_file_is_either_rejected_or_can_be_served(place: tuple[str | int, ...], replacement: Any) -> None:
+    changed = {"root": copy.deepcopy(ORIGINAL)}
+    inner: Any = changed
+    *path, last = ("root", *place)
+    for key in path:
+        inner = inner[key]
+    inner[last] = replacement
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "orders.yaml").write_text(json.dumps(changed["root"]))
+        try:
+            (dataset,) = load_catalog([Path(folder)]).values()
+        except CatalogInvalid:
+            return
+    schema = compile_schema(dataset, Limits())
+    assert openapi([schema])["paths"]
+    assert dataset.tenant.partner_column not in {each.column for each in dataset.dimensions}

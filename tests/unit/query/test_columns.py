@@ -14,10 +14,10 @@ from gateway.druid.tenant_guard import TenancyViolated, check_query, check_rows
 from gateway.errors import Forbidden
 from gateway.query.aggregations import Uniques
 from gateway.query.compile import DruidQuery, compile_report, compile_time_range, compile_totals
+from gateway.query.limits import Limits
 from gateway.query.literals import Json
 from gateway.query.parse import parse
 from gateway.query.plan import plan
-from gateway.query.report import Limits
 from gateway.query.schema import compile_schema
 from gateway.tenancy.tenant import Tenant
 from tests.datasets import CHAT_SESSIONS

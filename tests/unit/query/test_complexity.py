@@ -7,8 +7,8 @@ import pytest
 
 from gateway.errors import GatewayError
 from gateway.query.json_body import read_json
+from gateway.query.limits import Limits
 from gateway.query.parse import parse
-from gateway.query.report import Limits
 from gateway.query.schema import compile_schema
 from tests.datasets import CHAT_SESSIONS
 
