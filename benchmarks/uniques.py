@@ -22,20 +22,20 @@ from time import perf_counter
 
 from druid.cluster import Cluster
 from gateway import ingest
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.catalog.model import Dataset
 from gateway.druid.api.broker import Broker
 from gateway.druid.api.http import ServiceUrl
 from gateway.druid.row_parser import parse_rows
 from gateway.query.aggregations import Uniques
 from gateway.query.compile import compile_report
+from gateway.query.limits import Limits
 from gateway.query.parse import parse
 from gateway.query.plan import plan
-from gateway.query.report import Limits
 from gateway.query.respond import respond
 from gateway.query.schema import compile_schema
 from gateway.tenancy.principal import REPORTS, Principal
 from gateway.tenancy.tenant import Standing, Tenant, authorize
+from tests.datasets import CHAT_SESSIONS, DATASETS
 
 SPECS = Path(__file__).parent.parent / "ingestion-specs"
 YEAR = {"start": "2019-01-01", "end": "2020-01-01"}
@@ -62,8 +62,10 @@ def main() -> None:
         shape = ["--sessions", str(given.sessions), "--organizations", str(given.organizations), "--seed", "2"]
         subprocess.run([sys.executable, SPECS / "samples/chat_sessions.py", *shape, "--out", file], check=True)
         dataset = replace(CHAT_SESSIONS, data_source=f"benchmark_{secrets.token_hex(4)}")
-        spec = ingest.parse("chat_sessions.json", (SPECS / "chat_sessions.json").read_text(), brings_files=True)
-        druid = ingest.Cluster(cluster.coordinator_url, cluster.broker_url)
+        spec = ingest.parse(
+            "chat_sessions.json", (SPECS / "chat_sessions.json").read_text(), DATASETS, brings_files=True
+        )
+        druid = ingest.DruidUrls.parse(cluster.coordinator_url, cluster.broker_url)
         asyncio.run(ingest.ingest(spec, druid, files=[file], data_source=dataset.data_source))
         exact = _exact(file)
     asyncio.run(_compare(dataset, ServiceUrl(cluster.broker_url), exact))
@@ -118,8 +120,9 @@ async def _ask(broker: Broker, dataset: Dataset, tenant: Tenant, uniques: Unique
         planned = plan(parse(body, SCHEMA), tenant, dataset, Limits(), uniques)
         query = compile_report(planned)
         response = await broker.query(json.dumps(query.native).encode(), {})
-        rows = await parse_rows(await response.read())
-        found |= {start[:length]: unique for start, unique in respond(planned, query, rows).rows}
+        native = await parse_rows(await response.read())
+        rows = [row for each in respond(planned, query, native).slices() for row in each.rows]
+        found |= {start[:length]: unique for start, unique in rows}
     return found
 
 

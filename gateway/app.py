@@ -1,4 +1,4 @@
-"""The application: routes, middleware, and what lives as long as the process does."""
+"""The composition root: routes, middleware, and everything that lives as long as the process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -10,7 +10,6 @@ from aiohttp import web
 
 from gateway.accounts.store import Accounts
 from gateway.auth.authenticator import Authenticator
-from gateway.catalog import DATASETS
 from gateway.catalog.model import Dataset
 from gateway.druid.admission import Admit
 from gateway.druid.api.broker import Broker
@@ -31,69 +30,78 @@ from gateway.druid.tenant_guard import TenantGuard
 from gateway.query.schema import compile_schema
 from gateway.settings import Settings
 from gateway.telemetry.instruments import Instruments
-from gateway.telemetry.tracing import is_configured, traced
-from gateway.web.health import alive, ready, shown
-from gateway.web.malformed_requests import answer_malformed_requests, expect
-from gateway.web.metrics import INSTRUMENTS, Metrics
-from gateway.web.middleware import METRICS, REFUSALS, RUNNING, outermost
-from gateway.web.openapi import PREFIX, openapi
-from gateway.web.rate_limit import Limiter, Refusals
-from gateway.web.reports import (
+from gateway.telemetry.tracing import is_configured
+from gateway.web.context import (
     ACCOUNTS,
     AUTHENTICATOR,
+    BODY_BUDGET,
+    CPU_BUDGET,
     DRUID,
+    INSTRUMENTS,
     LIMITER,
+    REFUSAL_PACER,
+    RUNNING,
     SETTINGS,
-    description_of,
-    document,
-    report_on,
+    WORKER,
 )
+from gateway.web.cpu_budget import CpuBudget
+from gateway.web.datasets import description_of
+from gateway.web.health import alive, readiness
+from gateway.web.metrics import metrics
+from gateway.web.middleware import outermost
+from gateway.web.openapi import PREFIX, document
+from gateway.web.rate_limit import Limiter, RefusalPacer
+from gateway.web.reports import report_on
+from gateway.web.request_body import BodyBudget
+from gateway.web.tracing import exported, traced
+from gateway.web.worker import Worker
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 
-def create_app(settings: Settings, datasets: Iterable[Dataset] = DATASETS.values()) -> web.Application:
-    """Return the gateway, serving these data sets, as an application that has not been started.
-
-    Run it with `handler_cancellation=True`, without which a caller who leaves goes unnoticed.
-    """
-    app = web.Application(middlewares=[outermost], client_max_size=settings.max_body_bytes)
+def create_app(settings: Settings, datasets: Iterable[Dataset]) -> web.Application:
+    """Return the application for these data sets, not yet started. `gateway.web.server.Runner` runs it."""
+    app = web.Application(middlewares=[outermost])
     if is_configured():
-        # Only here, for what it brings with it.
-        from gateway.telemetry.otlp import exported  # noqa: PLC0415
-
         app.middlewares.insert(0, traced)
         app.cleanup_ctx.append(exported)
     app[SETTINGS] = settings
     app[INSTRUMENTS] = Instruments()
-    app[METRICS] = Metrics(app[INSTRUMENTS])
-    answer_malformed_requests(app[METRICS])
-    app[REFUSALS], app[RUNNING] = Refusals(), set()
-    app.on_shutdown.append(_finish)
-    app.router.add_get("/healthz", alive)
-    app.router.add_get("/readyz", ready)
+    app[RUNNING] = set()
+    app[REFUSAL_PACER] = RefusalPacer()
+    app[BODY_BUDGET] = BodyBudget(settings.body_memory)
+    app[CPU_BUDGET] = CpuBudget(settings.cpu_seconds_per_minute)
+    app.on_shutdown.append(_finish_requests)
     schemas = [compile_schema(dataset, settings.limits) for dataset in datasets]
     data_sources = [schema.dataset.data_source for schema in schemas]
-    app.cleanup_ctx.extend([_limiter, _accounts, partial(_druid, data_sources), _metrics])
-    app.router.add_get(f"{PREFIX}/openapi.json", document(openapi(schemas)))
+    app.cleanup_ctx.extend([_worker, _limiter, _accounts, partial(_druid, data_sources), _metrics])
+    app.router.add_get("/healthz", alive)
+    app.router.add_get("/readyz", readiness())
+    app.router.add_get(f"{PREFIX}/openapi.json", document(schemas))
     for schema in schemas:
         path = f"{PREFIX}/orgs/{{organization_id}}/{schema.dataset.name}"
-        app.router.add_post(path, report_on(schema), expect_handler=expect)
+        app.router.add_post(path, report_on(schema))
         app.router.add_get(path, description_of(schema))
     return app
 
 
-async def _finish(app: web.Application) -> None:
-    """Let running requests finish for a while, then cancel them. No new ones are accepted any more by now."""
+async def _finish_requests(app: web.Application) -> None:
+    """Give requests in progress some time to finish, then cancel them. New ones are no longer accepted."""
     running, seconds = app[RUNNING], app[SETTINGS].shutdown_timeout
     if running:
-        log.info("finishing", requests=len(running), seconds=seconds)
+        _log.info("finishing", requests=len(running), seconds=seconds)
         await asyncio.wait(running, timeout=seconds)
     if late := set(running):
-        log.warning("not_finished", requests=len(late))
+        _log.warning("not_finished", requests=len(late))
         for task in late:
             task.cancel()
         await asyncio.wait(late)
+
+
+async def _worker(app: web.Application) -> AsyncIterator[None]:
+    async with Worker() as worker:
+        app[WORKER] = worker
+        yield
 
 
 async def _limiter(app: web.Application) -> AsyncIterator[None]:
@@ -103,10 +111,13 @@ async def _limiter(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _accounts(app: web.Application) -> AsyncIterator[None]:
-    async with Accounts(app[SETTINGS]) as accounts, Authenticator(app[SETTINGS], accounts) as authenticator:
+    settings = app[SETTINGS]
+    async with (
+        Accounts(settings, app[INSTRUMENTS]) as accounts,
+        Authenticator(settings.oauth, accounts) as authenticator,
+    ):
         await accounts.check_schema()
         app[ACCOUNTS], app[AUTHENTICATOR] = accounts, authenticator
-        app[METRICS].accounts = accounts
         yield
 
 
@@ -163,14 +174,15 @@ def _lane(instruments: Instruments, lane: str) -> LaneInstruments:
 
 
 async def _metrics(app: web.Application) -> AsyncIterator[None]:
-    """Serve /metrics on a port of its own, which customers do not reach."""
+    """Serve /metrics on its own port, which customers cannot reach."""
     port = app[SETTINGS].metrics_port
     if port is None:
         yield
         return
-    metrics = web.Application()
-    metrics.router.add_get("/metrics", shown(app[METRICS]))
-    runner = web.AppRunner(metrics, access_log=None)
+    metrics_app = web.Application()
+    metrics_app[INSTRUMENTS] = app[INSTRUMENTS]
+    metrics_app.router.add_get("/metrics", metrics)
+    runner = web.AppRunner(metrics_app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, app[SETTINGS].host, port).start()
     yield

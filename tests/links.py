@@ -8,7 +8,7 @@ from gateway.druid.admission import Admit
 from gateway.druid.memory_budget import MemoryBudget
 from gateway.druid.single_flight import Coalesce
 from gateway.druid.slots import Slots
-from gateway.web.reports import DRUID
+from gateway.web.context import DRUID
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Self
 
-from gateway.query.time import EPOCH
+from gateway.query.zones import EPOCH
 
 _MILLISECOND = timedelta(milliseconds=1)
 # The Gregorian calendar repeats after 400 years. Python's datetime covers the years 1 to 9999; Druid's cover more.

@@ -125,9 +125,11 @@ def check_query(query: DruidQuery) -> None:
 
 def required_filters(tenant: Tenant, dataset: Dataset) -> list[Json]:
     """Return the native filters that every row of the tenant matches."""
-    values = {dataset.owner_column: tenant.owner_organization_id}
+    values = {dataset.tenant.column: tenant.owner_organization_id}
     if tenant.involved_organization_id is not None:
-        values[dataset.involved_column] = tenant.involved_organization_id
+        if dataset.tenant.partner_column is None:
+            raise TenancyViolated("the data set has no column for partners")
+        values[dataset.tenant.partner_column] = tenant.involved_organization_id
     if not all(values.values()):
         raise TenancyViolated("the tenant names no organization")
     return [{"type": "selector", "dimension": column, "value": value} for column, value in values.items()]
@@ -136,9 +138,8 @@ def required_filters(tenant: Tenant, dataset: Dataset) -> list[Json]:
 def check_rows(query: DruidQuery, rows: Sequence[Any]) -> None:
     """Raise TenancyViolated if a row names another owner than the tenant; rows are a groupBy's arrays."""
     # A caller may give a metric the name of the owner's column: only dimensions hold owners. They come first in a row.
-    dimensions = [dimension["outputName"] for dimension in query.native.get("dimensions", ())]
-    if query.dataset.owner_column in dimensions:
-        position = dimensions.index(query.dataset.owner_column)
-        owner = query.tenant.owner_organization_id
+    columns = [dimension["dimension"] for dimension in query.native.get("dimensions", ())]
+    owner = query.tenant.owner_organization_id
+    for position in (index for index, column in enumerate(columns) if column == query.dataset.tenant.column):
         if not all(isinstance(row, list) and row[position : position + 1] == [owner] for row in rows):
             raise TenancyViolated("a row of another organization, or of an unknown one, came back")

@@ -7,9 +7,17 @@ alert on.
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from time import perf_counter
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
 from gateway.errors import GatewayError
 
@@ -18,6 +26,21 @@ NO_DATA_SET = "none"
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Upper bounds of the histogram buckets, in seconds."""
+
+
+# By default, prometheus_client adds to each series another one with the time of its creation.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations
+
+
+@dataclass(frozen=True, slots=True)
+class RequestInstruments:
+    """The instruments of requests, bound to one data set: looking up a label costs more than counting."""
+
+    abandoned: Counter
+    seconds: Histogram
+    own_seconds: Histogram
+    druid_seconds: Histogram
+    rows: Counter
 
 
 class Instruments:
@@ -49,6 +72,8 @@ class Instruments:
         )
         self.rows = counter("rows", "Rows returned.", "data_set")
 
+        self._of_requests: dict[str, RequestInstruments] = {}
+
         self.druid_queries_running = gauge("druid_queries_running", "Queries that hold a slot.", "lane")
         self.druid_queries_queued = gauge("druid_queries_queued", "Queries that wait for a slot.", "lane")
         self.druid_wait_seconds = histogram(
@@ -78,6 +103,19 @@ class Instruments:
         self.account_database_seconds = histogram(
             "account_database_seconds", "Time that the account database took to respond.", "kind", "outcome"
         )
+
+    def of_requests(self, data_set: str) -> RequestInstruments:
+        """Return the instruments of the requests for a data set, or for NO_DATA_SET."""
+        bound = self._of_requests.get(data_set)
+        if bound is None:
+            bound = self._of_requests[data_set] = RequestInstruments(
+                self.requests_abandoned.labels(data_set),
+                self.request_seconds.labels(data_set),
+                self.request_own_seconds.labels(data_set),
+                self.druid_seconds.labels(data_set),
+                self.rows.labels(data_set),
+            )
+        return bound
 
 
 class Timer:

@@ -1,4 +1,4 @@
-"""Logging: one structlog event a line, JSON for programs and text for a person at a terminal."""
+"""Logging: one structlog event per line, as JSON for programs or as text for a person at a terminal."""
 
 import logging
 import sys
@@ -12,7 +12,7 @@ from gateway.telemetry.tracing import with_trace_id
 
 
 def configure_logging(log_format: Literal["auto", "json", "text"]) -> None:
-    """Send every log line, also those of libraries, to standard error in this form."""
+    """Write every log event, also those of libraries, to standard error in this format."""
     text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -21,7 +21,8 @@ def configure_logging(log_format: Literal["auto", "json", "text"]) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     render: list[Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        # By default it shows all local variables, which takes a second and reveals credentials and filter values.
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if text
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json)]
     )

@@ -1,4 +1,4 @@
-"""What the audit line says of a report: its shape, and nothing of what its filters compare with."""
+"""The description of a report in the audit log: its shape, without the values of its filters."""
 
 from gateway.query.filters import inner_filters
 from gateway.query.literals import Json
@@ -7,7 +7,7 @@ from gateway.query.time import format_moment
 
 
 def shape_of(plan: Plan) -> Json:
-    """Return what was asked for: types and dimensions, but no value of a filter and no name the caller made up."""
+    """Return the report's types and dimensions, without filter values and without names that the caller chose."""
     report = plan.report
     interval = report.interval
     return {
@@ -25,6 +25,6 @@ def shape_of(plan: Plan) -> Json:
 
 
 def _shape(body: Json) -> str:
-    """Return a filter without its values, such as and(selector(scope), not(in(room_ids)))."""
+    """Return a filter without its values, for example and(selector(scope), not(in(room_ids)))."""
     within = [body["dimension"]] if "dimension" in body else [_shape(inner) for inner in inner_filters(body)]
     return f"{body['type']}({', '.join(within)})"

@@ -1,28 +1,36 @@
-"""Whose address a request comes from."""
+"""The address that a request comes from."""
 
 from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+
+from aiohttp import web
 
 Network = IPv4Network | IPv6Network
 
 _UNKNOWN = "unknown"
 
 
-def address_of(peer: str | None, forwarded: Sequence[str], trusted: tuple[Network, ...]) -> str:
-    """Return the address that asks, or its /64 network for IPv6, which is what one customer has.
+def address_of_request(request: web.Request, trusted: tuple[Network, ...]) -> str:
+    """Return the client's address, behind the proxies that are trusted."""
+    return address_of(request.remote, request.headers.getall("X-Forwarded-For", ()), trusted)
 
-    That is the peer's, unless the peer is a trusted proxy. Then it is the last address in X-Forwarded-For (all lines of
-    which `forwarded` holds) that is no trusted proxy's: what stands before that one the caller may have made up.
+
+def address_of(peer: str | None, forwarded: Sequence[str], trusted: tuple[Network, ...]) -> str:
+    """Return the client's address; for IPv6 its /64 network, which is what one customer has.
+
+    This is the peer's address, unless the peer is a trusted proxy. Then it is the last address in X-Forwarded-For
+    (`forwarded` contains all its lines) that does not belong to a trusted proxy: the client may have invented those
+    before it.
     """
     if not trusted:
-        return _named(peer or "", trusted)[0]
+        return _parse(peer or "", trusted)[0]
     hops = [hop.strip() for line in forwarded for hop in line.split(",")]
     found = _UNKNOWN
     for hop in (peer or "", *reversed(hops)):
-        name, is_trusted = _named(hop, trusted)
+        name, is_trusted = _parse(hop, trusted)
         if name == _UNKNOWN and found != _UNKNOWN:
-            # Not an address: the proxy that passed it on answers for it.
+            # The text is not an address, so that the address of the proxy that forwarded it is used.
             break
         found = name
         if not is_trusted:
@@ -31,7 +39,7 @@ def address_of(peer: str | None, forwarded: Sequence[str], trusted: tuple[Networ
 
 
 @lru_cache(maxsize=10_000)
-def _named(text: str, trusted: tuple[Network, ...]) -> tuple[str, bool]:
+def _parse(text: str, trusted: tuple[Network, ...]) -> tuple[str, bool]:
     try:
         address = ip_address(text)
     except ValueError:

@@ -1,43 +1,54 @@
-"""What those who run the gateway ask it: whether it lives, whether it can answer, and what it has counted."""
+"""Probes for operators: whether the process is alive, and whether it can respond to reports."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Final
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST
+from aiohttp.typedefs import Handler
 
 from gateway.accounts.schema import DatabaseNotReady
 from gateway.accounts.store import Accounts
-from gateway.web.metrics import Metrics
-from gateway.web.reports import ACCOUNTS, DRUID
+from gateway.query.literals import Json
+from gateway.web.context import ACCOUNTS, DRUID
+from gateway.web.encoders import json_response
+
+READINESS_SECONDS: Final = 1.0
+"""How long the result of the readiness checks is used: anyone can request it, and it costs queries."""
 
 
 async def alive(_: web.Request) -> web.Response:
-    """GET /healthz: the process runs and its event loop turns."""
-    return web.json_response({"status": "ok"})
+    """GET /healthz: the process runs, and its event loop is not blocked."""
+    return json_response({"status": "ok"})
 
 
-async def ready(request: web.Request) -> web.Response:
-    """GET /readyz: whether reports can be answered, 200 or 503, with what is missing."""
-    accounts, druid = await asyncio.gather(_has_schema(request.app[ACCOUNTS]), request.app[DRUID].readiness())
-    checks = {"accounts": accounts, "druid": druid.is_ready}
-    status = 200 if all(checks.values()) else 503
-    body = {
-        "status": "ready" if status == 200 else "not ready",
-        "checks": checks,
+def readiness() -> Handler:
+    """Return the handler of GET /readyz: 200 if reports can be answered, otherwise 503 with the check that failed."""
+    running: asyncio.Task[tuple[bool, Json]] | None = None
+    until = 0.0
+
+    async def ready(request: web.Request) -> web.Response:
+        nonlocal running, until
+        # One run of the checks serves everyone who asks while it runs, and for READINESS_SECONDS from its start.
+        if running is None or (running.done() and monotonic() >= until):
+            running, until = asyncio.create_task(_check(request.app)), monotonic() + READINESS_SECONDS
+        is_ready, body = await asyncio.shield(running)
+        response = json_response(body)
+        response.set_status(200 if is_ready else 503)
+        return response
+
+    return ready
+
+
+async def _check(app: web.Application) -> tuple[bool, Json]:
+    accounts, druid = await asyncio.gather(_has_schema(app[ACCOUNTS]), app[DRUID].readiness())
+    is_ready = accounts and druid.is_ready
+    return is_ready, {
+        "status": "ready" if is_ready else "not ready",
+        "checks": {"accounts": accounts, "druid": druid.is_ready},
         "completeness": druid.completeness,
-        "unknown_data_sources": druid.unknown_data_sources,
+        "unknown_data_sources": list(druid.unknown_data_sources),
     }
-    return web.json_response(body, status=status)
-
-
-def shown(metrics: Metrics) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """Return the handler of GET /metrics."""
-
-    async def get(_: web.Request) -> web.Response:
-        return web.Response(body=metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    return get
 
 
 async def _has_schema(accounts: Accounts) -> bool:

@@ -1,54 +1,52 @@
-"""What aiohttp answers by itself, before any handler or middleware is asked, in the form of all other errors."""
+"""Requests that violate HTTP or use a part of it that the gateway does not support, answered as problem+json."""
 
-from functools import partial
 from http import HTTPStatus
 from uuid import uuid4
 
 import structlog
-from aiohttp import HttpVersion11, web
+from aiohttp import web
 
-from gateway.web.metrics import Metrics
-from gateway.web.middleware import METRICS, code_of, problem
+from gateway.telemetry.instruments import NO_DATA_SET, Instruments
+from gateway.web.problem_details import code_of, problem
+from gateway.web.request_body import EXPECTATION
 
-log = structlog.get_logger(__name__)
-
-
-async def expect(request: web.Request) -> web.StreamResponse | None:
-    """Let a caller who asks first send its body; what else one may expect is 417 (RFC 9110, section 10.1.1)."""
-    if request.headers["Expect"].lower() != "100-continue":
-        status = HTTPStatus.EXPECTATION_FAILED
-        request.app[METRICS].count(status, code_of(status))
-        return problem(status, "The only expectation that can be met is 100-continue.")
-    if request.version == HttpVersion11:
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        # The answer itself has not begun.
-        request.writer.output_size = 0
-    return None
+_log = structlog.get_logger(__name__)
 
 
-def _answer_malformed(
-    metrics: Metrics,
-    request: web.BaseRequest,
-    status: int = 500,
-    exc: BaseException | None = None,
-    message: str | None = None,
+def refuse_unsupported(request: web.Request) -> None:
+    """Raise the HTTP error for an expectation, a content coding or a transfer coding that the gateway does not support.
+
+    Compressed bodies are refused because inflating them would stall the event loop.
+    """
+    if request.get(EXPECTATION, "100-continue") != "100-continue":
+        raise web.HTTPExpectationFailed
+    if _elements(request, "Transfer-Encoding") not in ([], ["chunked"]):
+        raise web.HTTPNotImplemented
+    if set(_elements(request, "Content-Encoding")) - {"identity"}:
+        raise web.HTTPUnsupportedMediaType(headers={"Accept-Encoding": "identity"})
+
+
+def _elements(request: web.Request, name: str) -> list[str]:
+    """Return the elements of a header field that is a list; most requests do not have the field."""
+    if name not in request.headers:
+        return []
+    lines = ",".join(request.headers.getall(name))
+    return [element.strip().lower() for element in lines.split(",") if element.strip()]
+
+
+def malformed(
+    request: web.BaseRequest, status: int, error: BaseException | None, instruments: Instruments
 ) -> web.StreamResponse:
-    """Answer what is no HTTP request. Neither the answer nor the log quotes it: credentials may stand in it."""
-    del message
+    """Return the response to bytes that are not an HTTP request.
+
+    Neither the response nor the log quotes them: they may contain credentials.
+    """
     request_id = uuid4().hex
-    log.warning("malformed_request", address=request.remote, error=type(exc).__name__, request_id=request_id)
+    _log.warning("malformed_request", address=request.remote, error=type(error).__name__, request_id=request_id)
     if request.writer.output_size > 0:
-        raise ConnectionError("an answer has begun already")
-    metrics.count(status, code_of(HTTPStatus(status)))
-    response = problem(HTTPStatus(status), "This is no HTTP request that can be understood.", request_id)
+        raise ConnectionError("a response has already begun")
+    code = code_of(HTTPStatus(status))
+    instruments.requests.labels(NO_DATA_SET, str(status), code).inc()
+    response = problem(HTTPStatus(status), "The request is not a valid HTTP request.", request_id)
     response.force_close()
     return response
-
-
-def answer_malformed_requests(metrics: Metrics) -> None:
-    """Have every server of this process answer malformed requests so, and count them here.
-
-    aiohttp offers no other place for it: its runner makes its protocol itself.
-    """
-    answer = partial(_answer_malformed, metrics)
-    web.RequestHandler.handle_error = lambda _, *refused: answer(*refused)  # type: ignore[method-assign]

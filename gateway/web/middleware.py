@@ -1,169 +1,109 @@
-"""What every request passes through: its id, its log line, and the one place where an error becomes an answer."""
+"""The outermost layer of every request: its id, its log line, and the one place where an error becomes a response."""
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import ExitStack
 from http import HTTPStatus
-from time import perf_counter
-from typing import Any
-from uuid import uuid4
 
-import orjson
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from gateway.errors import GatewayError, InternalError
-from gateway.telemetry.tracing import tell, tell_answer
-from gateway.web.metrics import NO_DATA_SET, Metrics
-from gateway.web.rate_limit import Quota, Refusals
+from gateway.telemetry.tracing import record_response, tell
+from gateway.web.client_address import address_of_request
+from gateway.web.context import CONTEXT, CPU_BUDGET, INSTRUMENTS, REFUSAL_PACER, RUNNING, SETTINGS, RequestContext
+from gateway.web.cpu_budget import metered
+from gateway.web.malformed_requests import refuse_unsupported
+from gateway.web.problem_details import code_of, problem_of, problem_of_aiohttp
+from gateway.web.slow_clients import close_unread, drop_body, send
 
-REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
-QUOTA: web.RequestKey[Quota] = web.RequestKey("quota", Quota)
-DATA_SET: web.RequestKey[str] = web.RequestKey("data_set", str)
-ELSEWHERE: web.RequestKey[float] = web.RequestKey("elsewhere", float)
-"""Seconds that the request was not here: waiting for its caller's body, or for Druid."""
-METRICS = web.AppKey("metrics", Metrics)
-REFUSALS = web.AppKey("refusals", Refusals)
-UNTIL_SENT: web.RequestKey[ExitStack] = web.RequestKey("until_sent", ExitStack)
-"""Closed when the caller has the whole answer, or has none and never will."""
-RUNNING: web.AppKey[set[asyncio.Task[Any]]] = web.AppKey("running", set)
-LARGE = 65_536
-TAKING_SECONDS = 30.0
-TAKING_BYTES_A_SECOND = 65_536
-"""How slowly a caller may take an answer: this many seconds, and one more for each so many bytes."""
-PROBLEM_JSON = "application/problem+json"
-
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 @web.middleware
 async def outermost(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the request an id, answer it or say what is wrong as problem+json (RFC 9457), log how it went, send it."""
+    """Create the request's context, respond, and send the response."""
+    app, task = request.app, asyncio.current_task()
+    assert task is not None  # noqa: S101 - aiohttp runs each request in a task
     with ExitStack() as until_sent:
-        request[UNTIL_SENT] = until_sent
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a handler runs in one
-        request.app[RUNNING].add(task)
-        until_sent.callback(request.app[RUNNING].discard, task)
-        response = await _answer(request, handler)
+        app[RUNNING].add(task)
+        until_sent.callback(app[RUNNING].discard, task)
+        context = request[CONTEXT] = RequestContext(until_sent)
+        try:
+            response = await metered(_respond(request, handler, context), context)
+        finally:
+            if context.organization_id is not None:
+                app[CPU_BUDGET].charge(context.organization_id, context.cpu_seconds)
+        if not request.content.at_eof():
+            drop_body(request)
         if response.status == HTTPStatus.TOO_MANY_REQUESTS:
-            await request.app[REFUSALS].turn()
-        await _send(request, response)
+            caller = context.organization_id or address_of_request(request, app[SETTINGS].trusted_proxies)
+            await app[REFUSAL_PACER].wait(caller)
+        try:
+            was_read = await send(request, response)
+        except asyncio.CancelledError:
+            app[INSTRUMENTS].of_requests(context.data_set).abandoned.inc()
+            raise
+        if not was_read:
+            app[INSTRUMENTS].of_requests(context.data_set).abandoned.inc()
+    await close_unread(request)
     return response
 
 
-async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-    started = perf_counter()
-    request_id = request[REQUEST_ID] = uuid4().hex
-    metrics = request.app[METRICS]
+async def _respond(request: web.Request, handler: Handler, context: RequestContext) -> web.StreamResponse:
+    """Return the handler's response, or the one that its error stands for (RFC 9457)."""
     clear_contextvars()
-    bind_contextvars(request_id=request_id)
-    tell({"gateway.request_id": request_id})
+    bind_contextvars(request_id=context.request_id)
+    tell({"gateway.request_id": context.request_id})
     code = None
     try:
+        refuse_unsupported(request)
         response = await handler(request)
     except GatewayError as error:
-        code, response = error.code, _problem(error, request_id)
+        code, response = error.code, problem_of(error, context.request_id)
     except web.HTTPException as error:
-        code, response = _of_aiohttp(error, request_id)
+        code, response = code_of(HTTPStatus(error.status)), problem_of_aiohttp(error, context.request_id)
     except asyncio.CancelledError:
-        log.info("request_abandoned", method=request.method, ms=_since(started))
-        metrics.abandoned[(request.get(DATA_SET, NO_DATA_SET),)] += 1
+        _note_abandoned(request, context)
         raise
-    except Exception:
-        log.exception("request_failed")
-        unforeseen = InternalError("Something went wrong here. The request id leads to it in the logs.")
-        code, response = unforeseen.code, _problem(unforeseen, request_id)
-    response.headers["X-Request-Id"] = request_id
-    response.headers["Server"] = "gateway"
-    if QUOTA in request:
-        for name, value in request[QUOTA].headers().items():
-            # What refused the request says more than what did not.
-            response.headers.setdefault(name, value)
-    log.info("request_finished", method=request.method, status=response.status, code=code, ms=_since(started))
-    took, data_set = perf_counter() - started, request.get(DATA_SET, NO_DATA_SET)
-    tell_answer(response.status, code)
-    metrics.count(response.status, code, data_set=data_set)
-    metrics.seconds.note(data_set, took)
-    metrics.own_seconds.note(data_set, took - request.get(ELSEWHERE, 0.0))
+    except Exception as error:
+        if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+            # The caller disconnected while the gateway wrote to it or read from it.
+            _note_abandoned(request, context)
+            raise
+        _log.exception("request_failed")
+        unforeseen = InternalError("An unexpected error occurred. The request id identifies it in the logs.")
+        code, response = unforeseen.code, problem_of(unforeseen, context.request_id)
+    _finish(request, response, code, context)
     return response
 
 
-async def _send(request: web.Request, response: web.StreamResponse) -> None:
-    """Send the answer, and give up on a caller who takes it too slowly: until then it is kept in memory."""
-    size = response.content_length or 0
-    seconds = TAKING_SECONDS + size / TAKING_BYTES_A_SECOND
-    transport = request.transport
-    if transport is None:
-        return
-    # Sent is what the kernel has: what waits in a buffer of ours could wait there forever.
-    transport.set_write_buffer_limits(high=0)
-    try:
-        async with asyncio.timeout(seconds):
-            writer = await response.prepare(request)
-            if writer is not None and size > LARGE:
-                # Otherwise header and body become one text, which is a copy of the body.
-                writer.send_headers()
-            await response.write_eof()
-    except (TimeoutError, ConnectionError, asyncio.CancelledError) as error:
-        log.info("answer_not_taken", reason=type(error).__name__, size=size)
-        request.app[METRICS].abandoned[(request.get(DATA_SET, NO_DATA_SET),)] += 1
-        transport.abort()
-        if isinstance(error, asyncio.CancelledError):
-            raise
+def _note_abandoned(request: web.Request, context: RequestContext) -> None:
+    _log.info("request_abandoned", method=request.method, ms=_milliseconds(context.timer.elapsed))
+    request.app[INSTRUMENTS].of_requests(context.data_set).abandoned.inc()
 
 
-def _since(started: float) -> float:
-    return round((perf_counter() - started) * 1000, 3)
+def _finish(request: web.Request, response: web.StreamResponse, code: str | None, context: RequestContext) -> None:
+    """Complete the response's headers, log and count it."""
+    response.headers["X-Request-Id"] = context.request_id
+    response.headers["Server"] = "gateway"
+    if context.quota is not None:
+        for name, value in context.quota.headers().items():
+            # An error that has these headers describes the limit that refused the request.
+            response.headers.setdefault(name, value)
+    if not request.content.is_eof():
+        # The body was refused: it is not read, and nothing behind it is.
+        response.force_close()
+    elapsed, own = context.timer.elapsed, context.timer.own
+    _log.info("request_finished", method=request.method, status=response.status, code=code, ms=_milliseconds(elapsed))
+    record_response(response.status, code)
+    instruments = request.app[INSTRUMENTS]
+    instruments.requests.labels(context.data_set, str(response.status), code or "").inc()
+    of_requests = instruments.of_requests(context.data_set)
+    of_requests.seconds.observe(elapsed)
+    of_requests.own_seconds.observe(own)
 
 
-def _problem(error: GatewayError, request_id: str) -> web.Response:
-    body: dict[str, object] = _members(error.status, error.code, error.title, error.detail, request_id)
-    if error.problems:
-        body["errors"] = [{"pointer": each.pointer, "message": each.message} for each in error.problems]
-    return web.Response(
-        status=error.status, body=orjson.dumps(body), content_type=PROBLEM_JSON, headers=dict(error.headers)
-    )
-
-
-def _of_aiohttp(error: web.HTTPException, request_id: str) -> tuple[str, web.Response]:
-    """Give aiohttp's own refusals (no such path, wrong method, body too large) the form of all others."""
-    status = HTTPStatus(error.status)
-    headers = {name: error.headers[name] for name in ("Allow", "Location") if name in error.headers}
-    response = problem(status, _DETAILS.get(error.status, f"{status.phrase}."), request_id, headers)
-    return code_of(status), response
-
-
-def problem(
-    status: HTTPStatus, detail: str, request_id: str | None = None, headers: Mapping[str, str] | None = None
-) -> web.Response:
-    """Return problem+json for a status that says everything by itself."""
-    request_id = request_id or uuid4().hex
-    body = _members(status, code_of(status), status.phrase, detail, request_id)
-    headers = {**(headers or {}), "X-Request-Id": request_id, "Server": "gateway"}
-    return web.Response(status=status, body=orjson.dumps(body), content_type=PROBLEM_JSON, headers=headers)
-
-
-def code_of(status: HTTPStatus) -> str:
-    """Return the code of an error that a status says everything of."""
-    return status.phrase.lower().replace(" ", "_")
-
-
-_DETAILS = {
-    404: "There is nothing here. Reports are asked with POST /api/reporting/v1/orgs/<organization_id>/<data set>.",
-    405: "This path does not take this method; the header Allow lists those that it takes.",
-    413: "The body is larger than a report may be.",
-}
-
-
-def _members(status: int, code: str, title: str, detail: str, request_id: str) -> dict[str, object]:
-    return {
-        "type": f"urn:druid-gateway:problem:{code}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "code": code,
-        "request_id": request_id,
-    }
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 3)

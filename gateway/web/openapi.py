@@ -1,26 +1,31 @@
-"""The OpenAPI 3.1 document of this gateway, made of the catalog: its request schemas are those that decide."""
+"""The OpenAPI 3.1 document, generated from the catalog. Its request schemas are the ones that validate requests."""
 
 from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
 from gateway.query.literals import Json
 from gateway.query.schema import ReportSchema
+from gateway.web.encoders import json_response
 
 PREFIX = "/api/reporting/v1"
 
 _STATUSES = {
-    400: "The body is not a report that can be answered; `errors` says what is wrong, each with its JSON Pointer.",
+    400: "The body is not a valid report; `errors` lists the problems, each with its JSON Pointer.",
     401: "Not authenticated.",
     403: "No access to the organization.",
-    404: "There is no such organization.",
+    404: "No such organization.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
-    422: "The report needs more of Druid than one report may have.",
-    429: "Too many requests; Retry-After says when to ask again.",
-    500: "A fault of the gateway's own.",
-    502: "Druid gave no usable answer.",
-    503: "Druid or the account store is not available; Retry-After says when to ask again.",
+    415: "The body is compressed.",
+    422: "The report needs more of Druid's memory than one report may use.",
+    429: "Too many requests; Retry-After says when to retry.",
+    500: "A fault of the gateway.",
+    502: "Druid gave no usable response.",
+    503: "Druid or the account database is not available; Retry-After says when to retry.",
     504: "The report took too long.",
 }
 
@@ -41,7 +46,7 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
             "parameters": [_ORGANIZATION],
             "post": {
                 "operationId": f"report_{name}",
-                "summary": f"Ask for a report on {schema.dataset.title.lower()}",
+                "summary": f"Request a report on {schema.dataset.title.lower()}",
                 "description": schema.dataset.description,
                 "parameters": [_EXPLAIN],
                 "requestBody": {"required": True, "content": _content(_ref(name))},
@@ -49,7 +54,7 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
             },
             "get": {
                 "operationId": f"describe_{name}",
-                "summary": f"What can be asked of {schema.dataset.title.lower()}",
+                "summary": f"Describe the reports on {schema.dataset.title.lower()}",
                 "responses": _responses(_ref("Description"), without=(400, 408, 413, 422)),
             },
         }
@@ -58,7 +63,7 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
         "info": {
             "title": "Reporting API",
             "version": version("druid-gateway"),
-            "description": "Reports on an organization's own data, and on the part of it that a partner took part in.",
+            "description": "Reports on an organization's own data, and on the part in which a partner was involved.",
         },
         "paths": paths,
         "components": {
@@ -68,7 +73,7 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
                     "type": "apiKey",
                     "in": "header",
                     "name": "Authorization",
-                    "description": "`Token <key>` with a key made by `gateway accounts tokens create`.",
+                    "description": "`Token <key>` with a key from `gateway accounts tokens create`.",
                 },
                 "oauth": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
             },
@@ -77,8 +82,18 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
     }
 
 
+def document(schemas: Iterable[ReportSchema]) -> Handler:
+    """Return the handler of GET …/openapi.json."""
+    body = openapi(schemas)
+
+    async def get(_: web.Request) -> web.Response:
+        return json_response(body)
+
+    return get
+
+
 def _components(schema: ReportSchema) -> Json:
-    """Return the schema that decides in the form of OpenAPI's components: each definition under a name of its own."""
+    """Return the validating schema as OpenAPI components: each definition under its own name."""
     name = schema.dataset.name
     document = {key: value for key, value in schema.document.items() if key not in ("$schema", "$defs")}
     definitions = {f"{name}_{key}": value for key, value in schema.document["$defs"].items()}
@@ -104,27 +119,27 @@ def _content(schema: Json, media_type: str = "application/json") -> Json:
     return {media_type: {"schema": schema}}
 
 
-def _responses(answer: Json, *, without: tuple[int, ...] = ()) -> Json:
+def _responses(body: Json, *, without: tuple[int, ...] = ()) -> Json:
     problem = _content(_ref("Problem"), "application/problem+json")
     problems = {
         str(status): {"description": text, "content": problem}
         for status, text in _STATUSES.items()
         if status not in without
     }
-    return {"200": {"description": "The answer.", "content": _content(answer)}, **problems}
+    return {"200": {"description": "The response.", "content": _content(body)}, **problems}
 
 
 _ORGANIZATION: Json = {
     "name": "organization_id",
     "in": "path",
     "required": True,
-    "description": "The caller's own organization, or a partner of it.",
+    "description": "The caller's own organization or one of its partners.",
     "schema": {"type": "string", "format": "uuid"},
 }
 _EXPLAIN: Json = {
     "name": "explain",
     "in": "query",
-    "description": "Say how the report is understood, in place of running it.",
+    "description": "Describe how the gateway understands the report instead of running it.",
     "schema": {"enum": ["true", "false"], "default": "false"},
 }
 _ROW: Json = {"type": "array", "items": {"type": ["string", "number", "null"]}, "minItems": 1}
@@ -141,15 +156,15 @@ _ANSWER: Json = {
             },
         },
         "data": {"description": "The rows, in the order of the fields.", "type": "array", "items": _ROW},
-        "totals": {"description": "Where asked for: a row over everything that the filters match.", **_ROW},
+        "totals": {"description": "If requested: one row over everything that the filters match.", **_ROW},
     },
     "required": ["fields", "data"],
 }
 _EXPLANATION: Json = {
     "type": "object",
     "properties": {
-        "report": {"description": "The report as it was understood.", "type": "object"},
-        "size": {"description": "Buckets and rows against the limits.", "type": "object"},
+        "report": {"description": "The report as the gateway understands it.", "type": "object"},
+        "size": {"description": "Buckets and rows, compared with the limits.", "type": "object"},
         "warnings": {"type": "array", "items": {"type": "string"}},
         "queries": {"description": "The native Druid queries.", "type": "object"},
     },
@@ -165,7 +180,7 @@ _DESCRIPTION: Json = {
         "filters": {"type": "array", "items": {"type": "string"}},
         "limits": {"type": "object"},
         "time_range": {
-            "description": "The first and the last moment of which there is data; null where there is none.",
+            "description": "The times of the first and the last row, at most 30 seconds old; null without rows.",
             "type": ["object", "null"],
             "properties": {
                 "first": {"type": "string", "format": "date-time"},
@@ -183,8 +198,8 @@ _PROBLEM: Json = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "code": {"description": "Stable; made for programs.", "type": "string"},
-        "request_id": {"description": "Leads to the request in the gateway's logs.", "type": "string"},
+        "code": {"description": "Stable; meant for programs.", "type": "string"},
+        "request_id": {"description": "Identifies the request in the gateway's logs.", "type": "string"},
         "errors": {
             "type": "array",
             "items": {

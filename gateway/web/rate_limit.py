@@ -1,9 +1,8 @@
-"""How much one address, and one organization, may ask, so that all others can ask, too.
+"""Rate limits, so that no address and no organization can take the gateway away from the others.
 
-Three limits: failed authentications of an address, requests of an organization, reports of an organization that run at
-the same time. Counted in this process, or in a Redis that several share; while that one does not answer, each process
-counts for itself: then up to as many times more are let through as there are processes, which is better than
-letting nobody through, and never unlimited.
+There are three limits: failed authentications per address and per token, requests per organization, and concurrent
+reports per organization. The counters are in this process or in a Redis that several processes share. While Redis
+does not respond, every process counts alone: N processes then let through up to N times as much, but never everything.
 
 The header fields are those of https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-10.
 """
@@ -29,18 +28,19 @@ from gateway.errors import RateLimited
 from gateway.settings import Settings
 from gateway.web.rate_limit_storage import Counters
 
-REFUSED_APART: Final = 0.05
-"""Seconds from one refusal to the next."""
-REFUSED_SECONDS: Final = 2.0
-"""The most that one of many refusals waits."""
-_PATIENCE: Final = 0.25
-"""Seconds that Redis may take; a request waits for it no longer."""
-_APART: Final = 5.0
-"""Seconds for which Redis is left alone after it failed."""
+REFUSAL_INTERVAL: Final = 0.05
+"""Seconds between two refusals (429) of one caller."""
+REFUSAL_MAX_DELAY: Final = 2.0
+"""The longest that a refusal is delayed, in seconds."""
+_MOST_CALLERS: Final = 1_024
+_REDIS_SECONDS: Final = 0.25
+"""The time limit for a command to Redis."""
+_REDIS_PAUSE: Final = 5.0
+"""Seconds for which Redis is not used after it failed."""
 
 T = TypeVar("T")
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,44 +53,49 @@ class Quota:
     seconds: int
 
     def headers(self) -> Mapping[str, str]:
-        """Return the header fields that say so."""
+        """Return the header fields that describe the quota."""
         return {
             "RateLimit-Policy": f'"{self.name}";q={self.item.amount};w={self.item.get_expiry()}',
             "RateLimit": f'"{self.name}";r={self.remaining};t={self.seconds}',
         }
 
     def refusal(self, detail: str) -> RateLimited:
-        """Return the error for one who asked for more."""
+        """Return the error for a request beyond the limit."""
         return RateLimited(detail, headers={**self.headers(), "Retry-After": str(self.seconds)})
 
 
-class Refusals:
-    """The turns in which refusals (429) leave, for others would wait for those of callers who ask again at once."""
+class RefusalPacer:
+    """Spaces out the refusals (429) of each caller, so that one that retries at once does not keep the process busy.
+
+    A caller is an organization or, if it is unknown, an address. Callers never wait for each other.
+    """
 
     def __init__(self) -> None:
-        self._next = 0.0
+        self._next: dict[str, float] = {}
 
-    async def turn(self) -> None:
-        """Wait until REFUSED_APART seconds after the last one's turn, but no longer than REFUSED_SECONDS."""
+    async def wait(self, caller: str) -> None:
+        """Wait until REFUSAL_INTERVAL after the caller's previous refusal, at most REFUSAL_MAX_DELAY."""
         now = asyncio.get_running_loop().time()
-        mine = min(max(now, self._next), now + REFUSED_SECONDS)
-        self._next = mine + REFUSED_APART
-        await asyncio.sleep(mine - now)
+        turn = min(max(now, self._next.get(caller, now)), now + REFUSAL_MAX_DELAY)
+        if len(self._next) >= _MOST_CALLERS:
+            self._next = {each: at for each, at in self._next.items() if at > now}
+        self._next[caller] = turn + REFUSAL_INTERVAL
+        await asyncio.sleep(turn - now)
 
 
 class Limiter:
-    """Counts and refuses: addresses and organizations, by the texts that name them, always with `RateLimited`.
+    """Counts what addresses and organizations do; raises RateLimited beyond a limit.
 
-    An async context manager: it may hold connections to Redis.
+    An async context manager: it may have connections to Redis.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._failures = RateLimitItemPerMinute(settings.failed_authentications_per_minute)
         self._requests = RateLimitItemPerMinute(settings.requests_per_minute)
         self._concurrent = settings.concurrent_reports
-        # A report ends by its deadline. Where its process ended instead, its place is free again a little later.
-        self._lease = ceil(settings.request_timeout) + 5
-        self._own = FixedWindowRateLimiter(Counters())
+        # A report ends by its deadline. A slot whose process has died becomes free a little later.
+        self._slot_seconds = ceil(settings.request_timeout) + 5
+        self._local = FixedWindowRateLimiter(Counters())
         self._connections: ConnectionPool | None = None
         self._shared: FixedWindowRateLimiter | None = None
         if settings.limits_url is not None:
@@ -112,79 +117,76 @@ class Limiter:
         if self._connections is not None:
             self._connections.disconnect()
 
-    async def admit(self, address: str) -> None:
-        """Refuse an address from which too many authentications have failed."""
-        if not await self._count(lambda limiter: limiter.test(self._failures, "address", address)):
-            quota = await self._quota("failed-authentications", self._failures, "address", address)
-            log.warning("address_refused", address=address)
-            raise quota.refusal("Too many authentications from this address have failed. Ask again later.")
+    async def count_failure(self, address: str, token_prefix: str | None) -> None:
+        """Count a failed authentication; raises RateLimited if the address, or the token, has had too many."""
+        keys = [("address", address), *([("token", token_prefix)] if token_prefix else [])]
+        for key in keys:
+            if not await self._count(lambda limiter, key=key: limiter.hit(self._failures, *key)):  # type: ignore[misc]
+                quota = await self._quota("failed-authentications", self._failures, *key)
+                raise quota.refusal(f"Too many authentications with this {key[0]} have failed. Retry later.")
 
-    async def note_failure(self, address: str) -> None:
-        """Count an authentication that failed."""
-        await self._count(lambda limiter: limiter.hit(self._failures, "address", address))
-
-    async def spend(self, organization_id: str) -> Quota:
-        """Count a request of the organization, or refuse it; what is left."""
+    async def count_request(self, organization_id: str) -> Quota:
+        """Count a request of the organization and return what is left of the limit."""
         allowed = await self._count(lambda limiter: limiter.hit(self._requests, "organization", organization_id))
         quota = await self._quota("requests", self._requests, "organization", organization_id)
         if not allowed:
-            raise quota.refusal("Your organization has asked too often. Ask again later.")
+            raise quota.refusal("Your organization has sent too many requests. Retry later.")
         return quota
 
     @asynccontextmanager
-    async def running(self, organization_id: str) -> AsyncIterator[None]:
-        """Hold one of the organization's places for as long as a report runs, or refuse it where none is free."""
+    async def report_slot(self, organization_id: str) -> AsyncIterator[None]:
+        """Hold one of the organization's slots while a report is received, computed and encoded."""
         taken = await self._count(lambda limiter: self._take(limiter.storage, organization_id))
         if taken is None:
             policy = f'"concurrent-reports";q={self._concurrent};qu="concurrent-requests"'
             raise RateLimited(
-                f"{self._concurrent} reports of your organization are running already. Ask again when one has ended.",
+                f"{self._concurrent} reports of your organization are running already. Retry when one has ended.",
                 headers={"RateLimit-Policy": policy, "RateLimit": '"concurrent-reports";r=0', "Retry-After": "1"},
             )
-        storage, place = taken
+        storage, slot = taken
         try:
             yield
         finally:
-            # Where it was taken: at the same place in the other storage may be somebody else's report.
-            await self._give_back(storage, place)
+            # In the storage that it was taken from: the slot of this name in the other storage is another report's.
+            await self._release(storage, slot)
 
     async def _take(self, storage: Storage, organization_id: str) -> tuple[Storage, str] | None:
-        """Take a free place. Each is a counter that only one who finds it at zero may have, and that expires."""
-        first = random.randrange(self._concurrent)  # noqa: S311 - only so that they seldom try the same one
+        """Take a free slot: an expiring counter that only the report which raises it from 0 to 1 may hold."""
+        first = random.randrange(self._concurrent)  # noqa: S311 - only to make collisions rare
         for number in range(self._concurrent):
-            place = f"report/{organization_id}/{(first + number) % self._concurrent}"
-            if await storage.incr(place, self._lease) == 1:
-                return storage, place
+            slot = f"report/{organization_id}/{(first + number) % self._concurrent}"
+            if await storage.incr(slot, self._slot_seconds) == 1:
+                return storage, slot
         return None
 
-    async def _give_back(self, storage: Storage, place: str) -> None:
+    async def _release(self, storage: Storage, slot: str) -> None:
         try:
-            async with asyncio.timeout(_PATIENCE):
-                await storage.clear(place)
+            async with asyncio.timeout(_REDIS_SECONDS):
+                await storage.clear(slot)
         except (StorageError, OSError, TimeoutError) as error:
             self._note_outage(error)
 
-    async def _quota(self, name: str, item: RateLimitItem, *whose: str) -> Quota:
-        stats = await self._count(lambda limiter: limiter.get_window_stats(item, *whose))
+    async def _quota(self, name: str, item: RateLimitItem, *key: str) -> Quota:
+        stats = await self._count(lambda limiter: limiter.get_window_stats(item, *key))
         return Quota(name, item, stats.remaining, max(1, ceil(stats.reset_time - time())))
 
-    async def _count(self, ask: Callable[[FixedWindowRateLimiter], Awaitable[T]]) -> T:
-        """Ask the shared counters, or this process's where those do not answer."""
+    async def _count(self, operation: Callable[[FixedWindowRateLimiter], Awaitable[T]]) -> T:
+        """Use the shared counters, or this process's own while the shared ones do not respond."""
         if self._shared is not None and monotonic() >= self._shared_from:
             try:
-                async with asyncio.timeout(_PATIENCE):
-                    answer = await ask(self._shared)
+                async with asyncio.timeout(_REDIS_SECONDS):
+                    result = await operation(self._shared)
             except (StorageError, OSError, TimeoutError) as error:
                 self._note_outage(error)
             else:
                 if self._failing:
                     self._failing = False
-                    log.info("limits_shared_again")
-                return answer
-        return await ask(self._own)
+                    _log.info("limits_shared_again")
+                return result
+        return await operation(self._local)
 
     def _note_outage(self, error: Exception) -> None:
-        self._shared_from = monotonic() + _APART
+        self._shared_from = monotonic() + _REDIS_PAUSE
         if not self._failing:
             self._failing = True
-            log.error("limits_storage_unavailable", failure=type(error.__cause__ or error).__name__)
+            _log.error("limits_storage_unavailable", error=type(error.__cause__ or error).__name__)

@@ -74,6 +74,7 @@ class StandIn:
     answer: Handler = field(default_factory=lambda: respond(row(count=7)))
     candidates: Handler = field(default_factory=lambda: error(404))
     healthy: bool = True
+    probes: int = 0
     queries: list[Asked] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     cancelled_at: dict[str, float] = field(default_factory=dict)
@@ -115,6 +116,7 @@ class StandIn:
         return web.Response(status=202)
 
     async def _readiness(self, _: web.Request) -> web.Response:
+        self.probes += 1
         return web.Response(status=200 if self.healthy else 503)
 
 

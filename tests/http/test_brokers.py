@@ -10,7 +10,7 @@ from aiohttp import web
 
 from gateway.druid import broker_pool as brokers
 from gateway.druid.api import broker
-from gateway.web.reports import DRUID
+from gateway.web.context import DRUID
 from tests.http import stand_in
 from tests.http.asking import COUNT, assert_problem
 from tests.http.conftest import Start

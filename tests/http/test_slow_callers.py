@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.web import middleware
+from gateway.web import slow_clients
 from tests.http.asking import COUNT, Client, assert_problem
 from tests.http.conftest import Process, Start, StartProcess
 from tests.http.stand_in import StandIn, respond_with
@@ -105,8 +105,8 @@ async def test_a_body_whose_chunks_are_malformed_is_refused(start: Start, druid_
 async def test_who_does_not_take_the_answer_loses_it(
     start: Start, druid_stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(middleware, "TAKING_SECONDS", 0.5)
-    monkeypatch.setattr(middleware, "TAKING_BYTES_A_SECOND", 1 << 30)
+    monkeypatch.setattr(slow_clients, "SEND_SECONDS", 0.5)
+    monkeypatch.setattr(slow_clients, "SEND_BYTES_PER_SECOND", 1 << 30)
     druid_stand_in.answer = respond_with(rows(8 * MEBIBYTE))
     client = await start(druid_stand_in.url)
     memory = memory_budget(client.gateway.app)

@@ -16,9 +16,9 @@ from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from gateway.telemetry.otlp import LAST_WORDS
-from gateway.telemetry.tracing import traced
-from gateway.web.metrics import INSTRUMENTS
+from gateway.telemetry.otlp import FLUSH_SECONDS
+from gateway.web.context import INSTRUMENTS
+from gateway.web.tracing import traced
 from tests.http import stand_in
 from tests.http.asking import COUNT, Client, assert_problem
 from tests.http.conftest import Start, StartProcess
@@ -318,7 +318,7 @@ async def test_no_request_waits_for_a_collector_and_neither_does_the_end(
             async with asyncio.timeout(5):
                 assert (await client.post()).status == 200
         ending = loop.time()
-    assert loop.time() - ending < 2 * LAST_WORDS
+    assert loop.time() - ending < 2 * FLUSH_SECONDS
 
 
 async def test_without_a_collector_nothing_of_it_is_there(

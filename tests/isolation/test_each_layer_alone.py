@@ -138,18 +138,19 @@ def test_no_query_without_a_tenant_passes_the_type_checker(tmp_path: Path) -> No
     file.write_text(
         """
 from gateway.tenancy.tenant import Tenant
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
+from gateway.catalog.model import Dataset
 from gateway.query.compile import DruidQuery
 from gateway.query.plan import Plan, plan
-from gateway.query.report import Limits, Report
+from gateway.query.limits import Limits
+from gateway.query.report import Report
 from gateway.query.aggregations import Uniques
 
-def forget(report: Report, organization_id: str, tenant: Tenant) -> None:
-    plan(report, tenant, CHAT_SESSIONS, Limits(), Uniques.SKETCH)
-    plan(report, None, CHAT_SESSIONS, Limits(), Uniques.SKETCH)
-    plan(report, organization_id, CHAT_SESSIONS, Limits(), Uniques.SKETCH)
-    Plan(dataset=CHAT_SESSIONS, report=report, buckets=None, row_limit=1, uniques=Uniques.SKETCH)
-    DruidQuery({}, dataset=CHAT_SESSIONS)
+def forget(report: Report, organization_id: str, tenant: Tenant, dataset: Dataset) -> None:
+    plan(report, tenant, dataset, Limits(), Uniques.SKETCH)
+    plan(report, None, dataset, Limits(), Uniques.SKETCH)
+    plan(report, organization_id, dataset, Limits(), Uniques.SKETCH)
+    Plan(dataset=dataset, report=report, buckets=None, row_limit=1, uniques=Uniques.SKETCH)
+    DruidQuery({}, dataset=dataset)
     Tenant(organization_id, None)
 """
     )

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from gateway.catalog import DATASETS
 from gateway.druid.api.broker import Broker
 from gateway.druid.api.http import ServiceUrl
 from gateway.druid.chain import AdmittedRequest, DruidRequest, DruidResponse, LeasedRequest, RoutedRequest
@@ -15,6 +14,7 @@ from gateway.druid.slots import LaneInstruments, Slot, Slots
 from gateway.query.compile import DruidQuery, compile_time_range
 from gateway.telemetry.instruments import Instruments
 from gateway.tenancy.tenant import Tenant
+from tests.datasets import DATASETS
 from tests.tenants import PARTNER, tenant_of
 
 T = TypeVar("T")

@@ -12,16 +12,16 @@ import pytest
 from mypy import api as mypy
 from structlog.testing import capture_logs
 
-from gateway.catalog import DATASETS
 from gateway.druid.tenant_guard import GuardedQuery, TenancyViolated, TenantGuard, check_query, check_rows
 from gateway.errors import InternalError
 from gateway.query.aggregations import Uniques
 from gateway.query.compile import DruidQuery, compile_report, compile_time_range, compile_totals
+from gateway.query.limits import Limits
 from gateway.query.parse import parse
 from gateway.query.plan import plan
-from gateway.query.report import Limits
 from gateway.query.schema import compile_schema
 from gateway.tenancy.tenant import Tenant
+from tests.datasets import DATASETS
 from tests.tenants import DOCUMENTED, PARTNER, tenant_of
 from tests.unit.druid.links import requested, responding, routed
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydruid.utils.filters import Filter as DruidFilter
 
-from gateway.catalog import DATASETS
 from gateway.query.filters import FILTERS, caller_values, parse_filter
+from tests.datasets import DATASETS
 
 DATASET = DATASETS["chat_sessions"]
 BODIES: dict[str, Any] = {

@@ -1,0 +1,87 @@
+"""What handlers and middleware share: the application's services, and the facts about one request."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+from uuid import uuid4
+
+from aiohttp import web
+
+from gateway.accounts.store import Accounts
+from gateway.auth.authenticator import Authenticator
+from gateway.druid.executor import Druid
+from gateway.settings import Settings
+from gateway.telemetry.instruments import NO_DATA_SET, Instruments
+from gateway.web.cpu_budget import CpuBudget
+from gateway.web.rate_limit import Limiter, Quota, RefusalPacer
+from gateway.web.request_body import BodyBudget
+from gateway.web.worker import Worker
+
+SETTINGS = web.AppKey("settings", Settings)
+INSTRUMENTS = web.AppKey("instruments", Instruments)
+ACCOUNTS = web.AppKey("accounts", Accounts)
+AUTHENTICATOR = web.AppKey("authenticator", Authenticator)
+DRUID = web.AppKey("druid", Druid)
+LIMITER = web.AppKey("limiter", Limiter)
+REFUSAL_PACER = web.AppKey("refusal_pacer", RefusalPacer)
+BODY_BUDGET = web.AppKey("body_budget", BodyBudget)
+CPU_BUDGET = web.AppKey("cpu_budget", CpuBudget)
+WORKER = web.AppKey("worker", Worker)
+RUNNING: web.AppKey[set[asyncio.Task[Any]]] = web.AppKey("running", set)
+"""The tasks of the requests in progress."""
+
+
+class RequestTimer:
+    """Measures one request: the time since it began, and the part spent waiting for the caller's body or for Druid."""
+
+    __slots__ = ("_started", "_waited")
+
+    def __init__(self) -> None:
+        self._started = perf_counter()
+        self._waited = 0.0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the request began."""
+        return perf_counter() - self._started
+
+    @property
+    def own(self) -> float:
+        """Seconds that the gateway itself spent on the request."""
+        return self.elapsed - self._waited
+
+    def add_wait(self, seconds: float) -> None:
+        """Count time during which the gateway waited for somebody else."""
+        self._waited += seconds
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Count the time of the body as waiting."""
+        began = perf_counter()
+        try:
+            yield
+        finally:
+            self._waited += perf_counter() - began
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """The facts about one request. The middleware creates it; handlers add what they find out."""
+
+    until_sent: ExitStack
+    """Holds resources until the response has been sent or the request has failed."""
+    request_id: str = field(default_factory=lambda: uuid4().hex)
+    timer: RequestTimer = field(default_factory=RequestTimer)
+    data_set: str = NO_DATA_SET
+    organization_id: str | None = None
+    """The caller's organization, once the caller is authenticated."""
+    quota: Quota | None = None
+    """What is left of the organization's rate limit, once it is known."""
+    cpu_seconds: float = 0.0
+    """CPU time spent on the request so far."""
+
+
+CONTEXT: web.RequestKey[RequestContext] = web.RequestKey("context", RequestContext)

@@ -1,0 +1,137 @@
+"""The HTTP server: aiohttp's, with its protocol changed where the public internet requires it."""
+
+# ruff: noqa: SLF001 - aiohttp offers no public way to replace its protocol
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+from aiohttp.http import RawRequestMessage
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from gateway.settings import Settings
+from gateway.web.context import INSTRUMENTS
+from gateway.web.malformed_requests import malformed
+from gateway.web.request_body import EXPECTATION
+
+_HEAD_END: Final = b"\r\n\r\n"
+_MOST_PIECES: Final = 32
+_BUFFER_BYTES: Final = 16_384
+"""How much of a body aiohttp buffers before the handler reads it; at most twice as much."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Runner(web.AppRunner):
+    """Runs the gateway's application behind the gateway's protocol."""
+
+    def __init__(self, app: web.Application, settings: Settings) -> None:
+        super().__init__(
+            app,
+            access_log=None,
+            handler_cancellation=True,
+            keepalive_timeout=settings.idle_timeout,
+            # Requests in progress have GATEWAY_SHUTDOWN_TIMEOUT; this is only for clients that keep sending.
+            shutdown_timeout=1,
+        )
+
+    async def _make_server(self) -> web.Server:
+        # aiohttp has no setting for the protocol's class, so that its own server is replaced after the start.
+        await super()._make_server()
+        return _Server(self.app, **self._kwargs)
+
+
+async def serve(app: web.Application, settings: Settings) -> None:
+    """Serve the application until SIGINT or SIGTERM."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    runner = Runner(app, settings)
+    try:
+        await runner.setup()
+        await web.TCPSite(runner, settings.host, settings.port).start()
+        _log.info("listening", host=settings.host, port=settings.port)
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+class _Server(web.Server):
+    def __init__(self, app: web.Application, **options: Any) -> None:  # noqa: ANN401 - aiohttp's own options
+        super().__init__(app._handle, request_factory=self._create, **options)  # type: ignore[arg-type]
+        self._app = app
+
+    def __call__(self) -> web.RequestHandler:
+        return _Protocol(self._app, self, loop=self._loop, **self._kwargs)
+
+    def _create(self, message: RawRequestMessage, *arguments: Any) -> web.Request:  # noqa: ANN401
+        """Create the request without its Expect header: aiohttp would respond to it before the caller is known."""
+        expectation = message.headers.get("Expect")
+        if expectation is not None:
+            headers = CIMultiDict(message.headers)
+            del headers["Expect"]
+            message = message._replace(headers=CIMultiDictProxy(headers))
+        request: web.Request = self._app._make_request(message, *arguments)
+        if expectation is not None:
+            request[EXPECTATION] = expectation.lower()
+        return request
+
+
+class _Protocol(web.RequestHandler):
+    def __init__(self, app: web.Application, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(
+            *arguments,
+            **options,
+            # Bodies are never inflated, and unread bodies are never drained.
+            auto_decompress=False,
+            lingering_time=0,
+            read_bufsize=_BUFFER_BYTES,
+        )
+        self._instruments = app[INSTRUMENTS]
+
+    def data_received(self, data: bytes) -> None:
+        """Parse the data in pieces: aiohttp discards all requests of a piece that contains a malformed one."""
+        received = self._request_count
+        for piece in _pieces(data):
+            super().data_received(piece)
+            if self._request_count > received and self._is_malformed():
+                break
+            received = self._request_count
+
+    def _is_malformed(self) -> bool:
+        """Whether the last message is a parse error; if so, tell whoever reads the body before it."""
+        if not self._messages or isinstance(self._messages[-1][0], RawRequestMessage):
+            return False
+        bodies = [body for _, body in self._messages]
+        if self._current_request is not None:
+            bodies.append(self._current_request.content)
+        for body in bodies:
+            if not body.is_eof():
+                body.set_exception(web.RequestPayloadError("malformed"))
+        return True
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Return the response to a malformed request."""
+        del message
+        return malformed(request, status, exc, self._instruments)
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    """Cut the data behind the heads of requests, so that no piece has a part of more than two requests."""
+    start = 0
+    for _ in range(_MOST_PIECES):
+        end = data.find(_HEAD_END, start) + len(_HEAD_END)
+        if end < len(_HEAD_END) or end == len(data):
+            break
+        yield data[start:end]
+        start = end
+    yield data[start:] if start else data
