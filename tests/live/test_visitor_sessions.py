@@ -24,7 +24,7 @@ import pytest
 
 from gateway.catalog.load import EXAMPLES, load_catalog
 from gateway.catalog.model import Dataset
-from gateway.ingest import Cluster, ingest, parse
+from gateway.ingest import DruidUrls, ingest, parse
 from gateway.query.aggregations import Uniques
 from tests.datasets import DATASETS, VISITOR_SESSIONS
 from tests.serving import Answer, D, Gateway, P, serving_aside, settings_for
@@ -79,7 +79,7 @@ def rows(file: Path) -> list[Row]:
 def dataset(druid: Urls, file: Path) -> Iterator[Dataset]:
     """The catalog's data set on a new data source with the rows of the file."""
     spec = parse("visitor_sessions.json", (SPECS / "visitor_sessions.json").read_text(), DATASETS, brings_files=True)
-    cluster = Cluster(overlord=druid.coordinator_url, broker=druid.broker_url)
+    cluster = DruidUrls.parse(overlord=druid.coordinator_url, broker=druid.broker_url)
     data_source = f"test_visitor_sessions_{secrets.token_hex(4)}"
     asyncio.run(ingest(spec, cluster, files=[file], data_source=data_source))
     yield replace(VISITOR_SESSIONS, data_source=data_source)

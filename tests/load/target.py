@@ -71,7 +71,7 @@ def _fill(console: Console, cluster: Cluster, generator: Path, shape: Mapping[st
     with display.progress_bar(console) as bar:
         summary = asyncio.run(
             ingest.ingest(
-                spec, ingest.Cluster(cluster.coordinator_url, cluster.broker_url), files=[rows], on_progress=bar
+                spec, ingest.DruidUrls.parse(cluster.coordinator_url, cluster.broker_url), files=[rows], on_progress=bar
             )
         )
     display.summary(console, summary)
