@@ -1,57 +1,77 @@
-# What a newcomer, a developer and CI type. Everything is installed into .venv/ and var/.
-PYTHON ?= python3.11
+# Commands for users, developers and CI. Everything is installed into .venv/ and var/.
+PYTHON ?= $(firstword $(foreach version,3.11 3.12 3.13,$(shell command -v python$(version))))
 UV := 0.13.9
 BIN := .venv/bin
 
+# Checked for the project's vocabulary (.codespell/words.txt) and common misspellings.
+SPELLED := README.md CONTRIBUTING.md Makefile Dockerfile docker-compose.yml demo.py .ci docs/compose.md docs/operations.md \
+  docs/performance.md docs/reliability.md docs/decisions druid tests/conftest.py tests/serving.py tests/watch.py \
+  tests/postgresql.py tests/faults tests/load tests/compose tests/cluster tests/docs \
+  $(addprefix tests/live/,reports.py test_documented_example.py test_hand_counted.py test_isolation.py test_visitor_sessions.py)
+
 .DEFAULT_GOAL := help
-.PHONY: help run check test oracle isolation compose-test fuzz load soak lock format
+.PHONY: help run check spelling unit test oracle isolation compose-test fuzz bench load soak lock upgrade format
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 .venv/ready: requirements-dev.lock pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not on PATH: install Python 3.11, or name one with 'make PYTHON=…'." >&2; exit 1; }
+	@[ -n "$(PYTHON)" ] || { echo "Python is missing: install Python 3.11, 3.12 or 3.13, or run 'make PYTHON=/path/to/python'." >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q --disable-pip-version-check uv==$(UV)
 	$(BIN)/uv pip sync -q --python $(BIN)/python requirements-dev.lock
 	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
-run: .venv/ready ## the whole thing on this machine: Druid, sample data, the gateway, until Ctrl-C
+run: .venv/ready ## start Druid with sample data and the gateway on this machine, until Ctrl-C
 	@$(BIN)/python demo.py
 
-check: .venv/ready ## style (ruff), types (mypy, strict), import layers
+check: .venv/ready ## style (ruff), types (mypy strict), import layers, spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	@$(MAKE) --no-print-directory spelling
 
-format: .venv/ready ## let ruff write the layout
+spelling: .venv/ready ## part of check: misspellings and words that the project does not use
+	$(BIN)/codespell $(SPELLED)
+
+format: .venv/ready ## format the code with ruff
 	$(BIN)/ruff check --fix-only -q .
 	$(BIN)/ruff format -q .
 
-test: .venv/ready ## every test, against a real Druid of its own
-	$(BIN)/pytest
+unit: .venv/ready ## the tests that need no service; under a minute
+	$(BIN)/pytest -n 2 -m "not druid and not postgresql" tests/unit tests/golden tests/docs tests/load
 
-oracle: .venv/ready ## 5,000 random reports, each computed by DuckDB, too
+test: .venv/ready ## all tests, with their own Druid, Kafka and PostgreSQL
+	$(BIN)/pytest -n 2
+
+oracle: .venv/ready ## 5,000 random reports, compared with DuckDB
 	ORACLE_REPORTS=5000 $(BIN)/pytest tests/oracle
 
-isolation: .venv/ready ## 100,000 reports that try to escape their tenant, and thousands on a real Druid
+isolation: .venv/ready ## 100,000 reports that try to read another tenant's rows, some on a real Druid
 	EXHAUSTIVE=1 $(BIN)/pytest tests/isolation
 
-fuzz: .venv/ready ## a million inputs into what callers control, led by the code that they reach
+fuzz: .venv/ready ## a million coverage-guided inputs for everything that callers control
 	$(BIN)/python -m tests.fuzz
 
-compose-test: .venv/ready ## the docker-compose stack: answers, faults, restarts (needs a Docker engine)
+compose-test: .venv/ready ## the docker-compose stack: responses, faults, restarts (needs a Docker engine)
 	$(BIN)/pytest -m compose tests/compose
 
-load: .venv/ready ## a minute of load, beside the same queries sent straight to Druid
+bench: .venv/ready ## speed and CPU time beside Druid, nginx and a minimal gateway (BENCH=--help)
+	$(BIN)/python -m benchmarks.peers $(BENCH)
+
+load: .venv/ready ## one minute of load, compared with the same queries sent directly to Druid
 	$(BIN)/python -m tests.load $(LOAD)
 
-soak: .venv/ready ## ten minutes of load, with faults drawn at random
+soak: .venv/ready ## ten minutes of load with random faults
 	$(BIN)/python -m tests.faults.soak $(SOAK)
 
-lock: .venv/ready ## resolve the dependencies anew
-	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --python-version 3.11 --group dev pyproject.toml -o requirements-dev.lock
-	printf 'hatchling>=1.27\nsetuptools>=75\n' | $(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --python-version 3.11 - -o requirements-build.lock
+COMPILE = $(BIN)/uv pip compile -q $(UPGRADE) --generate-hashes --no-emit-index-url --python-version 3.11
+lock: .venv/ready ## update the lock files from pyproject.toml; pinned versions stay
+	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) --group dev pyproject.toml -o requirements-dev.lock
+	printf 'hatchling>=1.27\nsetuptools>=75\n' | $(COMPILE) - -o requirements-build.lock
+
+upgrade: UPGRADE := --upgrade
+upgrade: lock ## update the lock files to the newest versions

@@ -1,6 +1,6 @@
 """`make run`: a Druid cluster, sample data, demo organizations and the gateway, until Ctrl-C.
 
-Everything that it makes is under var/. What it starts it stops; a cluster that ran before goes on running.
+All files are below var/. At the end it stops what it started; a cluster that was already running stays up.
 """
 
 import asyncio
@@ -23,9 +23,9 @@ from rich.console import Console
 from druid.cluster import Cluster
 from druid.display import LiveObserver
 from druid.errors import ClusterError
-from gateway.accounts.settings import AccessSettings
+from gateway.accounts.settings import AccountSettings
 from gateway.accounts.store import Accounts
-from gateway.catalog import DATASETS
+from gateway.catalog.load import load_catalog
 from gateway.catalog.model import Dataset
 from gateway.ingest.batch import display
 from gateway.ingest.batch.ingestion import ingest
@@ -58,26 +58,26 @@ EXAMPLE = {
         ],
     },
 }
-"""The example of the public Chat Sessions API: visitors who began a chat on 1.1.2019, Helsinki time."""
+"""The example of the public Chat Sessions API: visitors who started a chat on 2019-01-01, Helsinki time."""
 
 console = Console(highlight=False, soft_wrap=True)
 
 
 class DemoError(Exception):
-    """The text says what is wrong and what to do about it."""
+    """The message names the problem and the remedy."""
 
 
 def main() -> int:
     """Run the demo; the exit code is 0 after Ctrl-C or SIGTERM."""
     began = time.monotonic()
     port = int(os.environ.get("GATEWAY_PORT") or 8080)
-    # Also where a shell that starts this in the background has it ignore Ctrl-C.
+    # A shell that starts this in the background makes it ignore SIGINT; undo that.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:
         _check_port(port)
         with _druid() as cluster:
-            for dataset in DATASETS.values():
+            for dataset in load_catalog().values():
                 _fill(dataset, cluster)
             environment = _environment(port, cluster)
             token = asyncio.run(_accounts(environment))
@@ -85,7 +85,7 @@ def main() -> int:
                 _write_env(port, token, cluster)
                 _ask(port, token, process)
                 console.print(
-                    f"\nUp after {time.monotonic() - began:.0f} s. Ctrl-C stops everything that this started."
+                    f"\nUp after {time.monotonic() - began:.0f} s. Ctrl-C stops everything that this command started."
                 )
                 process.wait()
                 console.print(f"\n[bold red]The gateway ended with code {process.returncode}; its log is above.[/]")
@@ -94,7 +94,7 @@ def main() -> int:
         console.print(f"\n[bold red]{error}[/]")
         return 1
     except KeyboardInterrupt:
-        console.print("\nEverything that this started has been stopped.")
+        console.print("\nEverything that this command started has stopped.")
         return 0
 
 
@@ -105,7 +105,7 @@ def _check_port(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise DemoError(
-                f"Port {port} is taken by another process. End that, or choose another: GATEWAY_PORT=8090 make run"
+                f"Port {port} is used by another process. Stop it, or choose another port: GATEWAY_PORT=8090 make run"
             ) from error
 
 
@@ -114,28 +114,28 @@ def _druid() -> Iterator[Cluster]:
     cluster = Cluster.from_environment()
     with LiveObserver(console, "Starting Druid") as observer:
         started = cluster.start(observer=observer)
-    console.print(f"Druid {'is up' if started else 'was running already'}: broker {cluster.broker_url}")
+    console.print(f"Druid {'is up' if started else 'is already running'}: broker {cluster.broker_url}")
     try:
         yield cluster
     finally:
         if started:
-            # A second Ctrl-C must not leave half a cluster behind.
+            # A second Ctrl-C must not leave a part of the cluster running.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             with LiveObserver(console, "Stopping Druid") as observer:
                 cluster.stop(observer=observer)
 
 
 def _fill(dataset: Dataset, cluster: Cluster) -> None:
-    """Ingest sample rows of the data set, unless Druid has rows of it already."""
+    """Ingest sample rows of the data set, unless Druid already has rows of it."""
     if asyncio.run(_has_rows(dataset, cluster)):
-        console.print(f"{dataset.title}: data is there already")
+        console.print(f"{dataset.title}: Druid already has data")
         return
     sample = VAR / "samples" / f"{dataset.name}.jsonl.gz"
     sample.parent.mkdir(parents=True, exist_ok=True)
     generator = SPECS / "samples" / f"{dataset.name}.py"
     subprocess.run([sys.executable, generator, "--out", sample], check=True)
     path = SPECS / f"{dataset.name}.json"
-    spec = parse(path.name, path.read_text(encoding="utf-8"), brings_files=True)
+    spec = parse(path.name, path.read_text(encoding="utf-8"), {dataset.name: dataset}, brings_files=True)
     druid = IngestCluster(cluster.coordinator_url, cluster.broker_url)
     with display.progress_bar(console) as bar:
         result = asyncio.run(ingest(spec, druid, files=[sample], on_progress=bar))
@@ -159,7 +159,7 @@ def _environment(port: int, cluster: Cluster) -> dict[str, str]:
     return {
         "GATEWAY_DATABASE_URL": f"sqlite:///{VAR / 'demo-accounts.db'}",
         "GATEWAY_TOKEN_SECRET": secret.read_text(encoding="utf-8"),
-        # Two for each of the historical's processing threads.
+        # Two slots for each processing thread of the historical.
         "GATEWAY_DRUID_QUERIES": "4",
         "GATEWAY_DRUID_HEAVY_QUERIES": "2",
         **os.environ,
@@ -170,8 +170,8 @@ def _environment(port: int, cluster: Cluster) -> dict[str, str]:
 
 
 async def _accounts(environment: dict[str, str]) -> str:
-    """Make the demo's organizations and user where they are missing, and a fresh token in place of the last one."""
-    settings = AccessSettings(
+    """Create the demo's organizations and user if they are missing, and replace the last token by a new one."""
+    settings = AccountSettings(
         database_url=SecretStr(environment["GATEWAY_DATABASE_URL"]),
         token_secret=SecretStr(environment["GATEWAY_TOKEN_SECRET"]),
     )
@@ -187,7 +187,7 @@ async def _accounts(environment: dict[str, str]) -> str:
 
 @contextmanager
 def _gateway(environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    # A session of its own: Ctrl-C reaches this process alone, which then stops one thing after the other.
+    # In a new session, so that Ctrl-C reaches only this process, which then stops everything in order.
     process = subprocess.Popen([sys.executable, "-m", "gateway", "serve"], env=environment, start_new_session=True)
     try:
         yield process
@@ -210,11 +210,11 @@ def _write_env(port: int, token: str, cluster: Cluster) -> None:
 
 
 def _ask(port: int, token: str, process: subprocess.Popen[bytes]) -> None:
-    """Ask the documented example with curl's words, and show both."""
+    """Send the documented example, and show it as a curl command with the response."""
     url = f"http://127.0.0.1:{port}/api/reporting/v1/orgs/{ORGANIZATION}/chat_sessions"
     answer = asyncio.run(_answer(url, token, process))
     console.print(
-        "\nThe example of the public API, asked with the token of var/demo.env:\n\n"
+        "\nThe documented example of the public API, with the token of var/demo.env:\n\n"
         f"  . {VAR.relative_to(ROOT)}/demo.env\n"
         "  curl $GATEWAY_URL/api/reporting/v1/orgs/$GATEWAY_ORGANIZATION_ID/chat_sessions \\\n"
         "    -H \"Authorization: Token $GATEWAY_TOKEN\" -H 'Content-Type: application/json' \\\n"
@@ -233,7 +233,7 @@ async def _answer(url: str, token: str, process: subprocess.Popen[bytes]) -> obj
                     answer = await response.json(content_type=None)
                     if response.status == 200:
                         return answer
-                    raise DemoError(f"The gateway answered the documented example with {response.status}: {answer}")
+                    raise DemoError(f"The gateway responded to the documented example with {response.status}: {answer}")
             except aiohttp.ClientConnectorError:
                 await asyncio.sleep(0.1)
     raise DemoError("The gateway did not start; its log is above.")

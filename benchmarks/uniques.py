@@ -19,25 +19,23 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from uuid import uuid4
-
-from yarl import URL
 
 from druid.cluster import Cluster
 from gateway import ingest
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.catalog.model import Dataset
 from gateway.druid.api.broker import Broker
-from gateway.druid.memory_budget import Memory
+from gateway.druid.api.http import ServiceUrl
+from gateway.druid.row_parser import parse_rows
 from gateway.query.aggregations import Uniques
 from gateway.query.compile import compile_report
+from gateway.query.limits import Limits
 from gateway.query.parse import parse
 from gateway.query.plan import plan
-from gateway.query.report import Limits
 from gateway.query.respond import respond
 from gateway.query.schema import compile_schema
 from gateway.tenancy.principal import REPORTS, Principal
 from gateway.tenancy.tenant import Standing, Tenant, authorize
+from tests.datasets import CHAT_SESSIONS, DATASETS
 
 SPECS = Path(__file__).parent.parent / "ingestion-specs"
 YEAR = {"start": "2019-01-01", "end": "2020-01-01"}
@@ -64,11 +62,13 @@ def main() -> None:
         shape = ["--sessions", str(given.sessions), "--organizations", str(given.organizations), "--seed", "2"]
         subprocess.run([sys.executable, SPECS / "samples/chat_sessions.py", *shape, "--out", file], check=True)
         dataset = replace(CHAT_SESSIONS, data_source=f"benchmark_{secrets.token_hex(4)}")
-        spec = ingest.parse("chat_sessions.json", (SPECS / "chat_sessions.json").read_text(), brings_files=True)
+        spec = ingest.parse(
+            "chat_sessions.json", (SPECS / "chat_sessions.json").read_text(), DATASETS, brings_files=True
+        )
         druid = ingest.Cluster(cluster.coordinator_url, cluster.broker_url)
         asyncio.run(ingest.ingest(spec, druid, files=[file], data_source=dataset.data_source))
         exact = _exact(file)
-    asyncio.run(_compare(dataset, URL(cluster.broker_url), exact))
+    asyncio.run(_compare(dataset, ServiceUrl(cluster.broker_url), exact))
 
 
 def _exact(file: Path) -> dict[str, dict[str, set[str]]]:
@@ -84,13 +84,13 @@ def _exact(file: Path) -> dict[str, dict[str, set[str]]]:
     return visitors
 
 
-async def _compare(dataset: Dataset, broker_url: URL, exact: dict[str, dict[str, set[str]]]) -> None:
+async def _compare(dataset: Dataset, broker_url: ServiceUrl, exact: dict[str, dict[str, set[str]]]) -> None:
     errors: dict[Uniques, list[float]] = {uniques: [] for uniques in Uniques}
     times: dict[tuple[Uniques, bool], list[float]] = {
         (uniques, large): [] for uniques in Uniques for large in (False, True)
     }
     biggest = max(exact, key=lambda owner: len(exact[owner]["2019"]))
-    async with Broker(broker_url, max_answer_bytes=1 << 28) as broker:
+    async with Broker(broker_url) as broker:
         for turn in range(ROUNDS):
             for owner, visitors in exact.items():
                 tenant = await authorize(Principal("-", owner, frozenset({REPORTS}), "-"), owner, Alone())
@@ -119,9 +119,10 @@ async def _ask(broker: Broker, dataset: Dataset, tenant: Tenant, uniques: Unique
         body = {"interval": YEAR, "granularity": granularity, "aggregations": [VISITORS]}
         planned = plan(parse(body, SCHEMA), tenant, dataset, Limits(), uniques)
         query = compile_report(planned)
-        with Memory(1 << 30).room("all") as room:
-            reply = await broker.ask(query.native, uuid4().hex, asyncio.get_running_loop().time() + 60, room)
-        found |= {start[:length]: unique for start, unique in respond(planned, query, reply.rows).rows}
+        response = await broker.query(json.dumps(query.native).encode(), {})
+        native = await parse_rows(await response.read())
+        rows = [row for each in respond(planned, query, native).slices() for row in each.rows]
+        found |= {start[:length]: unique for start, unique in rows}
     return found
 
 

@@ -1,4 +1,4 @@
-"""What has to be true before anything starts. Each check gives one sentence for what is not, or None."""
+"""Checks before a start. Each returns a sentence that describes a problem, or None."""
 
 import os
 import re
@@ -16,14 +16,14 @@ from druid.services import Ports
 # https://druid.apache.org/docs/33.0.0/operations/java/
 JAVA_VERSIONS = (11, 17)
 GIB = 1024**3
-# Five JVMs, resident, while data is ingested.
+# The resident memory of five JVMs during an ingestion.
 MEMORY_NEEDED = 3 * GIB
-# A Unix socket's address holds 107 bytes, and supervisord adds its pid while it makes one.
+# The address of a Unix socket has at most 107 bytes. supervisord temporarily appends its pid to the path.
 SOCKET_PATH_BYTES = 96
 
 
 def preflight(environment: Mapping[str, str], ports: Ports, layout: Layout) -> Path:
-    """The java to start with. Raises NotReadyError with everything that is in the way, all at once."""
+    """Return the Java executable. Raises NotReadyError with all problems at once."""
     problems: list[str | None] = []
     java = None
     try:
@@ -40,13 +40,13 @@ def preflight(environment: Mapping[str, str], ports: Ports, layout: Layout) -> P
 
 
 def java_version(output: str) -> int | None:
-    """The feature release in what `java -version` prints: 17 in `"17.0.15"`, 8 in `"1.8.0_442"`."""
+    """Return the feature release in the output of `java -version`: 17 in `"17.0.15"`, 8 in `"1.8.0_442"`."""
     found = re.search(r'version "(?:1\.)?(\d+)', output)
     return int(found[1]) if found else None
 
 
 def find_java(environment: Mapping[str, str]) -> Path:
-    """The `java` of JAVA_HOME, or else the first on PATH, when it is one that Druid runs on.
+    """Return the `java` of JAVA_HOME or, without it, the first on PATH, if Druid supports its version.
 
     Raises ClusterError otherwise.
     """
@@ -67,7 +67,7 @@ def find_java(environment: Mapping[str, str]) -> Path:
         raise ClusterError(f"{java} does not run ({error}). {remedy}") from error
     said = answer.stderr + answer.stdout
     if answer.returncode != 0:
-        raise ClusterError(f"{java} does not run; it said: {said.strip()}\n{remedy}")
+        raise ClusterError(f"{java} does not run; its output: {said.strip()}\n{remedy}")
     version = java_version(said)
     if version in JAVA_VERSIONS:
         return java
@@ -79,13 +79,13 @@ def maven_problem(environment: Mapping[str, str]) -> str | None:
     if shutil.which("mvn", path=environment.get("PATH", "")):
         return None
     return (
-        "Maven is missing: the jars are still to be fetched, and no mvn is on PATH. "
+        "Maven is missing: the jars must be downloaded, and no mvn is on PATH. "
         "Install it (Debian, Ubuntu: apt install maven), or set DRUID_HOME to a folder that has the jars."
     )
 
 
 def memory_available(meminfo: Path = Path("/proc/meminfo")) -> int | None:
-    """Bytes that can be had without swapping, or None where the system does not tell."""
+    """Return the bytes available without swapping, or None if the system does not report them."""
     try:
         found = re.search(r"^MemAvailable:\s+(\d+) kB$", meminfo.read_text(), re.MULTILINE)
     except OSError:
@@ -97,8 +97,8 @@ def memory_problem(available: int | None) -> str | None:
     if available is None or available >= MEMORY_NEEDED:
         return None
     return (
-        f"Too little memory: {available / GIB:.1f} GiB can be had, the cluster needs {MEMORY_NEEDED / GIB:.0f}. "
-        "End other programs, or give this machine more."
+        f"Too little memory: {available / GIB:.1f} GiB are available, the cluster needs {MEMORY_NEEDED / GIB:.0f}. "
+        "Stop other programs, or add memory."
     )
 
 
@@ -107,7 +107,7 @@ def port_problems(ports: Ports) -> tuple[str, ...]:
 
 
 def problems_of(ports: Iterable[tuple[str, int]]) -> tuple[str, ...]:
-    """A sentence for each port, named by what is to listen on it, that another program has."""
+    """Return a sentence for each port, given with the name of its service, that another program uses."""
     return tuple(
         f"Port {port} ({name}) is taken by another program (`ss -ltnp 'sport = :{port}'` names it). "
         "End it, or shift all of the cluster's ports: DRUID_PORT_OFFSET=10000."
@@ -118,7 +118,7 @@ def problems_of(ports: Iterable[tuple[str, int]]) -> tuple[str, ...]:
 
 def _is_taken(port: int) -> bool:
     with socket.socket() as probe:
-        # As Java's servers do it: connections that have just ended do not count, a listener does.
+        # Like Java's servers: recently closed connections do not block the port, a listener does.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))

@@ -1,4 +1,4 @@
-"""python -m druid: the cluster from a terminal."""
+"""The command line `python -m druid`."""
 
 import os
 import shlex
@@ -29,14 +29,14 @@ supervisord and listen on 127.0.0.1 only. Needs Java 17 (or 11), Maven for the f
 Environment:
 
 - `DRUID_VAR`: folder of the cluster's data, logs and generated files (default: var/druid of this project)
-- `DRUID_PORT_OFFSET`: added to Druid's usual ports 8081 (coordinator), 8082 (broker), 8083 (historical),
+- `DRUID_PORT_OFFSET`: added to Druid's default ports 8081 (coordinator), 8082 (broker), 8083 (historical),
   8091 (indexer), 2181 (ZooKeeper), 1527 (Derby)
-- `DRUID_HOME`: folder of the jars, fetched when it is not there (default: var/druid-33.0.0)
-- `JAVA_HOME`, `JDK_JAVA_OPTIONS`: which Java, and more options for it
+- `DRUID_HOME`: folder of the jars, downloaded if missing (default: var/druid-33.0.0)
+- `JAVA_HOME`, `JDK_JAVA_OPTIONS`: the Java to use, and additional options for it
 
 For streaming: `python -m druid kafka --help`.
 
-A second cluster beside the first: `DRUID_VAR=var/other DRUID_PORT_OFFSET=10000 python -m druid start`
+A second cluster next to the first: `DRUID_VAR=var/other DRUID_PORT_OFFSET=10000 python -m druid start`
 """,
 )
 app.add_typer(kafka, name="kafka")
@@ -65,8 +65,8 @@ def start(
 ) -> None:
     """Start the cluster in the background and wait until every service is healthy.
 
-    Fetches the jars on the first start (about 190 MB). When a service fails, its last log lines are shown and the
-    rest is stopped. Where the cluster runs already, nothing is changed.
+    The first start downloads the jars (about 190 MB). When a service fails, its last log lines are shown and the other
+    services are stopped. A cluster that is already running is not changed.
     """
     began = time.monotonic()
     with _clear_errors():
@@ -77,7 +77,7 @@ def start(
         if started:
             console.print(f"Druid is up after {time.monotonic() - began:.0f} s: broker {cluster.broker_url}")
         else:
-            console.print(f"Druid was running already on {cluster.var}: broker {cluster.broker_url}")
+            console.print(f"Druid is already running on {cluster.var}: broker {cluster.broker_url}")
 
 
 @app.command()
@@ -92,7 +92,7 @@ def status() -> None:
 
 @app.command()
 def stop() -> None:
-    """Stop the cluster: ZooKeeper last, no process left. Its data stays."""
+    """Stop all services of the cluster, ZooKeeper last. The data stays."""
     began = time.monotonic()
     with _clear_errors():
         cluster = Cluster.from_environment()
@@ -106,9 +106,9 @@ def stop() -> None:
 
 @app.command()
 def logs(
-    service: Annotated[Service | None, typer.Argument(help="One service; all without it.")] = None,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")] = 40,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines until Ctrl-C.")] = False,  # noqa: FBT002 - how typer declares a flag
+    service: Annotated[Service | None, typer.Argument(help="The service; default: all services.")] = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Number of last lines.")] = 40,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new lines until Ctrl-C.")] = False,  # noqa: FBT002 - how typer declares a flag
 ) -> None:
     """Show the last log lines of one service or of all."""
     with _clear_errors():
@@ -116,16 +116,16 @@ def logs(
         services = (service,) if service else tuple(Service)
         files = [log for log in map(cluster.layout.log, services) if log.exists()]
         if not files:
-            raise ClusterError(f"No logs in {cluster.layout.logs}: the cluster was not started yet.")
-    # tail knows about rotated files.
+            raise ClusterError(f"No logs in {cluster.layout.logs}: the cluster has never been started.")
+    # tail follows rotated files.
     os.execvp("tail", ["tail", f"--lines={lines}", *(["-F"] if follow else []), *map(str, files)])  # noqa: S606, S607
 
 
 @app.command()
 def env() -> None:
-    """Print the cluster's addresses as shell lines: eval "$(python -m druid env)"."""
+    """Print the cluster's addresses as shell commands: eval "$(python -m druid env)"."""
     with _clear_errors():
         cluster = Cluster.from_environment()
-    # Plain print: these lines are for a shell, however narrow the terminal is.
+    # A shell reads these lines, so rich must not wrap them at the width of the terminal.
     typer.echo(f"export DRUID_BROKER_URL={shlex.quote(cluster.broker_url)}")
     typer.echo(f"export DRUID_COORDINATOR_URL={shlex.quote(cluster.coordinator_url)}")

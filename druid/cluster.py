@@ -23,7 +23,7 @@ from druid.watch import SILENCE, Observer, ServiceStatus
 
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 180.0
-# supervisord stops one group after the other; this covers both, and its own end.
+# supervisord stops its two groups one after the other, and then itself.
 STOP_SECONDS = 2 * config.STOP_SECONDS + 10
 POLL_SECONDS = 0.2
 LOG_LINES = 40
@@ -31,10 +31,10 @@ LOG_LINES = 40
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster on this machine. Its state is what runs on `var`; nothing is kept here.
+    """A cluster on this machine. Its state is in the processes and files of `var`, and not in this object.
 
-    var: absolute folder of its own for data, logs and generated files.
-    home: absolute folder of the jars, shared between clusters.
+    var: absolute path of the folder for data, logs and generated files.
+    home: absolute path of the folder of the jars; clusters can share it.
     """
 
     var: Path = ROOT / "var" / "druid"
@@ -43,7 +43,7 @@ class Cluster:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """DRUID_VAR, DRUID_HOME (relative ones from the working directory) and DRUID_PORT_OFFSET."""
+        """Read DRUID_VAR, DRUID_HOME (relative to the working directory) and DRUID_PORT_OFFSET."""
         default = cls()
         offset = environment.get("DRUID_PORT_OFFSET") or "0"
         if not (offset.isdecimal() and int(offset) <= MAX_PORT_OFFSET):
@@ -60,7 +60,7 @@ class Cluster:
 
     @property
     def coordinator_url(self) -> str:
-        """The coordinator is the overlord, too: ingestion tasks go here."""
+        """The coordinator is also the overlord, which accepts ingestion tasks."""
         return f"http://127.0.0.1:{self.ports.coordinator}"
 
     @property
@@ -68,11 +68,11 @@ class Cluster:
         return config.Layout(var=self.var, home=self.home)
 
     def is_running(self) -> bool:
-        """Whether a supervisord runs on `var`, whatever its services' health."""
+        """Return whether a supervisord runs on `var`, regardless of its services' health."""
         return self._supervisord.is_alive()
 
     def status(self) -> tuple[ServiceStatus, ...]:
-        """Every service, in the order of Service.
+        """Return the status of every service, in the order of Service.
 
         Raises ClusterError when the cluster runs on other ports, or is stopping.
         """
@@ -84,16 +84,16 @@ class Cluster:
         )
 
     def pid(self, service: Service) -> int | None:
-        """The process of a service; None where there is none. No service is asked: one may be frozen."""
+        """Return the pid of a service, or None. This sends no request to a service, which may be frozen."""
         [pid] = [status.pid for status in self._processes() if status.service is service]
         return pid
 
     def start(self, *, timeout: float = START_SECONDS, observer: Observer = SILENCE) -> bool:
-        """Return once every service is healthy and serves the data there is.
+        """Return when every service is healthy and all stored data is served.
 
-        True when this call started them, False when they ran already. Raises NotReadyError before anything starts,
-        ServiceFailedError when a service ends or is not healthy after `timeout` seconds; what this call started is
-        stopped again then. Raises NotServedError, and leaves the cluster up, when data is missing for so long.
+        Returns True if this call started the services, and False if they were already running. Raises NotReadyError
+        before anything starts. Raises ServiceFailedError if a service ends, or is not healthy after `timeout` seconds,
+        and stops what it started. Raises NotServedError, without stopping anything, if data is still not served then.
         """
         with self._alone():
             if self.is_running():
@@ -106,7 +106,7 @@ class Cluster:
                 jars.fetch(self.home, observer.say)
             try:
                 self._launch(java)
-                # A service that ends while it starts would end again: say so now, not after the last try.
+                # A service that ends during its start would end again, so fail without waiting for more attempts.
                 self._wait_until_healthy(timeout, observer, fatal=frozenset({"FATAL", "BACKOFF", "EXITED"}))
             except BaseException:
                 self._stop(observer)
@@ -115,7 +115,7 @@ class Cluster:
             return True
 
     def stop(self, *, observer: Observer = SILENCE) -> bool:
-        """End every service, ZooKeeper last, and wait for it. False when nothing ran."""
+        """Stop every service, ZooKeeper last, and wait. Returns False if nothing was running."""
         with self._alone():
             return self._stop(observer)
 
@@ -137,11 +137,11 @@ class Cluster:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise ClusterError(f"Another start or stop is under way on {self.var}. Wait for it.") from None
+                raise ClusterError(f"Another start or stop is running on {self.var}. Wait for it.") from None
             yield
 
     def _processes(self) -> tuple[ServiceStatus, ...]:
-        """As `status`, without asking the services themselves: none counts as healthy."""
+        """Return the processes without health checks: `healthy` is False for all."""
         processes = self._supervisord.processes() if self.is_running() else {}
         return tuple(
             ServiceStatus(
@@ -160,15 +160,15 @@ class Cluster:
         running = self._supervisord.identifier()
         if running != self.ports.label:
             raise ClusterError(
-                f"The cluster on {self.var} runs on other ports ({running.removeprefix('druid-')}) than asked for. "
-                "Set DRUID_PORT_OFFSET as it was when it was started, or stop it first: python -m druid stop."
+                f"The cluster on {self.var} runs on other ports ({running.removeprefix('druid-')}) than requested. "
+                "Set DRUID_PORT_OFFSET to its value at the start, or stop the cluster first: python -m druid stop."
             )
 
     def _launch(self, java: Path) -> None:
         layout = self.layout
-        # ZooKeeper only holds who is alive. After a crash it would hold the dead, for as long as a session lasts.
+        # ZooKeeper stores only live services. After a crash it would list dead ones until their sessions expire.
         shutil.rmtree(layout.zookeeper, ignore_errors=True)
-        # Left by processes that were killed.
+        # Left behind by killed processes.
         shutil.rmtree(layout.temporary, ignore_errors=True)
         layout.socket.unlink(missing_ok=True)
         layout.pid.unlink(missing_ok=True)
@@ -210,7 +210,7 @@ class Cluster:
         while (unserved := segments_unserved(self.ports)) != {}:
             if time.monotonic() > deadline:
                 raise NotServedError(unserved or {})
-            observer.say("Waiting for the stored data to be served")
+            observer.say("Waiting until the stored data is served")
             time.sleep(POLL_SECONDS)
 
     def _failed(self, service: Service, reason: str) -> ServiceFailedError:
@@ -220,16 +220,16 @@ class Cluster:
         if not self.is_running():
             return False
         services: tuple[ServiceStatus, ...] = ()
-        # A stop that was interrupted is only waited for.
+        # After an interrupted stop it is enough to wait.
         with suppress(ShuttingDownError):
             services = self._processes()
             self._supervisord.shut_down()
         deadline = time.monotonic() + STOP_SECONDS
-        # supervisord closes its socket when the last service has ended, and removes its pid file as its last act.
+        # supervisord closes its socket when the last service has ended, and removes its pid file at the very end.
         while self.is_running() or self.layout.pid.exists():
             if time.monotonic() > deadline:
                 raise ClusterError(f"supervisord has not ended; {self.layout.supervisord_log} says why.")
-            # It answers no questions any more, but it reaps: a pid that is gone is a service that has ended.
+            # supervisord answers no requests now, but it still reaps: a missing pid is a service that has ended.
             services = tuple(
                 replace(status, state="STOPPING")
                 if status.pid is not None and _exists(status.pid)

@@ -1,4 +1,4 @@
-"""From a cluster's folders and ports to the files and commands that run it. Pure."""
+"""Turns the folders and ports of a cluster into configuration files and commands. Pure."""
 
 import shlex
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from druid.services import Ports, Service
 
 CONF = Path(__file__).parent / "conf"
 
-# Streaming tasks hand over what they have read before they end, which was seen to take half a minute.
+# Streaming tasks publish their rows before they end, which can take half a minute.
 STOP_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where a cluster keeps its things: all below `var`, but for the jars, which clusters share."""
+    """The files of a cluster. All are below `var`, except the jars, which clusters can share."""
 
     var: Path
     home: Path
@@ -60,7 +60,7 @@ class Layout:
 
 
 def environment(layout: Layout, ports: Ports) -> dict[str, str]:
-    """The variables that conf/**/*.properties name."""
+    """Return the variables used in conf/**/*.properties."""
     return {
         "DRUID_HOME": str(layout.home),
         "DRUID_VAR": str(layout.var),
@@ -77,7 +77,7 @@ def environment(layout: Layout, ports: Ports) -> dict[str, str]:
 
 
 def zoo_cfg(shared: str, layout: Layout, ports: Ports) -> str:
-    """conf/zookeeper/zoo.cfg (`shared`) with this cluster's folder and port; the last value of a key counts."""
+    """Return conf/zookeeper/zoo.cfg (`shared`) with this cluster's folder and port. The last value of a key wins."""
     return shared + (
         f"\ndataDir={layout.zookeeper}\n"
         f"clientPort={ports.zookeeper}\n"
@@ -105,7 +105,7 @@ def java_command(service: Service, java: Path, layout: Layout) -> tuple[str, ...
 
 
 def supervisord_conf(layout: Layout, ports: Ports, java: Path, setpriv: Path | None) -> str:
-    """The process runner's file (http://supervisord.org/configuration.html).
+    """Return the configuration of supervisord (http://supervisord.org/configuration.html).
 
     `setpriv` (util-linux), where there is one, has the kernel end a service whose supervisord was killed.
     """
@@ -128,8 +128,8 @@ chmod=0700
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 
-# Groups stop one after the other, the highest priority first: ZooKeeper last, because Druid's services do not end
-# without it.
+# Groups stop one after the other, the highest priority first. ZooKeeper is last, because Druid's services cannot
+# stop without it.
 [group:zookeeper]
 programs={Service.ZOOKEEPER}
 priority=1

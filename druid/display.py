@@ -1,4 +1,4 @@
-"""A start or stop as the terminal shows it: a live table, or single lines where there is no terminal."""
+"""Shows a start or stop: a live table on a terminal, single lines elsewhere."""
 
 from types import TracebackType
 from typing import Self
@@ -26,7 +26,7 @@ def table(services: tuple[ServiceStatus, ...]) -> Table:
 
 
 class LiveObserver:
-    """An Observer that draws. Use as a context manager around one start or stop."""
+    """An Observer that draws on the console. Use it as a context manager around one start or stop."""
 
     def __init__(self, console: Console, title: str) -> None:
         self._console = console

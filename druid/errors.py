@@ -1,14 +1,14 @@
-"""What can go wrong with the cluster, in words for whoever typed the command."""
+"""Errors of the cluster, with messages for the user of the command line."""
 
 from druid.services import Service
 
 
 class ClusterError(Exception):
-    """The text says what is wrong and what to do about it."""
+    """The message names the problem and the remedy."""
 
 
 class NotReadyError(ClusterError):
-    """Nothing was started: every requirement that is not met, one sentence each."""
+    """Nothing was started. The message has one sentence for each unmet requirement."""
 
     def __init__(self, problems: tuple[str, ...]) -> None:
         super().__init__("\n".join(problems))
@@ -31,7 +31,7 @@ class ServiceFailedError(ClusterError):
 
 
 class NotServedError(ClusterError):
-    """All services are healthy, but data that should be served is not: number of segments by data source."""
+    """All services are healthy, but some segments are not served. `unserved` has their number by data source."""
 
     def __init__(self, unserved: dict[str, int]) -> None:
         missing = ", ".join(f"{count} of {source}" for source, count in sorted(unserved.items()))

@@ -1,4 +1,4 @@
-"""Asking a service whether it is ready."""
+"""Health checks of services."""
 
 import http.client
 import socket
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from druid.services import READY_PATHS, Ports, Service
 
-# A local service that takes longer than this is not ready.
+# A local service that needs longer is not ready.
 PROBE_SECONDS = 2.0
 
 
@@ -27,7 +27,7 @@ class Answer:
 
 
 def get(port: int, path: str) -> Answer:
-    """Raises OSError or HTTPException when there is no answer."""
+    """Raises OSError or HTTPException if there is no response."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PROBE_SECONDS)
     try:
         connection.request("GET", path)

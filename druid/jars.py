@@ -13,19 +13,19 @@ from druid.errors import ClusterError
 
 POM = Path(__file__).parent / "pom.xml"
 VERSION = "33.0.0"
-# Each is a profile of the pom and a name in druid.extensions.loadList.
+# Each extension is a profile of the pom and a name in druid.extensions.loadList.
 EXTENSIONS = ("druid-datasketches", "druid-kafka-indexing-service")
 
 
 def are_there(home: Path) -> bool:
-    """A home appears as a whole, by a rename, or not at all."""
+    """Return whether the jars exist. `fetch` creates the folder by a rename, so it is always complete."""
     return (home / "lib").is_dir() and all((home / "extensions" / name).is_dir() for name in EXTENSIONS)
 
 
 def fetch(home: Path, say: Callable[[str], None]) -> None:
-    """Lay out `home` unless it is there; safe to interrupt, and to run twice at once.
+    """Create `home` unless it exists. Safe to interrupt, and to run concurrently.
 
-    Raises ClusterError with Maven's own last words when a jar cannot be had.
+    Raises ClusterError with Maven's last lines of output if a download fails.
     """
     home.parent.mkdir(parents=True, exist_ok=True)
     with alone(home.parent / f".{home.name}.lock", say):
@@ -33,7 +33,7 @@ def fetch(home: Path, say: Callable[[str], None]) -> None:
             return
         if home.exists():
             raise ClusterError(
-                f"{home} exists but holds no complete Druid. Remove it to have it fetched anew, "
+                f"{home} exists but contains no complete Druid. Remove it to download it again, "
                 "or set DRUID_HOME to another folder."
             )
         partial = home.parent / f".{home.name}.partial"
@@ -57,13 +57,13 @@ def alone(lock: Path, say: Callable[[str], None]) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("Another command is fetching the jars; waiting for it")
+            say("Another command is downloading the jars; waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def copy_dependencies(pom: Path, target: Path, profile: tuple[str, ...], say: Callable[[str], None]) -> None:
-    """Have Maven put the jars that a pom names into `target`. Raises ClusterError with its last words."""
+    """Let Maven copy the dependencies of a pom into `target`. Raises ClusterError with Maven's last lines of output."""
     command = [
         *("mvn", "-B", "-f", str(pom), *profile),
         *("dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={target}"),
@@ -86,6 +86,7 @@ def copy_dependencies(pom: Path, target: Path, profile: tuple[str, ...], say: Ca
             raise
     if maven.returncode != 0:
         raise ClusterError(
-            "Maven could not fetch the jars. Is Maven Central (or your mirror, ~/.m2/settings.xml) in reach? "
+            "Maven could not download the jars. Can this machine reach Maven Central (or your mirror, "
+            "~/.m2/settings.xml)? "
             "Maven said:\n" + "\n".join(last_words)
         )

@@ -1,4 +1,4 @@
-"""The running supervisord of one cluster, asked over its Unix socket."""
+"""The client of a cluster's running supervisord, over its Unix socket."""
 
 import http.client
 import socket
@@ -16,7 +16,7 @@ from druid.services import Service
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One service's process: supervisord's name of its state, the pid, and seconds since it was started."""
+    """The process of a service: its state in supervisord's terms, its pid, and the seconds since its start."""
 
     state: str
     pid: int | None
@@ -28,15 +28,15 @@ NOT_RUNNING = Process("STOPPED", None, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class Supervisord:
-    """What listens on `socket`.
+    """The supervisord that listens on `socket`.
 
-    A call raises ConnectionError or FileNotFoundError when nothing does, ShuttingDownError after `shut_down`.
+    A call raises ConnectionError or FileNotFoundError if there is none, and ShuttingDownError after `shut_down`.
     """
 
     socket: Path
 
     def is_alive(self) -> bool:
-        """Whether anything listens; a socket file left by a killed supervisord does not count."""
+        """Return whether supervisord is listening. The socket file of a killed one does not count."""
         with socket.socket(socket.AF_UNIX) as probe:
             try:
                 probe.connect(str(self.socket))
@@ -60,10 +60,10 @@ class Supervisord:
         }
 
     def shut_down(self) -> None:
-        """Ask for the end of all services and of supervisord itself; returns at once."""
+        """Request the end of all services and of supervisord itself. Returns immediately."""
         self._call("supervisor.shutdown")
 
-    # XML-RPC has no types; the public methods above give each answer its own.
+    # XML-RPC has no types; the public methods add them.
     def _call(self, method: str) -> Any:  # noqa: ANN401
         transport = SupervisorTransport(None, None, f"unix://{self.socket}")
         try:

@@ -1,7 +1,7 @@
-"""Whether the broker knows a server for every segment that there should be.
+"""Checks whether the broker knows a server for every used segment.
 
-Healthy services are not enough: for about a second after a start the broker does not know yet what the historical
-holds, and answers without it, with 200 and numbers that are too small.
+Healthy services are not enough: for about a second after a start the broker does not know all segments of the
+historical. It answers without them, with 200 and numbers that are too small.
 """
 
 import collections
@@ -17,7 +17,7 @@ ALWAYS = "-146136543-09-08T08:23:32.096Z/146140482-04-24T15:36:27.903Z"
 
 
 def segments_unserved(ports: Ports) -> dict[str, int] | None:
-    """By data source, how many of its used segments no query would see; None when a service gives no answer.
+    """Return the number of used segments that queries would miss, by data source; None if a service does not answer.
 
     Left out are segments that newer ones replace, and those that the load rules keep on no server.
     """

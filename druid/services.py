@@ -1,15 +1,15 @@
-"""The services of the cluster, their ports, and what each answers when it is ready."""
+"""The services of the cluster, their ports, and their readiness endpoints."""
 
 import enum
 from dataclasses import dataclass, fields
 from typing import Self
 
-# Above this offset the highest port, that of Kafka's controller, would not be a port any more.
+# A larger offset would move the highest port, that of Kafka's controller, beyond 65535.
 MAX_PORT_OFFSET = 65535 - 9093
 
 
 class Service(enum.StrEnum):
-    """One process each; the value is the name in commands, logs and Druid's own command line."""
+    """Each service is a process. The value is its name in commands, logs and Druid's own command line."""
 
     ZOOKEEPER = "zookeeper"
     COORDINATOR = "coordinator"
@@ -18,8 +18,8 @@ class Service(enum.StrEnum):
     INDEXER = "indexer"
 
 
-# A coordinator is of use once it leads, a broker or historical once it knows its segments; /status/health says
-# only that the process answers. ZooKeeper is asked in its own way.
+# A coordinator is ready when it is the leader, a broker or historical when it knows its segments. /status/health says
+# only that the process answers. ZooKeeper has a protocol of its own.
 READY_PATHS = {
     Service.COORDINATOR: "/druid/indexer/v1/isLeader",
     Service.HISTORICAL: "/druid/historical/v1/readiness",
@@ -30,7 +30,7 @@ READY_PATHS = {
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """TCP ports on 127.0.0.1; the defaults are Druid's usual ones."""
+    """TCP ports on 127.0.0.1. The defaults are those of Druid."""
 
     zookeeper: int = 2181
     coordinator: int = 8081
@@ -38,18 +38,18 @@ class Ports:
     broker: int = 8082
     indexer: int = 8091
     derby: int = 1527
-    # Not in `named`: Kafka is started by itself.
+    # Not in `named`, because Kafka is started separately.
     kafka: int = 9092
     kafka_controller: int = 9093
 
     @classmethod
     def shifted(cls, offset: int) -> Self:
-        """Every usual port plus `offset` (0 to MAX_PORT_OFFSET)."""
+        """Return all default ports plus `offset` (0 to MAX_PORT_OFFSET)."""
         usual = cls()
         return cls(*(getattr(usual, port.name) + offset for port in fields(cls)))
 
     def of(self, service: Service) -> int:
-        """The port that a client of the service connects to."""
+        """Return the port for clients of the service."""
         match service:
             case Service.ZOOKEEPER:
                 return self.zookeeper
@@ -63,13 +63,13 @@ class Ports:
                 return self.indexer
 
     def named(self) -> tuple[tuple[str, int], ...]:
-        """Every port with the name of what listens on it."""
+        """Return every port with the name of its service."""
         services = tuple((service.value, self.of(service)) for service in Service)
         return (*services, ("derby, the coordinator's metadata store", self.derby))
 
     @property
     def label(self) -> str:
-        """Tells one choice of ports from another; supervisord carries it as its identifier."""
+        """An identifier of these ports. supervisord reports it as its own identifier."""
         return "druid-" + "-".join(str(port) for _, port in self.named())
 
 

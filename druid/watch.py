@@ -1,4 +1,4 @@
-"""What a start, a stop or a status shows of the cluster."""
+"""Progress and status of a cluster."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,7 +19,7 @@ class ServiceStatus:
 
 
 class Observer(Protocol):
-    """Is told what a start or stop is about at the moment."""
+    """Receives the progress of a start or stop."""
 
     def say(self, what: str) -> None: ...
 

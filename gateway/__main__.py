@@ -1,4 +1,4 @@
-"""`python -m gateway` is the command line."""
+"""`python -m gateway` runs the command line."""
 
 from gateway.cli import main
 

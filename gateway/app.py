@@ -7,21 +7,26 @@ from functools import partial
 
 import structlog
 from aiohttp import web
-from yarl import URL
 
 from gateway.accounts.store import Accounts
 from gateway.auth.authenticator import Authenticator
-from gateway.catalog import DATASETS
 from gateway.catalog.model import Dataset
-from gateway.druid.admission import Admission
+from gateway.druid.admission import Admit
 from gateway.druid.api.broker import Broker
-from gateway.druid.broker_pool import Brokers
-from gateway.druid.completeness.appended_segments import Appended
-from gateway.druid.completeness.availability import Coverage
-from gateway.druid.completeness.realtime_monitor import Realtime
+from gateway.druid.api.coordinator import Coordinator
+from gateway.druid.api.send import Send
+from gateway.druid.broker_pool import Brokers, ChooseBroker
+from gateway.druid.completeness import Completeness
+from gateway.druid.completeness.availability import Availability
+from gateway.druid.completeness.check import CompletenessCheck
+from gateway.druid.completeness.off import CompletenessOff
+from gateway.druid.completeness.realtime_monitor import RealtimeMonitor
 from gateway.druid.executor import Druid
-from gateway.druid.memory_budget import Memory
-from gateway.druid.single_flight import Flights
+from gateway.druid.memory_budget import MemoryBudget
+from gateway.druid.query_context import AddContext
+from gateway.druid.single_flight import Coalesce
+from gateway.druid.slots import LaneInstruments, Slots
+from gateway.druid.tenant_guard import TenantGuard
 from gateway.query.schema import compile_schema
 from gateway.settings import Settings
 from gateway.telemetry.instruments import Instruments
@@ -54,7 +59,7 @@ from gateway.web.worker import Worker
 _log = structlog.get_logger(__name__)
 
 
-def create_app(settings: Settings, datasets: Iterable[Dataset] = DATASETS.values()) -> web.Application:
+def create_app(settings: Settings, datasets: Iterable[Dataset]) -> web.Application:
     """Return the application for these data sets, not yet started. `gateway.web.server.Runner` runs it."""
     app = web.Application(middlewares=[outermost])
     if is_configured():
@@ -106,38 +111,66 @@ async def _limiter(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _accounts(app: web.Application) -> AsyncIterator[None]:
-    async with Accounts(app[SETTINGS]) as accounts, Authenticator(app[SETTINGS], accounts) as authenticator:
+    settings = app[SETTINGS]
+    async with (
+        Accounts(settings, app[INSTRUMENTS]) as accounts,
+        Authenticator(settings.oauth, accounts) as authenticator,
+    ):
         await accounts.check_schema()
         app[ACCOUNTS], app[AUTHENTICATOR] = accounts, authenticator
         yield
 
 
 async def _druid(data_sources: Iterable[str], app: web.Application) -> AsyncIterator[None]:
-    settings = app[SETTINGS]
-    brokers = [Broker(URL(str(url)), max_answer_bytes=settings.max_answer_bytes) for url in settings.druid_broker_url]
+    """Compose the chain of links between the web layer and Druid, from the last to the first; see druid/chain.py."""
+    settings, instruments = app[SETTINGS], app[INSTRUMENTS]
     async with AsyncExitStack() as stack:
-        opened = await stack.enter_async_context(Brokers(brokers))
-        coverage = appended = realtime = None
-        if settings.druid_coordinator_url is not None:
-            coordinator = URL(str(settings.druid_coordinator_url))
-            coverage = Coverage(coordinator, data_sources, period=settings.coverage_period)
-            await stack.enter_async_context(coverage)
-            appended = Appended(coverage)
-            realtime = Realtime(opened, coverage, data_sources, period=settings.coverage_period)
-            await stack.enter_async_context(realtime)
-        druid = Druid(
-            opened,
-            coverage,
-            appended,
-            realtime,
-            Admission(places=settings.druid_queries, queue=settings.druid_queue),
-            Admission(places=settings.druid_heavy_queries, queue=settings.druid_queue),
-            Flights(),
-            Memory(settings.answer_memory),
+        brokers = Brokers([Broker(url) for url in settings.druid_broker_url], instruments.broker_up)
+        await stack.enter_async_context(brokers)
+        send = Send(
+            max_response_bytes=settings.max_answer_bytes,
+            query_seconds=instruments.druid_query_seconds,
+            cancellation_seconds=instruments.druid_cancellation_seconds,
         )
-        stack.push_async_callback(druid.flights.ended)
-        app[DRUID] = druid
+        context = AddContext(TenantGuard(send))
+        completeness: Completeness
+        if settings.completeness == "off":
+            completeness = CompletenessOff(
+                (instruments.coverage_age_seconds, instruments.realtime_age_seconds), context
+            )
+        else:
+            availability = Availability(
+                await stack.enter_async_context(Coordinator(settings.druid_coordinator_url)),
+                data_sources,
+                period=settings.coverage_period,
+                max_age=settings.completeness_max_age,
+                age=instruments.coverage_age_seconds,
+            )
+            realtime = RealtimeMonitor(
+                brokers,
+                await stack.enter_async_context(availability),
+                data_sources,
+                period=settings.coverage_period,
+                age=instruments.realtime_age_seconds,
+            )
+            completeness = CompletenessCheck(availability, await stack.enter_async_context(realtime), context)
+        choose = ChooseBroker(brokers, completeness)
+        ordinary, heavy = (
+            Slots(slots=slots, queue=settings.druid_queue, instruments=_lane(instruments, lane))
+            for lane, slots in (("ordinary", settings.druid_queries), ("heavy", settings.druid_heavy_queries))
+        )
+        for slots in (ordinary, heavy):
+            await stack.enter_async_context(slots)
+        budget = MemoryBudget(settings.answer_memory, instruments.answers_bytes)
+        coalesce = Coalesce(budget, instruments.druid_shared, Admit(ordinary, heavy, choose))
+        app[DRUID] = Druid(await stack.enter_async_context(coalesce), brokers, completeness)
         yield
+
+
+def _lane(instruments: Instruments, lane: str) -> LaneInstruments:
+    return LaneInstruments(
+        lane, instruments.druid_queries_running, instruments.druid_queries_queued, instruments.druid_wait_seconds
+    )
 
 
 async def _metrics(app: web.Application) -> AsyncIterator[None]:

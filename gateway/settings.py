@@ -1,153 +1,247 @@
-"""Everything that can be set, from the environment: GATEWAY_ and the name in capitals."""
+"""Every setting of the gateway, grouped by topic. Each is an environment variable: GATEWAY_ and the field's name.
 
-from typing import Annotated, Literal, Self
+docs/settings.md and `gateway serve --help` are generated from these descriptions.
+"""
 
-from pydantic import AnyHttpUrl, Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator, model_validator
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, Field, IPvAnyNetwork, SecretStr, field_validator, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from gateway.accounts.settings import AccessSettings
+from gateway.accounts.settings import FILE_SUFFIX, PREFIX, AccountSettings, SettingsInvalid, is_secret, variable_of
+from gateway.auth.settings import OAuthSettings
+from gateway.druid.api.http import ServiceUrl
 from gateway.druid.memory_budget import GROWTH
 from gateway.query.aggregations import Uniques
-from gateway.query.report import Limits
+from gateway.query.limits import Limits
 
-_LIMITS = Limits()
+__all__ = ["Settings", "SettingsInvalid", "load_settings", "reject_unknown_variables", "variables"]
+
+_LIMITS: Final = Limits()
+
+# A day and 2^31-1 are far above any useful value, and small enough for every program that receives one.
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Bytes = Annotated[int, Field(ge=1024, le=2**40)]
+Port = Annotated[int, Field(ge=0, le=65_535)]
+
+OTHER_PROGRAMS_VARIABLES: Final = frozenset(
+    {
+        # Callers: var/demo.env contains them.
+        "GATEWAY_URL", "GATEWAY_TOKEN", "GATEWAY_ORGANIZATION_ID", "GATEWAY_PARTNER_ORGANIZATION_ID",
+        # docker compose: see docs/compose.md.
+        "GATEWAY_IMAGE", "GATEWAY_ENV_FILE",
+    }
+)  # fmt: skip
+"""Variables with the gateway's prefix that it does not read and that are no mistakes."""
+
+# Kubernetes sets these in every pod if a Service is named `gateway`.
+_KUBERNETES: Final = re.compile(r"GATEWAY_(SERVICE_(HOST|PORT)|PORT_[0-9]+_)\w*", re.ASCII)
 
 
-class SettingsInvalid(Exception):
-    """The environment says something that cannot be; the message names every variable at fault."""
+class ServerSettings(BaseModel):
+    """The HTTP server."""
 
-
-class Settings(AccessSettings):
-    """The gateway's settings: the account store's and these."""
-
-    model_config = SettingsConfigDict(title="Settings")
-
-    host: str = Field(default="127.0.0.1", description="The address to listen on.")
-    port: int = Field(default=8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
-    druid_broker_url: Annotated[tuple[AnyHttpUrl, ...], NoDecode] = Field(
-        default=(AnyHttpUrl("http://127.0.0.1:8082"),),
-        min_length=1,
-        description="Where Druid's broker is; several with commas between them.",
+    host: str = Field(default="127.0.0.1", min_length=1, description="The address to listen on.")
+    port: Port = Field(default=8080, description="The port to listen on; 0 chooses a free one.")
+    metrics_port: Port | None = Field(
+        default=None, description="A separate port that serves `/metrics` to Prometheus. If unset, there is none."
     )
-    druid_coordinator_url: AnyHttpUrl | None = Field(
-        default=None,
-        description="Where Druid's coordinator is, which knows what data there is: what no server holds at the moment "
-        "is then an error. Without it such data is left out of the numbers without a word.",
+    request_timeout: Seconds = Field(
+        default=60.0,
+        description="The deadline of a request, in seconds. Druid receives the remaining time as its timeout.",
     )
-    coverage_period: float = Field(
-        default=10.0, gt=0, description="Seconds between two questions to the coordinator about what data there is."
+    body_timeout: Seconds = Field(
+        default=20.0, description="Seconds within which a request's body must arrive after its header."
     )
-    druid_queries: int = Field(
-        default=16,
-        ge=2,
-        description="Queries that Druid gets at once; more of them wait. Two for each processing thread of its "
-        "historicals keep it busy and leave turns to others.",
-    )
-    druid_heavy_queries: int = Field(
-        default=4, ge=1, description="Queries at once that are likely to take long, in Druid's lane `heavy`."
-    )
-    druid_queue: int = Field(default=100, ge=2, description="Queries that may wait for one of these places.")
-    metrics_port: int | None = Field(
-        default=None, ge=0, le=65535, description="A port for Prometheus (/metrics); without it there is none."
-    )
-    request_timeout: float = Field(
-        default=60.0, gt=0, description="Seconds until a request must be answered; Druid is told what is left of them."
-    )
-    uniques: Uniques = Field(
-        default=Uniques.SKETCH,
-        description="How hyperUnique counts: `sketch` keeps within 2 %; `metric` reads the hyperUnique metrics that "
-        "ingestion made, which is faster for the largest organizations and errs by more.",
-    )
-    max_rows: int = Field(default=_LIMITS.rows, ge=1, description="The most rows that an answer may have.")
-    max_buckets: int = Field(default=_LIMITS.buckets, ge=1, description="The most buckets that a report may have.")
-    max_interval_days: int = Field(default=_LIMITS.interval_days, ge=1, description="The longest interval, in days.")
-    max_body_bytes: int = Field(default=262_144, ge=1024, description="The longest request body.")
-    max_answer_bytes: int = Field(
-        default=67_108_864, ge=1024, description="The longest answer of Druid's that is taken in."
-    )
-    answer_memory: int = Field(
-        default=536_870_912,
-        ge=1024,
-        description=f"Bytes of memory for all answers on their way; one takes about {GROWTH} times its length. "
-        "Half of it is the most for one organization with several. What no room is left for is refused (429).",
-    )
-    body_memory: int = Field(
-        default=67_108_864,
-        ge=2048,
-        description="Bytes of memory for all request bodies in transit, half of it for one organization. A body that "
-        "does not fit is refused (429).",
-    )
-    body_timeout: float = Field(
-        default=20.0, gt=0, description="Seconds in which a request's body must have come, once its header is there."
-    )
-    idle_timeout: float = Field(
+    idle_timeout: Seconds = Field(
         default=75.0,
-        gt=0,
-        description="Seconds until the header of a connection's next request must have come. Make it longer than a "
-        "load balancer keeps its connections.",
+        description="Seconds within which the header of a connection's next request must arrive. Set it higher than "
+        "the time for which your load balancer keeps connections open.",
     )
     shutdown_timeout: float = Field(
         default=25.0,
         ge=0,
-        description="Seconds for which running requests may go on after SIGTERM; what runs then is cancelled in Druid. "
-        "Make it shorter than the time after which the process would be killed.",
-    )
-    requests_per_minute: int = Field(
-        default=6_000, ge=1, description="Requests that one organization may make in a minute."
-    )
-    cpu_seconds_per_minute: float = Field(
-        default=30.0,
-        gt=0,
-        description="CPU seconds of this process that the requests of one organization may use in a minute; beyond it "
-        "they are refused (429).",
-    )
-    concurrent_reports: int = Field(
-        default=20, ge=1, description="Reports of one organization that may run at the same time."
-    )
-    failed_authentications_per_minute: int = Field(
-        default=100, ge=1, description="Authentications from one address that may fail in a minute."
-    )
-    limits_url: SecretStr | None = Field(
-        default=None,
-        description="A Redis in which several gateways count for these limits together: redis://host:port, with "
-        ":password@ before the host where there is one, or rediss://… . Without it each process counts for itself.",
+        le=86_400,
+        allow_inf_nan=False,
+        description="Seconds that running requests have after SIGTERM; then they are cancelled, also in Druid. Set it "
+        "lower than the time after which the process would be killed.",
     )
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
         default=(),
-        description="Networks of the proxies in front of the gateway, such as 10.0.0.0/8,fd00::/8: whose "
-        "X-Forwarded-For says what address a request comes from. Without them it is the one that connects.",
-    )
-    log_format: Literal["auto", "json", "text"] = Field(
-        default="auto", description="How to log: json, text, or text on a terminal and json elsewhere."
+        description="Networks of the proxies in front of the gateway, separated by commas, such as "
+        "`10.0.0.0/8,fd00::/8`. Their X-Forwarded-For header determines a caller's address. If unset, the address "
+        "is that of the connection.",
     )
 
-    @field_validator("trusted_proxies", "druid_broker_url", mode="before")
+
+class CatalogSettings(BaseModel):
+    """Data sets."""
+
+    catalog: Annotated[tuple[Path, ...] | None, NoDecode] = Field(
+        default=None,
+        min_length=1,
+        description="Files that describe the data sets, or folders of them, separated by commas. They replace the "
+        "examples that come with the gateway; docs/data-sets.md explains them.",
+    )
+
+
+class DruidSettings(BaseModel):
+    """Druid and the slots for queries."""
+
+    druid_broker_url: Annotated[tuple[ServiceUrl, ...], NoDecode] = Field(
+        default=(ServiceUrl("http://127.0.0.1:8082"),),
+        min_length=1,
+        description="The URL of Druid's Broker, `http://[user:password@]host:port`; several are separated by commas.",
+    )
+    druid_coordinator_url: Annotated[tuple[ServiceUrl, ...], NoDecode] = Field(
+        default=(),
+        description="The URL of Druid's Coordinator, which knows what data exists; several are separated by commas. "
+        "Credentials are sent to these hosts only, also after a redirect to the leader.",
+    )
+    druid_queries: Annotated[Count, Field(ge=2)] = Field(
+        default=16,
+        description="Slots: queries that run in Druid at the same time; others wait. Two for each processing "
+        "thread of the Historicals keep these busy.",
+    )
+    druid_heavy_queries: Count = Field(
+        default=4, description="Slots for queries that are expected to take long, in Druid's lane `heavy`."
+    )
+    druid_queue: Annotated[Count, Field(ge=2)] = Field(default=100, description="Queries that may wait for a slot.")
+    uniques: Uniques = Field(
+        default=Uniques.SKETCH,
+        description="How `hyperUnique` counts. `sketch` errs by at most 2 %; `metric` reads the hyperUnique metrics "
+        "created by the ingestion, which is faster for the largest organizations and less exact.",
+    )
+
+
+class CompletenessSettings(BaseModel):
+    """Completeness: no response over a part of the data."""
+
+    completeness: Literal["on", "off"] = Field(
+        default="on",
+        description="`on`: a report is an error (503) while Druid does not serve all of its data. `off`: such data is "
+        "silently missing from the numbers; no Coordinator is needed.",
+    )
+    completeness_max_age: Seconds = Field(
+        default=300.0,
+        description="Seconds for which the Coordinator's last response about a data source is valid. Reports on it are "
+        "errors (503) afterwards, until the Coordinator responds again.",
+    )
+    coverage_period: Seconds = Field(
+        default=10.0, description="Seconds between two requests to the Coordinator for the segments that exist."
+    )
+
+
+class ReportLimits(BaseModel):
+    """The size of a report."""
+
+    max_rows: Count = Field(default=_LIMITS.rows, description="Rows of a response.")
+    max_buckets: Count = Field(default=_LIMITS.buckets, description="Time buckets of a report.")
+    max_interval_days: Count = Field(default=_LIMITS.interval_days, description="The length of an interval, in days.")
+    max_body_bytes: Bytes = Field(default=262_144, description="The length of a request body.")
+    max_answer_bytes: Bytes = Field(default=67_108_864, description="The length of one response of Druid.")
+    body_memory: Bytes = Field(
+        default=67_108_864,
+        description="Memory for all request bodies in transit. One organization can use half of it. A body for which "
+        "no memory is left gets a 429.",
+    )
+    answer_memory: Bytes = Field(
+        default=536_870_912,
+        description=f"Memory for all responses in transit; one takes about {GROWTH} times its length. One "
+        "organization can use half of it. A report for which no memory is left gets a 429.",
+    )
+
+    @model_validator(mode="after")
+    def _memory_for_one_answer(self) -> Self:
+        if self.body_memory < 2 * self.max_body_bytes:
+            raise ValueError(
+                f"GATEWAY_BODY_MEMORY is too small for one body: set it to at least {2 * self.max_body_bytes}, or "
+                "lower GATEWAY_MAX_BODY_BYTES"
+            )
+        if self.answer_memory < GROWTH * self.max_answer_bytes:
+            raise ValueError(
+                "GATEWAY_ANSWER_MEMORY is too small for one response: set it to at least "
+                f"{GROWTH * self.max_answer_bytes}, or lower GATEWAY_MAX_ANSWER_BYTES"
+            )
+        return self
+
+
+class RateLimits(BaseModel):
+    """Rate limits."""
+
+    requests_per_minute: Count = Field(default=6_000, description="Requests of one organization in a minute.")
+    concurrent_reports: Count = Field(default=20, description="Reports of one organization at the same time.")
+    cpu_seconds_per_minute: Seconds = Field(
+        default=30.0,
+        description="CPU seconds of this process that the requests of one organization may use in a minute.",
+    )
+    failed_authentications_per_minute: Count = Field(
+        default=100, description="Failed authentications of one address in a minute."
+    )
+    limits_url: SecretStr | None = Field(
+        default=None,
+        description="A Redis in which several processes count these limits together: `redis://host:port`, "
+        "`redis://:password@host:port` or `rediss://…`. If unset, each process counts for itself.",
+    )
+
+    @field_validator("limits_url")
+    @classmethod
+    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.match(r"rediss?://[^/]", value.get_secret_value()):
+            raise ValueError("not a Redis URL: use redis://host:port or rediss://host:port")
+        return value
+
+
+class LoggingSettings(BaseModel):
+    """Logging."""
+
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto", description="`json`, `text`, or `auto`: text on a terminal and JSON elsewhere."
+    )
+
+
+class Settings(
+    ServerSettings,
+    CatalogSettings,
+    DruidSettings,
+    CompletenessSettings,
+    ReportLimits,
+    RateLimits,
+    LoggingSettings,
+    AccountSettings,
+):
+    """All settings."""
+
+    # GATEWAY_OAUTH_USER_CLAIM is oauth.user_claim: only the first underscore after the prefix separates names.
+    model_config = SettingsConfigDict(title="Settings", env_nested_delimiter="_", env_nested_max_split=1)
+
+    oauth: OAuthSettings | None = Field(
+        default=None, description="An OAuth2 provider. If unset, only API tokens are accepted."
+    )
+
+    @field_validator("catalog", "trusted_proxies", "druid_broker_url", "druid_coordinator_url", mode="before")
     @classmethod
     def _separated_by_commas(cls, value: object) -> object:
         if isinstance(value, str):
             return [each.strip() for each in value.split(",") if each.strip()]
-        return (value,) if isinstance(value, AnyHttpUrl) else value
+        return (value,) if isinstance(value, ServiceUrl) else value
 
     @model_validator(mode="after")
-    def _has_room_for_one_answer(self) -> Self:
-        if self.body_memory < 2 * self.max_body_bytes:
+    def _completeness_has_a_coordinator(self) -> Self:
+        if self.completeness == "on" and not self.druid_coordinator_url:
             raise ValueError(
-                f"GATEWAY_BODY_MEMORY is too small for one body: set it to {2 * self.max_body_bytes} or more, or "
-                "reduce GATEWAY_MAX_BODY_BYTES"
+                "GATEWAY_DRUID_COORDINATOR_URL is not set. Set it to the URL of Druid's Coordinator, so that missing "
+                "data is an error; or set GATEWAY_COMPLETENESS=off to accept numbers that are silently incomplete"
             )
-        if self.answer_memory < GROWTH * self.max_answer_bytes:
-            raise ValueError(
-                f"GATEWAY_ANSWER_MEMORY has no room for one answer: make it {GROWTH * self.max_answer_bytes} or more, "
-                "or GATEWAY_MAX_ANSWER_BYTES smaller"
-            )
+        if self.completeness_max_age <= self.coverage_period:
+            raise ValueError("GATEWAY_COMPLETENESS_MAX_AGE must be longer than GATEWAY_COVERAGE_PERIOD")
         return self
-
-    @field_validator("limits_url")
-    @classmethod
-    def _is_a_redis(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://")):
-            raise ValueError("give the address of a Redis: redis://host:port or rediss://host:port")
-        return value
 
     @property
     def limits(self) -> Limits:
@@ -156,14 +250,41 @@ class Settings(AccessSettings):
 
 
 def load_settings() -> Settings:
-    """Return the settings of this process's environment; raises SettingsInvalid with every problem at once."""
-    try:
-        return Settings.from_environment()
-    except ValidationError as error:
-        lines = [
-            f"  {'_'.join(['GATEWAY', *map(str, each['loc'])]).upper()}: {each['msg']}"
-            if each["loc"]
-            else f"  {each['msg']}"
-            for each in error.errors(include_input=False, include_url=False)
-        ]
-        raise SettingsInvalid("These settings are wrong:\n" + "\n".join(lines)) from None
+    """Return the settings of this process's environment; raise `SettingsInvalid` with every problem."""
+    return Settings.from_environment()
+
+
+GROUPS: Final[tuple[type[BaseModel], ...]] = (
+    AccountSettings, ServerSettings, CatalogSettings, DruidSettings, CompletenessSettings, ReportLimits, RateLimits,
+    OAuthSettings, LoggingSettings,
+)  # fmt: skip
+
+
+def variables() -> Iterator[tuple[str, Mapping[str, FieldInfo]]]:
+    """Yield the title of each group of settings and its environment variables."""
+    for group in GROUPS:
+        scope = ("oauth",) if group is OAuthSettings else ()
+        yield (group.__doc__ or "", {variable_of(*scope, name): each for name, each in group.model_fields.items()})
+
+
+def reject_unknown_variables(environment: Mapping[str, str]) -> None:
+    """Raise `SettingsInvalid` if a variable has the gateway's prefix and no meaning: it is probably a typo."""
+    fields = {variable: field for _, group in variables() for variable, field in group.items()}
+    known = fields.keys() | {variable + FILE_SUFFIX for variable, field in fields.items() if is_secret(field)}
+    unknown = sorted(
+        name
+        for name in environment
+        if (upper := name.upper()).startswith(PREFIX)
+        and upper not in known | OTHER_PROGRAMS_VARIABLES
+        and not _KUBERNETES.fullmatch(upper)
+    )
+    if unknown:
+        lines = [f"  {ascii(name)[1:-1]}: {_hint(name.upper(), known)}" for name in unknown]
+        raise SettingsInvalid(
+            "These environment variables are not settings of the gateway; correct or unset them:\n" + "\n".join(lines)
+        )
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    nearest = get_close_matches(name.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known], n=1)
+    return f"did you mean {PREFIX}{nearest[0]}?" if nearest else "`gateway serve --help` lists every setting"

@@ -1,8 +1,11 @@
-"""What every test may ask for: a real Druid, data in it, and the real gateway in front of it.
+"""Fixtures for all tests: a real Druid, data in it, and the real gateway in front of it.
 
-Run as they are, the tests start a Druid of their own and stop it at the end. While developing it is quicker to keep
-one running: `python -m druid start`, then `eval "$(python -m druid env)"`; data sources get names of their own there,
-and are marked unused at the end. Only this way can pytest-xdist be used: each worker would start a Druid otherwise.
+By default the tests start their own Druid and stop it at the end. While developing it is quicker to keep one running:
+`python -m druid start`, then `eval "$(python -m druid env)"`. Data sources then get unique names, and are marked unused
+at the end.
+
+With pytest-xdist (`-n 2`), one worker runs all tests that share this Druid, so that it is started once. The tests of a
+folder that starts its own cluster also stay together.
 """
 
 import asyncio
@@ -25,8 +28,8 @@ from druid.cluster import Cluster
 from druid.errors import ClusterError
 from druid.services import Ports
 from gateway import ingest
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.catalog.model import Dataset
+from tests.datasets import CHAT_SESSIONS, DATASETS
 from tests.serving import D, Gateway, P, T, serving_aside, settings_for
 from tests.watch import nothing_secret_is_logged  # noqa: F401 - watches over every run
 
@@ -34,16 +37,33 @@ ROOT = Path(__file__).parent.parent
 SPECS = ROOT / "ingestion-specs"
 SAMPLES = SPECS / "samples"
 
-# Far from Druid's own ports, and from those of the tests of the cluster itself.
+# Different from Druid's default ports and from those of the clusters in OWN_CLUSTER.
 PORT_OFFSET = 20000
+OWN_CLUSTER = {"cluster", "streaming", "faults"}
+"""Folders whose tests start their own Druid cluster."""
 GENERATED_SESSIONS = 4000
 GENERATED_ORGANIZATIONS = 6
 SEED = 1
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by the services that it needs, and group tests that share a cluster for pytest-xdist."""
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if folder in OWN_CLUSTER:
+            item.add_marker(pytest.mark.xdist_group(folder))
+        elif "druid" in fixtures:
+            item.add_marker(pytest.mark.druid)
+            item.add_marker(pytest.mark.xdist_group("druid"))
+        if fixtures & {"postgresql", "own_postgresql"}:
+            item.add_marker(pytest.mark.postgresql)
+
+
 @dataclass(frozen=True, slots=True)
 class Druid:
-    """A running Druid. The coordinator is the overlord, too."""
+    """A running Druid. Its coordinator is also the overlord."""
 
     broker_url: str
     coordinator_url: str
@@ -51,7 +71,7 @@ class Druid:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Rows that Druid serves: `file` holds the very rows that were ingested, as JSON lines."""
+    """Rows that Druid serves. `file` contains the ingested rows as JSON lines."""
 
     dataset: Dataset
     file: Path
@@ -64,16 +84,16 @@ def druid() -> Iterator[Druid]:
     if broker and coordinator:
         yield Druid(broker, coordinator)
         return
-    if broker or coordinator or "PYTEST_XDIST_WORKER" in os.environ:
+    if broker or coordinator:
         pytest.exit('Set both DRUID_BROKER_URL and DRUID_COORDINATOR_URL: eval "$(python -m druid env)"', returncode=2)
     cluster = Cluster(var=ROOT / "var" / "test-druid", ports=Ports.shifted(PORT_OFFSET))
     try:
-        # What an earlier run left, perhaps one that was killed.
+        # Remove what an earlier run left behind, for example a killed one.
         cluster.stop()
         shutil.rmtree(cluster.var)
         cluster.start()
     except ClusterError as error:
-        # Not once for every test that needs it.
+        # Report this once, not for every test that needs Druid.
         pytest.exit(f"Druid did not start. {error}", returncode=2)
     try:
         yield Druid(cluster.broker_url, cluster.coordinator_url)
@@ -83,8 +103,8 @@ def druid() -> Iterator[Druid]:
 
 @pytest.fixture(scope="session")
 def ingested(druid: Druid) -> Iterator[Callable[[str, Path], Dataset]]:
-    """Fill a data source of its own from a file of chat sessions; the data set that reads it."""
-    spec = ingest.parse("chat_sessions.json", (SPECS / "chat_sessions.json").read_text(), brings_files=True)
+    """Ingest a file of chat sessions into a new data source, and return the data set that reads it."""
+    spec = ingest.parse("chat_sessions.json", (SPECS / "chat_sessions.json").read_text(), DATASETS, brings_files=True)
     cluster = ingest.Cluster(overlord=druid.coordinator_url, broker=druid.broker_url)
     made = []
 
@@ -109,7 +129,7 @@ def hand_counted(ingested: Callable[[str, Path], Dataset]) -> Data:
 
 @pytest.fixture(scope="session")
 def generator() -> ModuleType:
-    """The program that makes realistic sample data: ingestion-specs/samples/chat_sessions.py."""
+    """The program that generates realistic sample data: ingestion-specs/samples/chat_sessions.py."""
     return load_program("sample_chat_sessions", SAMPLES / "chat_sessions.py")
 
 
@@ -117,7 +137,7 @@ def generator() -> ModuleType:
 def generated(
     ingested: Callable[[str, Path], Dataset], generator: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Data:
-    """Some 12,000 rows of realistic sessions, always the same."""
+    """About 12,000 rows of realistic sessions, the same in every run."""
     owners = generator.organizations(GENERATED_ORGANIZATIONS, SEED)
     file = tmp_path_factory.mktemp("generated") / "chat_sessions.jsonl"
     with file.open("w", encoding="utf-8") as out:

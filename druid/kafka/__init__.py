@@ -1,1 +1,1 @@
-"""A Kafka beside the local cluster, for streaming: `python -m druid kafka start`, or `druid.kafka.broker.Kafka`."""
+"""A Kafka node next to the local cluster: `python -m druid kafka start`, or `druid.kafka.broker.Kafka`."""

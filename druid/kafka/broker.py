@@ -1,4 +1,4 @@
-"""Start and stop one Kafka node: a supervisord of its own, so that Druid's cluster need not know of it."""
+"""Start and stop one Kafka node under its own supervisord, independent of Druid's cluster."""
 
 import base64
 import collections
@@ -28,9 +28,9 @@ STOP_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Kafka:
-    """A node on this machine, at 127.0.0.1. Its state is what runs on `var`; nothing is kept here.
+    """A node at 127.0.0.1. Its state is in the processes and files of `var`, and not in this object.
 
-    var: absolute folder of its own for data, log and generated files. home: absolute folder of the jars.
+    var: absolute folder of its own for data, log and generated files. home: absolute path of the folder of the jars.
     """
 
     var: Path
@@ -40,7 +40,7 @@ class Kafka:
 
     @classmethod
     def beside(cls, cluster: Cluster) -> Self:
-        """With its data in the cluster's folder: what Druid knows of a topic is of no use without the topic."""
+        """Return the node whose data is in the cluster's folder, because Druid's stream offsets need the topics."""
         ports = cluster.ports
         return cls(cluster.var / "kafka", ports.kafka, ports.kafka_controller, cluster.home.parent / f"kafka-{VERSION}")
 
@@ -56,7 +56,7 @@ class Kafka:
         return self._supervisord.is_alive()
 
     def is_healthy(self) -> bool:
-        """Kafka listens for clients as the last step of its start."""
+        """Return whether Kafka accepts clients, which is the last step of its start."""
         try:
             socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
         except OSError:
@@ -64,7 +64,7 @@ class Kafka:
         return self.is_running()
 
     def start(self, *, timeout: float = START_SECONDS, say: Callable[[str], None] = lambda _: None) -> bool:
-        """Return once it takes clients. True when this call started it. Raises ClusterError, with nothing left."""
+        """Return when Kafka accepts clients: True if this call started it. Raises ClusterError after stopping it."""
         if started := not self.is_running():
             java = self._preflight()
             self._fetch(say)
@@ -73,12 +73,12 @@ class Kafka:
         while not self.is_healthy():
             if time.monotonic() > deadline or not self.is_running():
                 self.stop()
-                raise ClusterError(f"Kafka is not ready after {timeout:.0f} s. It said:\n{self._last_words()}")
+                raise ClusterError(f"Kafka is not ready after {timeout:.0f} s. Its last output:\n{self._last_words()}")
             time.sleep(0.1)
         return started
 
     def stop(self) -> bool:
-        """False when nothing ran. The data stays."""
+        """Stop Kafka; the data stays. Returns False if nothing was running."""
         if not self.is_running():
             return False
         self._supervisord.shut_down()
@@ -122,7 +122,7 @@ class Kafka:
         return (self.home / "libs").is_dir()
 
     def _fetch(self, say: Callable[[str], None]) -> None:
-        """Appears as a whole, by a rename, or not at all."""
+        """Download the jars. The folder is created by a rename, so it is always complete."""
         self.home.parent.mkdir(parents=True, exist_ok=True)
         with jars.alone(self.home.parent / f".{self.home.name}.lock", say):
             if self._has_jars():
@@ -135,7 +135,7 @@ class Kafka:
 
     def _launch(self, java: Path) -> None:
         self.var.mkdir(parents=True, exist_ok=True)
-        # Left by one that was killed.
+        # Left behind by a killed process.
         self._supervisord.socket.unlink(missing_ok=True)
         self._pid.unlink(missing_ok=True)
         shared = (HERE / "server.properties").read_text()
@@ -153,7 +153,7 @@ class Kafka:
             raise ClusterError(f"supervisord did not start: {launched.stderr or launched.stdout}")
 
     def _format(self, java: Path) -> None:
-        # Kafka's form of a UUID; it may not look like an option.
+        # Kafka's form of a UUID. It must not start with `-` like an option.
         cluster_id = "-"
         while cluster_id.startswith("-"):
             cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
@@ -167,7 +167,7 @@ class Kafka:
             check=False,
         )
         if formatted.returncode != 0:
-            raise ClusterError(f"Kafka's folder could not be made: {formatted.stderr or formatted.stdout}")
+            raise ClusterError(f"Kafka's folder could not be created: {formatted.stderr or formatted.stdout}")
 
     def _command(self, java: Path) -> tuple[str, ...]:
         log4j = f"-Dlog4j.configuration=file:{HERE / 'log4j.properties'}"

@@ -1,4 +1,4 @@
-"""python -m druid kafka: a Kafka node from a terminal."""
+"""The command line `python -m druid kafka`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +14,10 @@ from druid.kafka.broker import VERSION, Kafka
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help=f"""A Kafka {VERSION} node beside the cluster, for streaming.
+    help=f"""A Kafka {VERSION} node next to the cluster, for streaming.
 
-It listens at 127.0.0.1:9092 (and 9093 for itself), shifted by `DRUID_PORT_OFFSET` like the cluster, and keeps its
-topics in the folder `kafka` of `DRUID_VAR`. Its jars (46 MB) are fetched on the first start. It takes 400 MB of memory.
+It listens at 127.0.0.1:9092 (and 9093 internally), shifted by `DRUID_PORT_OFFSET` like the cluster, and stores its
+topics in the folder `kafka` of `DRUID_VAR`. The first start downloads its jars (46 MB). It needs 400 MB of memory.
 """,
 )
 console = Console(highlight=False, soft_wrap=True)
@@ -35,15 +35,15 @@ def _kafka() -> Iterator[Kafka]:
 
 @app.command()
 def start() -> None:
-    """Start it in the background and wait until it takes clients."""
+    """Start Kafka in the background and wait until it accepts clients."""
     with _kafka() as kafka, console.status("Starting Kafka") as shown:
         started = kafka.start(say=shown.update)
-    console.print(f"Kafka {'is up' if started else 'was running already'}: {kafka.bootstrap_servers}")
+    console.print(f"Kafka {'is up' if started else 'is already running'}: {kafka.bootstrap_servers}")
 
 
 @app.command()
 def stop() -> None:
-    """Stop it. Its topics stay."""
+    """Stop Kafka. Its topics stay."""
     with _kafka() as kafka, console.status("Stopping Kafka"):
         stopped = kafka.stop()
     console.print("Kafka has stopped." if stopped else f"No Kafka runs on {kafka.var}.")
@@ -51,10 +51,12 @@ def stop() -> None:
 
 @app.command()
 def status() -> None:
-    """Say whether it takes clients. Exit status 0 only when it does."""
+    """Show whether Kafka accepts clients. Exit status 0 only if it does."""
     with _kafka() as kafka:
         healthy = kafka.is_healthy()
-    state = "takes clients at" if healthy else "starts or fails at" if kafka.is_running() else "does not run at"
+    state = (
+        "accepts clients at" if healthy else "is starting or failing at" if kafka.is_running() else "is not running at"
+    )
     console.print(f"Kafka {state} {kafka.bootstrap_servers}; its log: {kafka.log}")
     if not healthy:
         raise typer.Exit(1)

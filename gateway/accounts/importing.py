@@ -1,12 +1,12 @@
-"""Many accounts from one file: JSON lines, each an organization, a user or a partnership."""
+"""Imports accounts from JSON lines, each an organization, a user or a partnership."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from gateway.accounts.administration import Administration, Refused
+from gateway.accounts.administration import Administration, Rejected
 from gateway.accounts.records import Email, Id, Name, Permission, Subject
 
 
@@ -45,47 +45,59 @@ class PartnershipLine(_Line):
 _ENTRY: Final = TypeAdapter[OrganizationLine | UserLine | PartnershipLine](
     Annotated[OrganizationLine | UserLine | PartnershipLine, Field(discriminator="kind")]
 )
-# Users and partnerships need their organizations, wherever in the file those stand.
+# Users and partnerships are created after organizations, in whatever order the file lists them.
 _ORDER: Final = ("organization", "user", "partnership")
+_SHOWN: Final = 50  # problems
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the file; `number` counts from 1."""
+    """A line of the file; `number` starts at 1."""
 
     number: int
     line: OrganizationLine | UserLine | PartnershipLine
 
 
 def parse(lines: Iterable[bytes]) -> Sequence[Entry]:
-    """The entries in the order in which they can be made; empty lines are passed over. Pure.
+    """Return the entries in the order in which they can be created; empty lines are ignored. Pure.
 
-    Raises `Refused` with every fault of every line.
+    Raises `Rejected` with the first problems of the file.
     """
     entries: list[Entry] = []
-    faults: list[str] = []
+    problems: list[str] = []
     for number, text in enumerate(lines, start=1):
         if not text.strip():
             continue
         try:
             entries.append(Entry(number, _ENTRY.validate_json(text)))
         except ValidationError as error:
-            for fault in error.errors(include_url=False, include_context=False, include_input=False):
-                # The first part of a place is the kind of the entry, which the line itself tells.
-                place = "".join(f"{part}: " for part in fault["loc"][1:])
-                faults.append(f"line {number}: {place}{fault['msg'].removeprefix('Value error, ')}")
-    if faults:
-        raise Refused("Nothing was imported:\n" + "\n".join(faults))
+            problems += (f"line {number}: {problem}" for problem in _problems(text, error))
+    if problems:
+        more = len(problems) - _SHOWN
+        rest = [f"and {more} more problems"] if more > 0 else []
+        raise Rejected("\n".join(["Nothing was imported:", *problems[:_SHOWN], *rest]))
     return sorted(entries, key=lambda entry: _ORDER.index(entry.line.kind))
 
 
+def _problems(text: bytes, error: ValidationError) -> Iterator[str]:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        yield "not UTF-8 text: save the file as UTF-8"
+        return
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        # The first part of the location is the entry's kind, which the line itself contains.
+        location = "".join(f"{part}: " for part in problem["loc"][1:])
+        yield f"{location}{problem['msg'].removeprefix('Value error, ')}"
+
+
 async def apply(entries: Sequence[Entry], administration: Administration, *, progress: Callable[[], object]) -> None:
-    """Bring each entry to the state it describes; `progress` is called after each."""
+    """Create or update each entry; call `progress` after each."""
     for entry in entries:
         try:
             await _ensure(entry.line, administration)
-        except Refused as refused:
-            raise Refused(f"Nothing was imported:\nline {entry.number}: {refused}") from None
+        except Rejected as error:
+            raise Rejected(f"Nothing was imported:\nline {entry.number}: {error}") from None
         progress()
 
 

@@ -1,4 +1,4 @@
-"""What `gateway accounts` prints: tables for people, JSON for programs."""
+"""The output of `gateway accounts`: tables for people, JSON for programs."""
 
 import json
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_WIDE = 1000  # columns, where the output is no terminal: a program downstream gets each row on one line
+_WIDE = 1000  # columns if the output is not a terminal: a program gets each row on one line
 
 
 def show(records: Sequence[BaseModel], *, columns: Sequence[str], as_json: bool) -> None:
@@ -22,16 +22,16 @@ def show(records: Sequence[BaseModel], *, columns: Sequence[str], as_json: bool)
         console.width = _WIDE
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        # Folded, so that a narrow terminal loses no character of an id.
+        # Folded, so that a narrow terminal shows every character of an id.
         table.add_column(column.removesuffix("_at").replace("_", " "), overflow="fold")
     for record in records:
-        # As Text: square brackets in somebody's name are no markup.
+        # As Text: square brackets in a name are not markup.
         table.add_row(*(Text(_cell(getattr(record, column))) for column in columns))
     console.print(table)
 
 
 def show_one(record: BaseModel, *, sentence: str, as_json: bool) -> None:
-    """Print what became of one record."""
+    """Print one record: as JSON, or as this sentence about it."""
     print(json.dumps(_plain(record), indent=2, ensure_ascii=False) if as_json else sentence)
 
 
@@ -53,4 +53,5 @@ def _cell(value: object) -> str:
         case frozenset():
             return ", ".join(sorted(value)) or "-"
         case _:
-            return str(value)
+            # Names from earlier releases can contain control characters, which a terminal would execute.
+            return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in str(value))

@@ -1,4 +1,4 @@
-"""What the account store holds, as the command line shows and takes it."""
+"""The records of the account database, as the command line reads and prints them."""
 
 import uuid
 from datetime import UTC, datetime
@@ -21,21 +21,27 @@ def _canonical(value: str) -> str:
 
 def _email(value: str) -> str:
     local, at, domain = value.strip().lower().rpartition("@")
-    if not (local and at and domain) or any(character.isspace() for character in local + domain):
+    if not (local and at and domain) or not value.isprintable() or " " in local + domain:
         raise ValueError("not an e-mail address")
     return f"{local}@{domain}"
 
 
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("contains control characters")
+    return value
+
+
 def _known(value: str) -> str:
     if value not in PERMISSIONS:
-        raise ValueError(f"no such permission; there is: {', '.join(sorted(PERMISSIONS))}")
+        raise ValueError(f"no such permission; the permissions are: {', '.join(sorted(PERMISSIONS))}")
     return value
 
 
 Id = Annotated[str, AfterValidator(_canonical)]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
 Email = Annotated[str, Field(max_length=320), AfterValidator(_email)]
-Subject = Annotated[str, Field(min_length=1, max_length=255)]
+Subject = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
 Permission = Annotated[str, AfterValidator(_known)]
 
 
@@ -44,7 +50,7 @@ class _Record(BaseModel):
 
 
 class Organization(_Record):
-    """An organization; one that is not active does not exist for any request."""
+    """An organization. Requests treat an inactive one as if it did not exist."""
 
     id: Id
     name: Name
@@ -52,7 +58,7 @@ class Organization(_Record):
 
 
 class User(_Record):
-    """A user of one organization. `subject` is who it is at the OAuth2 provider, None: tokens alone."""
+    """A user of one organization. `subject` is its id at the OAuth2 provider; None: only API tokens."""
 
     id: Id
     organization_id: Id
@@ -63,7 +69,7 @@ class User(_Record):
 
 
 class Partnership(_Record):
-    """`organization_id` may ask for `partner_id`, and sees the partner's part in its own sessions. One-way."""
+    """`organization_id` can request reports about `partner_id`: its own sessions in which the partner took part."""
 
     organization_id: Id
     partner_id: Id
@@ -82,16 +88,16 @@ class Token(_Record):
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
 
-    @computed_field  # type: ignore[prop-decorator]  # pydantic's own order; mypy knows no decorated property
+    @computed_field  # type: ignore[prop-decorator]  # the order that pydantic documents; mypy does not support it
     @property
     def state(self) -> Literal["active", "expired", "revoked"]:
-        """Now."""
+        """The token's state at this moment."""
         if self.revoked_at is not None:
             return "revoked"
         return "active" if self.expires_at is None or self.expires_at > datetime.now(UTC) else "expired"
 
 
 class NewToken(Token):
-    """An API token just made, with its whole text."""
+    """A token that was just created, with its whole text."""
 
     text: str = Field(repr=False)

@@ -1,4 +1,4 @@
-"""The account database's schema: bringing it up to date, and refusing to run on another one."""
+"""The schema of the account database: migrating it, and checking that this release can use it."""
 
 import io
 from pathlib import Path
@@ -7,23 +7,79 @@ from typing import Final
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.accounts.database import writing
 
 _SCRIPTS: Final = Path(__file__).parent / "migrations"
-# Any number, the same in every process that migrates: two at once would make the same tables twice.
+# An arbitrary number, the same in every process that migrates: only one of them creates the tables.
 _POSTGRESQL_LOCK: Final = 0x61636373
 _NO_TABLES: Final = "The account database has no tables yet: run 'gateway accounts migrate'."
 
 
 class DatabaseNotReady(Exception):
-    """The account database cannot be reached, or its tables are not those of this version of the gateway.
+    """The account database cannot be reached, or this release cannot use its tables.
 
-    The text says what to do about it.
+    The message says what to do about it.
     """
+
+
+async def migrate(engine: AsyncEngine) -> str:
+    """Create or update the tables and return the schema's revision. Repeating it changes nothing.
+
+    A database that a newer release has migrated stays as it is.
+    """
+    if file := _file(engine):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)  # SQLite would create a file that every user of the machine can read
+    async with writing(engine).begin() as connection:
+        if engine.dialect.name == "postgresql":
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _POSTGRESQL_LOCK})
+        revision = await _revision(connection)
+        if revision is None or revision in _known():
+            await connection.run_sync(lambda sync: command.upgrade(_config(sync), "head"))
+    return await check(engine)
+
+
+async def check(engine: AsyncEngine) -> str:
+    """Return the schema's revision; raise `DatabaseNotReady` if this release does not accept it.
+
+    The newest migration lists the accepted revisions. docs/operations.md describes the policy.
+    """
+    file = _file(engine)
+    if file is not None and not file.exists():
+        raise DatabaseNotReady(_NO_TABLES)  # connecting would create an empty file
+    async with engine.connect() as connection:
+        revision = await _revision(connection)
+    if revision is None:
+        raise DatabaseNotReady(_NO_TABLES)
+    newest = _newest()
+    if revision in newest.module.accepts:
+        return revision
+    if revision in _known():
+        raise DatabaseNotReady(
+            f"The account database is at revision {revision}, which is too old for this release "
+            f"(revision {newest.revision}): run 'gateway accounts migrate'."
+        )
+    raise DatabaseNotReady(
+        f"The account database is at revision {revision}, which is too new for this release "
+        f"(revision {newest.revision}): run a newer release of the gateway."
+    )
+
+
+async def _revision(connection: AsyncConnection) -> str | None:
+    return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+
+
+def _newest() -> Script:
+    scripts = ScriptDirectory.from_config(_config())
+    return scripts.get_revision("head")
+
+
+def _known() -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
 def _config(connection: Connection | None = None) -> Config:
@@ -33,43 +89,6 @@ def _config(connection: Connection | None = None) -> Config:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config
-
-
-async def migrate(engine: AsyncEngine) -> str:
-    """Bring the tables up to date and return the schema's revision. Nothing happens when they are already."""
-    if file := _file(engine):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch(mode=0o600)  # SQLite itself would let everybody on the machine read it
-    async with writing(engine).begin() as connection:
-        if engine.dialect.name == "postgresql":
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _POSTGRESQL_LOCK})
-        await connection.run_sync(lambda sync: command.upgrade(_config(sync), "head"))
-    return await check(engine)
-
-
-async def check(engine: AsyncEngine) -> str:
-    """The schema's revision, or `DatabaseNotReady` with what to do about it."""
-    file = _file(engine)
-    if file is not None and not file.exists():
-        raise DatabaseNotReady(_NO_TABLES)  # connecting would make an empty file
-    async with engine.connect() as connection:
-        found = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
-    scripts = ScriptDirectory.from_config(_config())
-    head = scripts.get_current_head()
-    if found is None:
-        raise DatabaseNotReady(_NO_TABLES)
-    if found != head:
-        known = {script.revision for script in scripts.walk_revisions()}
-        if found not in known:
-            raise DatabaseNotReady(
-                f"The account database is at revision {found}, which this version of the gateway does not know: "
-                "a newer version has migrated it. Run that version."
-            )
-        raise DatabaseNotReady(
-            f"The account database is at revision {found}, this version of the gateway needs {head}: "
-            "run 'gateway accounts migrate'."
-        )
-    return found
 
 
 def _file(engine: AsyncEngine) -> Path | None:

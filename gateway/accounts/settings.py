@@ -1,105 +1,131 @@
-"""What authentication needs from the environment.
+"""The settings of the account database, and how every setting is read from the environment.
 
-Flat names (`GATEWAY_DATABASE_URL`, `GATEWAY_TOKEN_SECRET`) and, for an OAuth2 provider, `GATEWAY_OAUTH_ISSUER` and so
-on. The gateway's own settings extend `AccessSettings`, so that every problem is reported at once; the command
-line for accounts needs no more than this class.
+The gateway's own settings (gateway/settings.py) extend `AccountSettings`, so that one start reports every problem.
+`gateway accounts` needs only this class.
 """
 
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
-from urllib.parse import urlsplit
+from typing import Any, Final, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-Algorithm = Literal[
-    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
-]  # fmt: skip
-"""Asymmetric signatures alone: the gateway holds no key with which anyone could sign."""
+from gateway.accounts.database import check_url
 
-_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+PREFIX: Final = "GATEWAY_"
+FILE_SUFFIX: Final = "_FILE"
 
 
-class OAuthSettings(BaseModel):
-    """The OAuth2 provider whose access tokens (JWT) are believed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    issuer: str = Field(min_length=1, description="The exact `iss` of its tokens.")
-    audience: str = Field(min_length=1, description="The `aud` that names this gateway.")
-    jwks: str = Field(description="Where its public keys are: an https URL, or the path of a JWKS file.")
-    algorithms: frozenset[Algorithm] = Field(
-        default=frozenset({"RS256"}), min_length=1, description="The signature algorithms that are accepted."
-    )
-    user_claim: str = Field(default="sub", description="The claim that holds a user's `subject`.")
-    permissions_claim: str = Field(
-        default="scope", description="The claim with permissions: a list, or a text with spaces between them."
-    )
-    permissions: dict[str, str] = Field(
-        default={"reports": "reports"},
-        description="The provider's name of a permission → the gateway's. A caller has what both the token "
-        "and the account grant.",
-    )
-
-    @field_validator("jwks")
-    @classmethod
-    def _keys_come_unaltered(cls, value: str) -> str:
-        url = urlsplit(value)
-        if url.scheme == "http" and url.hostname not in _LOOPBACK:
-            raise ValueError("keys must be fetched over https: whoever alters them can sign tokens")
-        if url.username or url.password:
-            raise ValueError("public keys need no password, and the address is logged")
-        if "://" in value and url.scheme not in {"http", "https"}:
-            raise ValueError("give an https URL or the path of a file")
-        return value
-
-    @property
-    def jwks_file(self) -> Path | None:
-        """The path, when the keys are in a file."""
-        return None if self.jwks.startswith(("https://", "http://")) else Path(self.jwks)
+class SettingsInvalid(Exception):
+    """Settings are wrong. The message names each variable, what is wrong with it, and never its value."""
 
 
-class AccessSettings(BaseSettings):
-    """The account database, the secret that tokens are hashed with, and an OAuth2 provider if there is one."""
+def variable_of(*location: object) -> str:
+    """Return the environment variable of the field at this location."""
+    return PREFIX + "_".join(map(str, location)).upper()
 
-    # GATEWAY_OAUTH_USER_CLAIM is oauth.user_claim: only the first underscore after the prefix parts the names.
+
+def is_secret(field: FieldInfo) -> bool:
+    """Whether a field's value must not be shown; such a field can also be read from a file."""
+    return SecretStr in (field.annotation, *get_args(field.annotation))
+
+
+class AccountSettings(BaseSettings):
+    """The account database and the secret with which API tokens are hashed."""
+
     model_config = SettingsConfigDict(
-        env_prefix="GATEWAY_",
-        env_nested_delimiter="_",
-        env_nested_max_split=1,
+        env_prefix=PREFIX,
+        # Lists are written with commas and not as JSON: the fields' own validators read them.
+        enable_decoding=False,
         frozen=True,
         extra="ignore",
         hide_input_in_errors=True,
     )
 
-    # Secret, because a PostgreSQL URL holds a password.
+    # Secret, because a PostgreSQL URL contains a password.
     database_url: SecretStr = Field(
-        default=SecretStr("sqlite+aiosqlite:///var/accounts.db"),
-        description="The account database: sqlite:///path or postgresql://user:password@host/name. Without it, "
-        "SQLite in var/accounts.db.",
+        default=SecretStr("sqlite:///var/accounts.db"),
+        description="The account database: `sqlite:///path` or `postgresql://user:password@host/name`. "
+        "`?sslmode=` and libpq's other parameters for TLS are understood.",
     )
-    token_secret: Annotated[SecretStr, Field(min_length=32)] = Field(
-        description="At least 32 characters, random and kept: API tokens are hashed with it, and all of them "
-        "stop working when it changes. Make one with: openssl rand -base64 32"
+    token_secret: SecretStr = Field(
+        description="A random text of at least 32 characters with which API tokens are hashed. Keep it: if it "
+        "changes, every token stops working. Create one with `openssl rand -base64 32`.",
     )
-    oauth: OAuthSettings | None = Field(default=None, description="An OAuth2 provider; without one, tokens alone.")
 
     @field_validator("database_url")
     @classmethod
-    def _has_an_async_driver(cls, value: SecretStr) -> SecretStr:
-        try:
-            url = make_url(value.get_secret_value())
-        except (ArgumentError, ValueError):
-            raise ValueError("not a database URL: give sqlite:///path or postgresql://…") from None
-        driver = _DRIVERS.get(url.drivername, url.drivername)
-        if driver not in _DRIVERS.values():
-            raise ValueError("the account database is SQLite (sqlite:///path) or PostgreSQL (postgresql://…)")
-        return SecretStr(url.set(drivername=driver).render_as_string(hide_password=False))
+    def _is_a_database_url(cls, value: SecretStr) -> SecretStr:
+        check_url(value.get_secret_value())
+        return value
+
+    @field_validator("token_secret")
+    @classmethod
+    def _is_long(cls, value: SecretStr) -> SecretStr:
+        if len(value.get_secret_value()) < 32:
+            raise ValueError("is shorter than 32 characters: create one with 'openssl rand -base64 32'")
+        return value
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _read_from_file(cls, value: object, info: ValidationInfo) -> object:
+        return value.read(f"{variable_of(info.field_name)}{FILE_SUFFIX}") if isinstance(value, _SecretFile) else value
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the constructor's arguments, then the environment, then the files that the environment names."""
+        return (*sources, named["init_settings"], named["env_settings"], _SecretFiles(settings_cls))
 
     @classmethod
     def from_environment(cls) -> Self:
-        """What the environment says, or pydantic's `ValidationError` with all that is wrong in it."""
-        return cls()  # type: ignore[call-arg]  # fields without a default come from the environment
+        """Return the settings of this process's environment; raise `SettingsInvalid` with every problem."""
+        try:
+            return cls()  # type: ignore[call-arg]  # fields without a default come from the environment
+        except ValidationError as error:
+            raise SettingsInvalid("These settings are wrong:\n" + "\n".join(_problems(error))) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _SecretFile:
+    path: str
+
+    def read(self, variable: str) -> str:
+        try:
+            return Path(self.path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ValueError(f"cannot read the file that {variable} names: {error.strerror}") from None
+        except UnicodeError:
+            raise ValueError(f"the file that {variable} names is not UTF-8 text") from None
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """`GATEWAY_TOKEN_SECRET_FILE` names the file that contains the token secret, and so on for every secret."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        path = os.environ.get(variable_of(field_name) + FILE_SUFFIX) if is_secret(field) else None
+        return None if path is None else _SecretFile(path), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def _problems(error: ValidationError) -> Sequence[str]:
+    problems = []
+    for each in error.errors(include_input=False, include_url=False):
+        # At most a group and a field; the rest is a position within a list or an object.
+        location = [part for part in each["loc"] if isinstance(part, str)][:2]
+        variable = f"{variable_of(*location)}: " if location else ""
+        problems.append(f"  {variable}{_message(each['msg'])}")
+    return problems
+
+
+def _message(text: str) -> str:
+    text = text.removeprefix("Value error, ")
+    return "is required" if text == "Field required" else text

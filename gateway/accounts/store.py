@@ -1,51 +1,51 @@
-"""The account store as requests use it: SQLite or PostgreSQL, asked rarely and never waited for long."""
+"""The account database (SQLite or PostgreSQL): cached, time-limited lookups for requests, and administration."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import structlog
-from asyncpg import InterfaceError, PostgresError  # type: ignore[import-untyped]  # it ships no types
 from sqlalchemy import Row, Select, and_, bindparam, select, true
-from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.accounts import schema
 from gateway.accounts.administration import Administration
 from gateway.accounts.administration.changes import Changes
-from gateway.accounts.database import engine_for, writing
+from gateway.accounts.database import engine_for, shown, writing
+from gateway.accounts.failures import FAILURES, reason
 from gateway.accounts.last_used import LastUsed
-from gateway.accounts.recent import Recent
+from gateway.accounts.lookup_cache import LookupCache
 from gateway.accounts.schema import DatabaseNotReady
-from gateway.accounts.settings import AccessSettings
+from gateway.accounts.settings import AccountSettings
 from gateway.accounts.tables import organizations, partnerships, tokens, users
 from gateway.errors import AccountsUnavailable
+from gateway.telemetry.instruments import Instruments, timed
 from gateway.tenancy.principal import PERMISSIONS, Principal
 from gateway.tenancy.tenant import Standing
 
+V = TypeVar("V")
+
 TTL: Final = 3.0
-"""Seconds for which an answer of the database is believed: what is revoked works no longer than this."""
+"""Seconds for which a result of the database is cached: a revoked credential works for at most this long."""
 
-_PATIENCE: Final = 2.0  # seconds; a request waits no longer for the database than this
-_KEPT: Final = 50_000  # answers of each kind; some 500 bytes each
+_TIMEOUT: Final = 2.0  # seconds that a request waits for the database
+_CACHE_SIZE: Final = 50_000  # results of each kind; some 500 bytes each
 
-_FAILURES: Final = (SQLAlchemyError, PostgresError, InterfaceError, OSError, TimeoutError)
+_log = structlog.get_logger(__name__)
 
-_log = structlog.stdlib.get_logger(__name__)
-
-_OF_ACTIVE_USERS: Final = users.join(organizations, organizations.c.id == users.c.organization_id)
+_USERS_OF_ORGANIZATIONS: Final = users.join(organizations, organizations.c.id == users.c.organization_id)
 _USER_COLUMNS: Final = (users.c.id, users.c.organization_id, users.c.permissions)
 _ACTIVE: Final = and_(users.c.active == true(), organizations.c.active == true())
 
 _TOKEN: Final = (
     select(tokens.c.digest, tokens.c.expires_at, *_USER_COLUMNS)
-    .select_from(_OF_ACTIVE_USERS.join(tokens, tokens.c.user_id == users.c.id))
+    .select_from(_USERS_OF_ORGANIZATIONS.join(tokens, tokens.c.user_id == users.c.id))
     .where(tokens.c.prefix == bindparam("prefix"), tokens.c.revoked_at.is_(None), _ACTIVE)
 )
 _SUBJECT: Final = (
-    select(*_USER_COLUMNS).select_from(_OF_ACTIVE_USERS).where(users.c.subject == bindparam("subject"), _ACTIVE)
+    select(*_USER_COLUMNS).select_from(_USERS_OF_ORGANIZATIONS).where(users.c.subject == bindparam("subject"), _ACTIVE)
 )
 _STANDING: Final = (
     select(partnerships.c.partner_id)
@@ -73,74 +73,86 @@ class KnownToken:
 
 
 class Accounts:
-    """The account database. An async context manager: leaving it writes what is pending and closes connections.
+    """The account database. An async context manager: leaving it writes pending data and closes connections.
 
-    `token`, `subject` and `standing` answer from memory for `TTL` seconds, and raise `AccountsUnavailable` when
-    the database does not answer: whoever was let in stays in until then, and nobody else is.
+    `token`, `subject` and `standing` cache results for `TTL` seconds. If the database does not respond, they raise
+    `AccountsUnavailable` for everything that is not cached.
     """
 
-    def __init__(self, settings: AccessSettings) -> None:
-        self.engine = engine_for(settings.database_url.get_secret_value())
+    def __init__(self, settings: AccountSettings, instruments: Instruments | None = None) -> None:
+        self._url = settings.database_url.get_secret_value()
+        self._instruments = instruments or Instruments()
+        self.engine = engine_for(self._url)
         self.token_secret = settings.token_secret.get_secret_value().encode()
         self.last_used = LastUsed(self.engine)
-        self._tokens = Recent(self._load_token, ttl=TTL, size=_KEPT)
-        self._subjects = Recent(self._load_subject, ttl=TTL, size=_KEPT)
-        self._standings = Recent(self._load_standing, ttl=TTL, size=_KEPT)
-
-    @property
-    def lookups(self) -> Mapping[str, Recent[Any, Any]]:
-        """Where each kind of question is counted."""
-        return {"token": self._tokens, "subject": self._subjects, "standing": self._standings}
+        self._tokens = self._cache("token", self._load_token)
+        self._subjects = self._cache("subject", self._load_subject)
+        self._standings = self._cache("standing", self._load_standing)
 
     async def __aenter__(self) -> Self:
-        self.last_used.start()
+        await self.last_used.__aenter__()
         return self
 
     async def __aexit__(
-        self, _type: type[BaseException] | None, _value: BaseException | None, _traceback: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self.last_used.stop()
+        await self.last_used.__aexit__(kind, error, traceback)
         await self.engine.dispose()
 
     async def migrate(self) -> str:
-        """Make or update the tables; the schema's revision. Raises `DatabaseNotReady`."""
-        with self._explained():
+        """Create or update the tables; return the schema's revision. Raises `DatabaseNotReady`."""
+        with self._not_ready_on_failure():
             return await schema.migrate(self.engine)
 
     async def check_schema(self) -> None:
-        """Raise `DatabaseNotReady`, whose text says what to do, unless the tables are those of this version."""
-        with self._explained():
+        """Raise `DatabaseNotReady`, whose message says what to do, unless this release can use the tables."""
+        with self._not_ready_on_failure():
             await schema.check(self.engine)
 
     @asynccontextmanager
     async def administration(self) -> AsyncIterator[Administration]:
-        """Changes, all in one transaction: an exception undoes every one of them. Raises `DatabaseNotReady`."""
-        with self._explained():
+        """Make changes in one transaction, which an exception rolls back. Raises `DatabaseNotReady`."""
+        with self._not_ready_on_failure():
             async with writing(self.engine).begin() as connection:
                 yield Administration(Changes(connection), self.token_secret)
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _not_ready_on_failure(self) -> Iterator[None]:
         try:
             yield
-        except _FAILURES as failure:
-            # For whoever runs the gateway; the URL is shown without its password.
+        except FAILURES as error:
             raise DatabaseNotReady(
-                f"The account database {self.engine.url} does not work: {failure or type(failure).__name__}. "
-                "Is it running, and is GATEWAY_DATABASE_URL right?"
-            ) from failure
+                f"The account database {shown(self._url)} cannot be used: {reason(error)}. "
+                "Check that it runs and that GATEWAY_DATABASE_URL is right."
+            ) from error
 
     async def token(self, prefix: str) -> KnownToken | None:
-        """The token with this prefix. Who shows it must still be compared with its digest."""
+        """Return the token with this prefix. The caller must compare the whole token with its digest."""
         return await self._tokens.get(prefix)
 
     async def subject(self, subject: str) -> Principal | None:
-        """The active user who is `subject` at the OAuth2 provider."""
+        """Return the active user with this subject at the OAuth2 provider."""
         return await self._subjects.get(subject)
 
     async def standing(self, organization_id: str, other_id: str) -> Standing:
-        """What `other_id` is to `organization_id`."""
+        """Return the relation of `other_id` to `organization_id`."""
         return await self._standings.get((organization_id, other_id)) or Standing.ABSENT
+
+    def _cache(self, kind: str, load: Callable[[Any], Awaitable[V | None]]) -> LookupCache[Any, V]:
+        # Children of the counter are looked up once: requests only increment them.
+        sources = {
+            source: self._instruments.account_lookups.labels(kind, source)
+            for source in ("memory", "database", "shared")
+        }
+
+        async def measured(key: object) -> V | None:
+            with timed(self._instruments.account_database_seconds, kind, success="found") as timer:
+                value = await load(key)
+                if value is None:
+                    timer.outcome = "absent"
+                return value
+
+        return LookupCache(measured, ttl=TTL, size=_CACHE_SIZE, count=lambda source: sources[source].inc())
 
     async def _load_token(self, prefix: str) -> KnownToken | None:
         row = await self._one(_TOKEN, {"prefix": prefix})
@@ -161,12 +173,12 @@ class Accounts:
 
     async def _one(self, statement: Select[*tuple[Any, ...]], values: dict[str, str]) -> Row[*tuple[Any, ...]] | None:
         try:
-            async with asyncio.timeout(_PATIENCE), self.engine.connect() as connection:
+            async with asyncio.timeout(_TIMEOUT), self.engine.connect() as connection:
                 return (await connection.execute(statement, values)).one_or_none()
-        except _FAILURES as failure:
-            # The class alone: the driver's texts repeat the statement's values.
-            _log.exception("accounts_unavailable", failure=type(failure).__name__, exc_info=False)
-            raise AccountsUnavailable("Accounts cannot be checked at the moment. Try again shortly.") from failure
+        except FAILURES as error:
+            # Only the class: a driver's message can repeat the statement's values.
+            _log.error("accounts_unavailable", error=type(error).__name__)
+            raise AccountsUnavailable("Accounts cannot be checked at the moment. Try again shortly.") from error
 
 
 def _principal(row: Row[*tuple[Any, ...]], credential: str) -> Principal:

@@ -1,4 +1,4 @@
-"""The account database's tables. A change here needs a migration in migrations/versions/; a test compares them."""
+"""The tables of the account database. A change needs a migration in migrations/versions/; a test compares them."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """An aware time. SQLite keeps no offset, so what goes in is UTC, and what comes out says so."""
+    """A time with an offset. SQLite does not store offsets, so values are stored and returned as UTC."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -57,7 +57,7 @@ users: Final = Table(
     Column("id", String(36), primary_key=True),
     Column("organization_id", ForeignKey("organizations.id"), nullable=False, index=True),
     Column("email", String(320), nullable=False, unique=True),
-    # Who the user is at the OAuth2 provider. Never an e-mail by default: providers let people choose those.
+    # The user's id at the OAuth2 provider. Not an e-mail address by default: some providers let users choose it.
     Column("subject", String(255), unique=True),
     Column("permissions", JSON, nullable=False),
     Column("active", Boolean, nullable=False),

@@ -1,1 +1,1 @@
-"""From credentials to a principal: API tokens, and access tokens of an OAuth2 provider."""
+"""Authentication: API tokens, and access tokens of an OAuth2 provider."""

@@ -1,4 +1,4 @@
-"""From the Authorization header to a `Principal`."""
+"""Turns the Authorization header into a `Principal`."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,40 +7,42 @@ from typing import Self
 
 from gateway.accounts import api_tokens as tokens
 from gateway.accounts.api_tokens import ApiToken
-from gateway.accounts.settings import AccessSettings
 from gateway.accounts.store import Accounts
 from gateway.auth import credentials
 from gateway.auth.credentials import BEARER_CHALLENGE, TOKEN_CHALLENGE, BearerToken
 from gateway.auth.oauth2 import OAuth
+from gateway.auth.settings import OAuthSettings
 from gateway.errors import Unauthenticated
 from gateway.tenancy.principal import Principal
 
 
 class Authenticator:
-    """Says who is asking, or raises. An async context manager around `accounts`, which must be open."""
+    """Authenticates callers. An async context manager around `accounts`, which must be open."""
 
-    def __init__(self, settings: AccessSettings, accounts: Accounts, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, oauth: OAuthSettings | None, accounts: Accounts, *, clock: Callable[[], float] = time.time
+    ) -> None:
         self._accounts = accounts
         self._clock = clock
-        self._oauth = OAuth(settings.oauth, clock=clock) if settings.oauth else None
+        self._oauth = OAuth(oauth, clock=clock) if oauth else None
         self._challenge = f"{TOKEN_CHALLENGE}, {BEARER_CHALLENGE}" if self._oauth else TOKEN_CHALLENGE
 
     async def __aenter__(self) -> Self:
         if self._oauth:
-            await self._oauth.open()
+            await self._oauth.__aenter__()
         return self
 
     async def __aexit__(
-        self, _type: type[BaseException] | None, _value: BaseException | None, _traceback: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._oauth:
-            await self._oauth.close()
+            await self._oauth.__aexit__(kind, error, traceback)
 
     async def authenticate(self, authorization: Sequence[str]) -> Principal:
-        """Who shows this: `authorization` is every Authorization header of the request.
+        """Return the caller. `authorization` contains every Authorization header of the request.
 
         Raises `Unauthenticated` unless it is exactly one valid credential of an active user of an active
-        organization, and `AccountsUnavailable` where that cannot be found out.
+        organization, and `AccountsUnavailable` if that cannot be determined.
         """
         credential = credentials.parse(authorization, challenge=self._challenge)
         if isinstance(credential, BearerToken):
@@ -49,10 +51,10 @@ class Authenticator:
 
     async def _token(self, token: ApiToken) -> Principal:
         known = await self._accounts.token(token.prefix)
-        # One answer for all of these: which of them it was is nobody's business.
+        # One error for all of these cases: a caller must not learn which one it is.
         if (
             known is None
-            or not tokens.is_of(token, known.digest, self._accounts.token_secret)
+            or not tokens.matches(token, known.digest, self._accounts.token_secret)
             or (known.expires_at is not None and known.expires_at <= self._clock())
         ):
             raise Unauthenticated("The token is not valid.", challenge=TOKEN_CHALLENGE)

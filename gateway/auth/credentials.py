@@ -1,4 +1,4 @@
-"""The Authorization header, read into the one credential it holds. Pure."""
+"""Parses the Authorization header into a credential. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -12,22 +12,22 @@ from gateway.errors import Unauthenticated
 TOKEN_CHALLENGE: Final = 'Token realm="reporting"'  # noqa: S105  (a challenge, no password)
 BEARER_CHALLENGE: Final = 'Bearer realm="reporting"'
 
-# RFC 9110: a scheme, spaces, then (here) RFC 6750's b64token. Everything else is no credential of ours.
+# RFC 9110: a scheme and spaces, followed by RFC 6750's b64token. The gateway has no other credentials.
 _FORM: Final = re.compile(r"(Token|Bearer) +([A-Za-z0-9._~+/-]+=*)", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class BearerToken:
-    """An OAuth2 access token, not yet looked into."""
+    """An OAuth2 access token that has not been verified."""
 
     text: str = field(repr=False)
 
 
 def parse(values: Sequence[str], *, challenge: str) -> ApiToken | BearerToken:
-    """The credential in `values`, every Authorization header of one request.
+    """Return the credential in `values`, which are all Authorization headers of one request.
 
-    Raises `Unauthenticated` for none, for several (proxies disagree about which one counts), and for any text
-    that is not exactly one credential. No message repeats any of the caller's text.
+    Raises `Unauthenticated` for no header, for several (proxies differ in which one they use), and for a text that
+    is not exactly one credential. No message repeats the caller's text.
     """
     if not values:
         raise Unauthenticated("Send an Authorization header: 'Token <key>'.", challenge=challenge)

@@ -3,29 +3,30 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final, Never
+from types import TracebackType
+from typing import Any, Final, Never, Self
 
 import jwt
 
-from gateway.accounts.recent import Recent
-from gateway.accounts.settings import OAuthSettings
+from gateway.accounts.lookup_cache import LookupCache
 from gateway.accounts.store import TTL, Accounts
 from gateway.auth.credentials import BEARER_CHALLENGE, BearerToken
 from gateway.auth.jwks import KeySet
+from gateway.auth.settings import OAuthSettings
 from gateway.errors import Unauthenticated
 from gateway.tenancy.principal import Principal
 
 LEEWAY: Final = 30
 """Seconds by which the provider's clock may differ from ours."""
 
-_KEPT: Final = 10_000  # verified tokens, of up to 8 kB each
-# RFC 8725, 3.11: a provider signs other things with the same keys (log-out tokens, proofs); they say so in `typ`.
+_CACHE_SIZE: Final = 10_000  # verified tokens, of up to 8 kB each
+# RFC 8725, 3.11: a provider signs other things with the same keys (log-out tokens, proofs), with another `typ`.
 _TYPES: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a valid access token says."""
+    """The content of a valid access token."""
 
     subject: str
     permissions: frozenset[str]
@@ -33,9 +34,9 @@ class Grant:
 
 
 def claimed(claims: dict[str, Any], settings: OAuthSettings) -> Grant | None:
-    """The user and the permissions that verified `claims` name; None where they name no user. Pure."""
+    """Return the user and the permissions that verified `claims` name; None if they name no user. Pure."""
     subject = claims.get(settings.user_claim)
-    # Not printable: no database need ever see a NUL or half a surrogate pair.
+    # Only printable texts: a database must not receive a NUL or half a surrogate pair.
     if not isinstance(subject, str) or not 0 < len(subject) <= 255 or not subject.isprintable():
         return None
     listed = claims.get(settings.permissions_claim)
@@ -45,34 +46,35 @@ def claimed(claims: dict[str, Any], settings: OAuthSettings) -> Grant | None:
 
 
 class OAuth:
-    """Believes the tokens of one provider."""
+    """Verifies the access tokens of one provider. An async context manager around its keys."""
 
     def __init__(self, settings: OAuthSettings, *, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._clock = clock
         self._keys = KeySet(settings)
-        # Checking a signature takes longer than everything else a request needs, and is the same each time.
-        self._grants = Recent(self._verify, ttl=TTL, size=_KEPT)
+        # Checking a signature takes longer than everything else in a request, and its result does not change.
+        self._grants = LookupCache(self._verify, ttl=TTL, size=_CACHE_SIZE)
 
-    async def open(self) -> None:
-        """Be ready."""
-        await self._keys.open()
+    async def __aenter__(self) -> Self:
+        await self._keys.__aenter__()
+        return self
 
-    async def close(self) -> None:
-        """Stop fetching keys."""
-        await self._keys.close()
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._keys.__aexit__(kind, error, traceback)
 
     async def principal(self, token: BearerToken, accounts: Accounts) -> Principal:
-        """Whose token this is. A permission needs both: the token's word and the account's.
+        """Return the user of this token, with the permissions that both the token and the account grant.
 
-        Raises `Unauthenticated` for anything but a valid access token of an active user.
+        Raises `Unauthenticated` unless it is a valid access token of an active user.
         """
         grant = await self._grants.get(token)
         if grant is None or grant.expires_at + LEEWAY <= self._clock():
             _refuse("The access token has expired.")
         user = await accounts.subject(grant.subject)
         if user is None:
-            _refuse("The access token is of no active user.")
+            _refuse("The access token belongs to no active user.")
         return replace(user, permissions=user.permissions & grant.permissions)
 
     async def _verify(self, token: BearerToken) -> Grant:
@@ -81,7 +83,7 @@ class OAuth:
             key_id, algorithm, kind = header.get("kid"), header.get("alg"), header.get("typ", "JWT")
         except jwt.PyJWTError:
             _refuse("The access token is not valid.")
-        # What the token says of itself is only used to choose among our own keys and algorithms.
+        # The token's own header only selects one of our keys and algorithms.
         if (
             not (isinstance(key_id, str) and isinstance(algorithm, str) and isinstance(kind, str))
             or kind.lower() not in _TYPES

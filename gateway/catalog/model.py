@@ -1,31 +1,40 @@
-"""The words in which a data set is described.
+"""A data set: its data source in Druid, its tenant columns and its dimensions.
 
-Everything that depends on the columns of a data set (the JSON Schema, parsing, compiling, the catalog that callers can
-read, the check of ingestion specs) is derived from these values and from nothing else.
+Everything that depends on a data set's columns (the JSON Schema of reports, parsing, compiling, the public description,
+the check of ingestion specs) is derived from these values and from nothing else.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
 
 
 class Kind(Enum):
-    """The type that a dimension has in Druid; `value` is Druid's name for it."""
+    """The type of a dimension's column; `value` is Druid's name for it."""
 
     STRING = "STRING"
     LONG = "LONG"
     DOUBLE = "DOUBLE"
 
 
+AGGREGATIONS_OF: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
+    {Kind.STRING: ("hyperUnique",), Kind.LONG: ("avg", "sum", "hyperUnique"), Kind.DOUBLE: ("avg", "sum")}
+)
+"""The aggregations that can be computed from a column of each type."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """A public column: it can be filtered, grouped by and, as `aggregations` says, aggregated.
+    """A public column that callers can filter and group by, and aggregate as `aggregations` allows.
 
-    `name` is also the name of Druid's raw column. `allowed`, where not empty, lists every value there is.
-    `aggregations` are names of `gateway.query.aggregations.AGGREGATIONS`. `unique_metric` is the hyperUnique metric
-    that the ingestion spec keeps of this column; a dimension that has the aggregation `hyperUnique` has one.
+    `name` is the public name; `column` is the name of the column in Druid. `allowed`, if not empty, lists every value.
+    `aggregations` are keys of `gateway.query.aggregations.AGGREGATIONS`. `unique_metric` is the ingested hyperUnique
+    metric of the column, if there is one.
     """
 
     name: str
+    column: str
     description: str
     kind: Kind = Kind.STRING
     multi_valued: bool = False
@@ -35,8 +44,20 @@ class Dimension:
 
 
 @dataclass(frozen=True, slots=True)
+class TenantColumns:
+    """The columns that decide which rows a tenant may see.
+
+    `column` contains the id of the organization that owns the row. `partner_column` contains the ids of all
+    organizations that were involved in it, for callers who ask for one of their partners; it is never a dimension.
+    """
+
+    column: str
+    partner_column: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Advice:
-    """A dimension without a filter on which a report is seldom what its author meant, and why."""
+    """A dimension that most reports should filter on, and the reason."""
 
     dimension: str
     message: str
@@ -44,31 +65,31 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A table of events in Druid that callers can ask for reports.
-
-    `owner_column` holds the organization that a row belongs to: the column that the forced tenant filter is on.
-    `involved_column` holds every organization that took part, for callers who ask for a partner of theirs; it is no
-    public dimension.
-    """
+    """A table of events in Druid that callers can query."""
 
     name: str
     title: str
     description: str
     data_source: str
+    tenant: TenantColumns
     dimensions: tuple[Dimension, ...]
     advice: tuple[Advice, ...] = ()
-    owner_column: str = "owner_organization_id"
-    involved_column: str = "involved_organization_ids"
-    by_name: dict[str, Dimension] = field(init=False, repr=False, compare=False, hash=False)
+    by_name: Mapping[str, Dimension] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "by_name", {dimension.name: dimension for dimension in self.dimensions})
-        if len(self.by_name) != len(self.dimensions):
-            raise ValueError(f"{self.name}: a dimension is named twice")
-        for dimension in self.dimensions:
-            if ("hyperUnique" in dimension.aggregations) != (dimension.unique_metric is not None):
-                raise ValueError(f"{self.name}.{dimension.name}: hyperUnique and unique_metric go together")
+        by_name = {dimension.name: dimension for dimension in self.dimensions}
+        object.__setattr__(self, "by_name", MappingProxyType(by_name))
+
+    @property
+    def owner_column(self) -> str:
+        """The column that the forced tenant filter is on."""
+        return self.tenant.column
+
+    @property
+    def involved_column(self) -> str | None:
+        """The column that the forced partner filter is on."""
+        return self.tenant.partner_column
 
     def having_aggregation(self, aggregation: str) -> tuple[str, ...]:
-        """Names of the dimensions that `aggregation` can be computed of, in the catalog's order."""
+        """Names of the dimensions that allow `aggregation`, in the catalog's order."""
         return tuple(d.name for d in self.dimensions if aggregation in d.aggregations)

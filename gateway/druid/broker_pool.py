@@ -1,106 +1,138 @@
-"""Several brokers as one: a failing one is left out, and asked in the background until it answers again."""
+"""Several brokers as one: they are asked in turn, and one that fails its health check is left out until it passes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 import structlog
+from prometheus_client import Gauge
 
-from gateway.druid.api.broker import Broker, NoAnswer, Reply
-from gateway.druid.memory_budget import Room
+from gateway.druid.api.broker import Broker, NoAnswer
+from gateway.druid.chain import AdmittedRequest, DruidResponse, Link, RoutedRequest
 from gateway.errors import RETRY_SOON, DeadlineExceeded, DruidUnavailable
-from gateway.query.literals import Json
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 PROBE_FIRST = 0.1
-"""Seconds until the first look at a broker that failed: it may have been one connection that broke."""
+"""Seconds until the first health check of a broker that gave no response: it may have been a single connection."""
 PROBE_EVERY = 1.0
-"""Seconds between two looks at it from then on."""
+"""Seconds between two health checks of a broker that failed one."""
 
 
 class Brokers:
-    """The brokers in turn, as long as they answer. An async context manager around each of them."""
+    """The brokers of one cluster, and which of them answer. An async context manager: it opens and checks them.
 
-    def __init__(self, brokers: Sequence[Broker]) -> None:
+    `up` shows which answer.
+    """
+
+    def __init__(self, brokers: Sequence[Broker], up: Gauge) -> None:
         self._brokers = tuple(brokers)
-        # In the order in which they are asked; each that was asked goes to the end.
+        # In the order in which they are asked; one that was asked moves to the end.
         self._answering = list(brokers)
+        # Those that gave no response, until their health check: used only if there is no other.
+        self._suspected: set[Broker] = set()
         self._probes: dict[Broker, asyncio.Task[None]] = {}
+        for broker in brokers:
+            up.labels(broker.name).set_function(partial(self._answering.__contains__, broker))
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             for broker in self._brokers:
                 await stack.enter_async_context(broker)
+            stack.push_async_callback(self._stop_probes)
             self._open = stack.pop_all()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for probe in self._probes.values():
-            probe.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(*self._probes.values(), return_exceptions=True)
         await self._open.aclose()
 
+    def __iter__(self) -> Iterator[Broker]:
+        return iter(self._brokers)
+
     @property
-    def states(self) -> dict[Broker, bool]:
-        """Whether each broker answers."""
-        return {broker: broker in self._answering for broker in self._brokers}
+    def answering(self) -> tuple[Broker, ...]:
+        """The brokers that have not failed their last health check."""
+        return tuple(broker for broker in self._brokers if broker in self._answering)
 
-    async def ask(
-        self, native: Json, query_id: str, deadline: float, room: Room, before: Callable[[Broker], Awaitable[None]]
-    ) -> tuple[Reply, Broker]:
-        """Return the answer of the next broker, and which it was; one that gives none at all is tried once elsewhere.
+    def choose(self, tried: Collection[Broker]) -> Broker | None:
+        """Return the next broker that was not tried, or None."""
+        able = [broker for broker in self._answering if broker not in tried]
+        if not able:
+            return None
+        broker = next((broker for broker in able if broker not in self._suspected), able[0])
+        self._answering.remove(broker)
+        self._answering.append(broker)
+        return broker
 
-        `before` has a look at a broker that is about to be asked.
+    def suspect(self, broker: Broker) -> None:
+        """Prefer others to a broker that gave no response, and check its health soon."""
+        self._suspected.add(broker)
+        self.check_soon(broker)
 
-        Raises DruidUnavailable at once where none is known to answer, and whatever Broker.ask raises.
-        """
-        for _ in range(2):
-            if not self._answering:
-                break
-            broker = self._answering.pop(0)
-            self._answering.append(broker)
-            try:
-                await before(broker)
-                return await broker.ask(native, query_id, deadline, room), broker
-            except NoAnswer:
-                self._leave_out(broker)
-                self._look_after(broker)
-            except (DeadlineExceeded, asyncio.CancelledError):
-                # A long query, or a broker that is frozen: an easy question tells.
-                self._look_after(broker)
-                raise
-        raise DruidUnavailable("The database cannot be reached.", headers=RETRY_SOON)
-
-    def cancellations(self, query_id: str) -> list[asyncio.Task[None]]:
-        """Return what is under way to end this query in Druid."""
-        return [task for broker in self._brokers for task in broker.cancellations(query_id)]
-
-    async def is_healthy(self) -> bool:
-        """Whether some broker answers now."""
-        return any(await asyncio.gather(*(broker.is_healthy() for broker in self._brokers)))
-
-    def _leave_out(self, broker: Broker) -> None:
-        if broker in self._answering:
-            self._answering.remove(broker)
-            log.warning("broker_left_out", broker=broker.name, others=len(self._answering))
-
-    def _look_after(self, broker: Broker) -> None:
+    def check_soon(self, broker: Broker) -> None:
+        """Check a broker's health in the background; leave it out for as long as the check fails."""
         probe = self._probes.get(broker)
         if probe is None or probe.done():
             self._probes[broker] = asyncio.create_task(self._probe(broker))
 
+    async def is_healthy(self) -> bool:
+        """Whether any broker answers now."""
+        return any(await asyncio.gather(*(broker.is_healthy() for broker in self._brokers)))
+
     async def _probe(self, broker: Broker) -> None:
-        """Leave the broker out for as long as it says that it cannot answer, or nothing."""
         await asyncio.sleep(PROBE_FIRST)
         while not await broker.is_healthy():
-            self._leave_out(broker)
+            if broker in self._answering:
+                self._answering.remove(broker)
+                _log.warning("broker_excluded", broker=broker.name, others=len(self._answering))
             await asyncio.sleep(PROBE_EVERY)
+        self._suspected.discard(broker)
         if broker not in self._answering:
             self._answering.append(broker)
-            log.info("broker_back", broker=broker.name)
+            _log.info("broker_included_again", broker=broker.name)
+
+    async def _stop_probes(self) -> None:
+        for probe in self._probes.values():
+            probe.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*self._probes.values(), return_exceptions=True)
+
+
+class ChooseBroker:
+    """Sends each query to the next broker, and to one other if that one gives no response."""
+
+    def __init__(self, brokers: Brokers, next_link: Link[RoutedRequest]) -> None:
+        self._brokers = brokers
+        self._next = next_link
+
+    async def run(self, request: AdmittedRequest) -> DruidResponse:
+        """Raises DruidUnavailable if no broker responds, and what the next link raises."""
+        tried: list[Broker] = []
+        while len(tried) < 2 and (broker := self._brokers.choose(tried)):
+            tried.append(broker)
+            try:
+                return await self._next.run(_routed(request, broker))
+            except NoAnswer:
+                self._brokers.suspect(broker)
+            except (DeadlineExceeded, asyncio.CancelledError):
+                # The query is long, or the broker is frozen: a health check tells which.
+                self._brokers.check_soon(broker)
+                raise
+        raise DruidUnavailable("The database cannot be reached.", headers=RETRY_SOON)
+
+
+def _routed(request: AdmittedRequest, broker: Broker) -> RoutedRequest:
+    return RoutedRequest(
+        query=request.query,
+        query_id=request.query_id,
+        deadline=request.deadline,
+        heavy=request.heavy,
+        lease=request.lease,
+        slot=request.slot,
+        broker=broker,
+    )

@@ -1,62 +1,115 @@
-"""How much memory answers take together, from Druid's first byte until the caller has the last: a bounded amount.
+"""A budget for the memory of all responses in transit, from Druid's first byte to the last byte sent to the caller.
 
-What no room is left for is refused. Half is the most for one organization, unless it is for a single answer.
+A response that exceeds the budget is rejected. One organization may use half of it, except for a single response.
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from prometheus_client import Gauge
 
 from gateway.errors import MemoryExhausted
 
 GROWTH = 6
-"""Bytes that an answer takes once it is parsed, for each that Druid sent: 5 usually, 13 where all values are tiny."""
+"""Bytes of memory for each byte that Druid sent, once parsed: usually 5, and 13 if all values are tiny."""
 
 
-class Memory:
-    """Room for `most` bytes."""
+class MemoryBudget:
+    """`limit` bytes for all leases together. `used` shows how many are in use."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._held: Counter[str] = Counter()
+    def __init__(self, limit: int, used: Gauge) -> None:
+        self._limit = limit
+        self._gauge = used
+        self._used: Counter[str] = Counter()
 
     @property
-    def held(self) -> int:
-        """Bytes that are taken."""
-        return self._held.total()
+    def used(self) -> int:
+        """Bytes in use."""
+        return self._used.total()
 
-    @contextmanager
-    def room(self, organization_id: str) -> Iterator["Room"]:
-        """Room for one answer, empty at first, given back at the end."""
-        room = Room(self, organization_id)
-        try:
-            yield room
-        finally:
-            room.resize(0)
+    def lease(self, organization_id: str) -> "MemoryLease":
+        """Return a lease for one response of this organization; it is empty at first."""
+        return MemoryLease(_Allocation(self, organization_id))
 
-    def _resize(self, organization_id: str, before: int, after: int) -> None:
-        theirs = self._held[organization_id] - before + after
-        if after > before:
-            too_much = self.held - before + after > self._most
-            if too_much or (theirs > self._most // 2 and theirs > after):
-                raise MemoryExhausted(
-                    "Too many large answers are on their way. Ask again later.", headers={"Retry-After": "1"}
-                )
+    def change(self, organization_id: str, before: int, after: int) -> None:
+        """Take `after` bytes instead of `before`. Raises MemoryExhausted if there are not as many."""
+        theirs = self._used[organization_id] - before + after
+        total = self.used - before + after
+        if after > before and (total > self._limit or (theirs > self._limit // 2 and theirs > after)):
+            raise MemoryExhausted("Too many large responses are in transit. Retry later.", headers={"Retry-After": "1"})
         if theirs:
-            self._held[organization_id] = theirs
+            self._used[organization_id] = theirs
         else:
-            self._held.pop(organization_id, None)
+            self._used.pop(organization_id, None)
+        self._gauge.set(total)
 
 
-class Room:
-    """The room that one answer takes."""
+class _Allocation:
+    """Memory that one or more leases share."""
 
-    def __init__(self, memory: Memory, organization_id: str) -> None:
-        self._memory = memory
-        self._organization_id = organization_id
-        self._size = 0
+    __slots__ = ("budget", "holders", "organization_id", "size")
+
+    def __init__(self, budget: MemoryBudget, organization_id: str) -> None:
+        self.budget = budget
+        self.organization_id = organization_id
+        self.size = 0
+        self.holders = 0
 
     def resize(self, size: int) -> None:
-        """Take so many bytes instead of what was taken before; raises MemoryExhausted where there are not as many."""
-        self._memory._resize(self._organization_id, self._size, size)  # noqa: SLF001 - they are one
-        self._size = size
+        self.budget.change(self.organization_id, self.size, size)
+        self.size = size
+
+
+class MemoryLease:
+    """A share in the memory of one response. Released by `release`, as a context manager, or when it is dropped."""
+
+    __slots__ = ("_allocation", "_released")
+
+    def __init__(self, allocation: _Allocation) -> None:
+        self._allocation = allocation
+        self._released = False
+        allocation.holders += 1
+
+    @property
+    def size(self) -> int:
+        """Bytes that this lease covers, which other leases may cover too."""
+        return 0 if self._released else self._allocation.size
+
+    def resize(self, size: int) -> None:
+        """Cover this many bytes. A share in the memory of others is given up for a lease of its own.
+
+        Raises MemoryExhausted if there are not as many.
+        """
+        if self._allocation.holders > 1:
+            own = _Allocation(self._allocation.budget, self._allocation.organization_id)
+            own.resize(size)
+            self._allocation.holders -= 1
+            own.holders = 1
+            self._allocation = own
+        else:
+            self._allocation.resize(size)
+
+    def share(self) -> "MemoryLease":
+        """Return another lease for the same memory, which is free once all of its leases are released."""
+        return MemoryLease(self._allocation)
+
+    def release(self) -> None:
+        """Give the memory back. Safe to repeat."""
+        if not self._released:
+            self._released = True
+            self._allocation.holders -= 1
+            if not self._allocation.holders:
+                self._allocation.resize(0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def __del__(self) -> None:
+        # A caller that disconnects at the very moment of its response never receives the lease.
+        self.release()

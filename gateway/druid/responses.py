@@ -1,16 +1,18 @@
-"""What Druid's answers say beside rows: which time nobody served, and what went wrong.
+"""What Druid's responses say beside rows: the time that no server has data for, and what went wrong.
 
 https://druid.apache.org/docs/33.0.0/querying/troubleshooting and …/querying/query-context describe both.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 
 import orjson
 import structlog
 
-from gateway.druid.segments import Stretch, parse_stretch
+from gateway.druid.intervals import TimeRange
 from gateway.errors import (
     RETRY_SOON,
+    DataUnavailable,
     DeadlineExceeded,
     DruidBusy,
     DruidUnavailable,
@@ -19,64 +21,72 @@ from gateway.errors import (
     InvalidDruidResponse,
     ReportTooLarge,
 )
-from gateway.query.literals import Json
+from gateway.query.filters import caller_values
 
-log = structlog.get_logger(__name__)
+_TIMEOUT_LIMIT = re.compile(r"timeout = \d+ is more than enforced limit of (\d+)")
 
-_COMPARES = frozenset({"value", "values", "matchValue", "lower", "upper", "pattern"})
+_log = structlog.get_logger(__name__)
 
 
-def uncovered(headers: Mapping[str, str]) -> tuple[Stretch, ...] | None:
-    """Return what Druid says it had no data for; None where it says nothing, or not all of it."""
+_ERRORS: Mapping[int, tuple[type[GatewayError], str, Mapping[str, str]]] = {
+    400: (InternalError, "The report could not be computed.", {}),
+    429: (DruidBusy, "Too many reports are running. Retry later.", RETRY_SOON),
+    503: (DruidUnavailable, "The database is not available.", RETRY_SOON),
+    504: (DeadlineExceeded, "The report took too long. Choose a shorter interval, or filter more.", {}),
+}
+"""What the status of Druid's response means to the caller."""
+
+
+class TimeoutAboveLimit(Exception):
+    """Druid rejected the query: its timeout is above `druid.server.http.maxQueryTimeout`, which is `limit` ms."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+
+def uncovered_in(headers: Mapping[str, str]) -> tuple[TimeRange, ...] | None:
+    """Return the time for which Druid says it had no data; None if it does not say, or does not list all of it.
+
+    Raises DataUnavailable if Druid says that it missed segments.
+    """
     try:
         context = orjson.loads(headers["X-Druid-Response-Context"])
-        # `truncated`: the header became too long, of whatever else, and lists were cut short.
+        missing = context.get("missingSegments")
+    except (KeyError, ValueError, AttributeError):
+        return None
+    if missing:
+        _log.error("data_unavailable", missing_segments=len(missing))
+        raise DataUnavailable("Some data is not available at the moment. Retry soon.", headers=RETRY_SOON)
+    try:
+        # `truncated`: the header became too long, for whatever reason, and lists were cut short.
         if context["uncoveredIntervalsOverflowed"] or context.get("truncated"):
             return None
-        return tuple(parse_stretch(each) for each in context["uncoveredIntervals"])
-    except (KeyError, ValueError, TypeError):
+        return tuple(TimeRange.parse(each) for each in context["uncoveredIntervals"])
+    except (KeyError, ValueError, TypeError, AttributeError):
         return None
 
 
-def refusal(status: int, raw: bytearray, native: Json) -> GatewayError:
-    """Return what an answer that is no 200 means to the caller; Druid's own words go to the log alone."""
+def error_in(status: int, raw: bytearray, query: bytes) -> Exception:
+    """Return what a response other than 200 means to the caller. Druid's own message goes to the log only."""
     try:
         told = orjson.loads(raw)
     except ValueError:
         told = {}
     told = told if isinstance(told, dict) else {}
     reason, message = told.get("error"), str(told.get("errorMessage"))
-    for value in _compared(native):
-        # Druid may repeat what a caller filtered by, and no log holds that.
+    if status == 400 and (limit := _TIMEOUT_LIMIT.search(message)):
+        return TimeoutAboveLimit(int(limit[1]))
+    # Druid may repeat the values of a filter, and no log may contain them.
+    for value in sorted(filter(None, caller_values(orjson.loads(query))), key=len, reverse=True):
         message = message.replace(value, "…")
-    log.error("druid_refused", druid_status=status, error=reason, error_class=told.get("errorClass"), message=message)
-    match status:
-        case 400 if reason == "Resource limit exceeded":
-            return ReportTooLarge(
-                "The report needs more memory than one report may have. Group by fewer dimensions, filter more, or ask "
-                "for a shorter interval."
-            )
-        case 400:
-            return InternalError("The report could not be computed.")
-        case 429:
-            return DruidBusy("Too many reports are running. Ask again later.", headers=RETRY_SOON)
-        case 503:
-            return DruidUnavailable("The database is not available.", headers=RETRY_SOON)
-        case 504:
-            return DeadlineExceeded("The report took too long. Ask for a shorter interval, or filter more.")
-        case _:
-            return InvalidDruidResponse("The database could not answer.")
-
-
-def _compared(node: object) -> Iterator[str]:
-    """Yield every text that a part of a native query compares with."""
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if key in _COMPARES:
-                found = value if isinstance(value, list) else [value]
-                yield from (each for each in found if isinstance(each, str) and each)
-            else:
-                yield from _compared(value)
-    elif isinstance(node, list):
-        for each in node:
-            yield from _compared(each)
+    _log.error(
+        "druid_rejected_query", druid_status=status, error=reason, error_class=told.get("errorClass"), message=message
+    )
+    if status == 400 and reason == "Resource limit exceeded":
+        return ReportTooLarge(
+            "The report needs more memory than one report may have. Group by fewer dimensions, filter more, or choose "
+            "a shorter interval."
+        )
+    kind, detail, headers = _ERRORS.get(status, (InvalidDruidResponse, "The database could not answer.", {}))
+    return kind(detail, headers=headers)

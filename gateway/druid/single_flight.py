@@ -1,63 +1,138 @@
-"""One query for all who ask the same at the same time: whoever comes later waits for the one that runs."""
+"""The link that coalesces identical requests in flight: they share one query and its response."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Coroutine
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Generic, TypeVar
+from types import TracebackType
+from typing import Any, Self
 
-T = TypeVar("T")
+import orjson
+from prometheus_client import Counter
+
+from gateway.druid.chain import DruidRequest, DruidResponse, LeasedRequest, Link
+from gateway.druid.memory_budget import MemoryBudget, MemoryLease
+from gateway.errors import DeadlineExceeded
+
+_LONG_ENOUGH = 0.9
+"""A query in flight is joined if it may take at least this part of the time that the caller would wait."""
 
 
-@dataclass(slots=True)
-class _Flight(Generic[T]):
-    task: asyncio.Task[T]
+@dataclass(slots=True, eq=False)
+class _Flight:
+    """A query in flight. It owns the lease until it has ended and the last waiting request has its response."""
+
+    task: asyncio.Task[DruidResponse]
+    lease: MemoryLease
     deadline: float
     waiting: int = 0
 
 
-class Flights(Generic[T]):
-    """Runs that are under way, by a key that says everything about them, the tenant too."""
+class Coalesce:
+    """Shares queries. An async context manager: it awaits the queries in flight.
 
-    def __init__(self) -> None:
-        self._flights: dict[bytes, _Flight[T]] = {}
-        self.joined = 0
-        # Also those that are being cancelled, which nobody can join any more.
-        self._tasks: set[asyncio.Task[T]] = set()
+    `joined` counts requests that joined the query of another one.
+    """
 
-    async def join(self, key: bytes, deadline: float, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Return what the run with this key yields, starting one where there is none.
+    def __init__(self, budget: MemoryBudget, joined: Counter, next_link: Link[LeasedRequest]) -> None:
+        self._budget = budget
+        self._joined = joined
+        self._next = next_link
+        self._flights: dict[bytes, _Flight] = {}
+        # Also those that are being cancelled, which no request joins any more.
+        self._tasks: set[asyncio.Task[DruidResponse]] = set()
 
-        A run that must end much earlier than this caller's deadline is not joined. A run is cancelled when the last who
-        waits for it is, and not before.
-        """
-        flight = self._flights.get(key)
-        now = asyncio.get_running_loop().time()
-        if flight is None or flight.deadline - now < (deadline - now) / 2:
-            flight = self._flights[key] = _Flight(asyncio.create_task(start()), deadline)
-            self._tasks.add(flight.task)
-            flight.task.add_done_callback(partial(self._land, key, flight))
-        else:
-            self.joined += 1
-        flight.waiting += 1
-        try:
-            return await asyncio.shield(flight.task)
-        finally:
-            flight.waiting -= 1
-            if not flight.waiting and not flight.task.done():
-                # At once, so that nobody joins a run that is being cancelled.
-                self._forget(key, flight)
-                flight.task.cancel()
+    async def __aenter__(self) -> Self:
+        return self
 
-    async def ended(self) -> None:
-        """Return when no run is under way."""
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _land(self, key: bytes, flight: _Flight[T], task: asyncio.Task[T]) -> None:
+    @property
+    def in_flight(self) -> int:
+        """Queries that further requests may join."""
+        return len(self._flights)
+
+    async def run(self, request: DruidRequest) -> DruidResponse:
+        """Return the response to the request, or to an identical one that was in flight.
+
+        Raises DeadlineExceeded at the request's own deadline, and what the next link raises.
+        """
+        key = _key(request)
+        try:
+            async with asyncio.timeout_at(request.deadline):
+                while True:
+                    deadline, response = self._join(key, request)
+                    try:
+                        return await response
+                    except DeadlineExceeded:
+                        # The query that it joined had an earlier deadline. This request has time left: start over.
+                        if deadline >= request.deadline:
+                            raise
+        except TimeoutError as error:
+            raise DeadlineExceeded("The report took too long. Choose a shorter interval, or filter more.") from error
+
+    def _join(self, key: bytes, request: DruidRequest) -> tuple[float, Coroutine[Any, Any, DruidResponse]]:
+        """Return the deadline of a query in flight and its future response."""
+        flight = self._flight(key, request)
+        return flight.deadline, self._wait(key, flight)
+
+    def _flight(self, key: bytes, request: DruidRequest) -> _Flight:
+        flight, now = self._flights.get(key), asyncio.get_running_loop().time()
+        if flight is not None and flight.deadline - now >= (request.deadline - now) * _LONG_ENOUGH:
+            self._joined.inc()
+            return flight
+        lease = self._budget.lease(request.query.tenant.owner_organization_id)
+        leased = LeasedRequest(
+            query=request.query,
+            query_id=request.query_id,
+            deadline=request.deadline,
+            heavy=request.heavy,
+            lease=lease,
+        )
+        flight = self._flights[key] = _Flight(asyncio.create_task(self._start(leased)), lease, request.deadline)
+        self._tasks.add(flight.task)
+        flight.task.add_done_callback(partial(self._land, key, flight))
+        return flight
+
+    async def _start(self, request: LeasedRequest) -> DruidResponse:
+        return await self._next.run(request)
+
+    async def _wait(self, key: bytes, flight: _Flight) -> DruidResponse:
+        flight.waiting += 1
+        try:
+            response = await asyncio.shield(flight.task)
+            return replace(response, lease=response.lease.share())
+        finally:
+            flight.waiting -= 1
+            if not flight.waiting:
+                if flight.task.done():
+                    flight.lease.release()
+                else:
+                    # At once, so that no request joins a query that is being cancelled.
+                    self._forget(key, flight)
+                    flight.task.cancel()
+            # An error of the task refers to this frame: without this, all that the error refers to waits for the
+            # garbage collector, which may be a response of many megabytes.
+            del flight
+
+    def _land(self, key: bytes, flight: _Flight, task: asyncio.Task[DruidResponse]) -> None:
         self._tasks.discard(task)
         self._forget(key, flight)
+        if not flight.waiting or task.cancelled() or task.exception() is not None:
+            flight.lease.release()
 
-    def _forget(self, key: bytes, flight: _Flight[T]) -> None:
+    def _forget(self, key: bytes, flight: _Flight) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
+
+
+def _key(request: DruidRequest) -> bytes:
+    """Return what identical requests have in common; requests of two tenants never do."""
+    tenant = request.query.tenant
+    return orjson.dumps(
+        [tenant.owner_organization_id, tenant.involved_organization_id, request.heavy, request.query.native]
+    )

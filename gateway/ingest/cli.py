@@ -1,6 +1,6 @@
 """`gateway ingest SPEC` and what goes with it."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -8,6 +8,8 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from gateway.catalog.load import CatalogInvalid, load_catalog
+from gateway.catalog.model import Dataset
 from gateway.ingest.batch import display
 from gateway.ingest.batch.files import ServeAddress
 from gateway.ingest.batch.ingestion import ingest, submit
@@ -90,12 +92,20 @@ def run(  # noqa: PLR0913 these are the command line's options
             metavar="HOST[:PORT]",
         ),
     ] = "127.0.0.1",
+    catalog: Annotated[
+        str | None,
+        typer.Option(
+            envvar="GATEWAY_CATALOG",
+            help="Files that describe the data sets, or folders of them, in place of the gateway's examples.",
+            metavar="FILE,…",
+        ),
+    ] = None,
 ) -> None:
     """Replace a batch spec's intervals with its rows, and return when they answer queries; or start a stream.
 
     The spec is checked against the gateway's catalog first. Whatever fails, what is served stays as it was.
 
-    [bold]gateway ingest ingestion-specs/chat_sessions.json --data chats.jsonl.gz[/bold]
+    [bold]gateway ingest spec.json --data rows.jsonl.gz[/bold]
 
     With Druid in containers, give the address by which they see this machine:
 
@@ -103,14 +113,23 @@ def run(  # noqa: PLR0913 these are the command line's options
 
     A stream goes on by itself when this command has returned. The same spec, changed, changes it:
 
-    [bold]gateway ingest ingestion-specs/chat_sessions.kafka.json --bootstrap-servers kafka:9092[/bold]
+    [bold]gateway ingest spec.kafka.json --bootstrap-servers kafka:9092[/bold]
     """
     cluster = Cluster(overlord, broker, coordinator)
     text = spec.read_text(encoding="utf-8")
+    datasets = _datasets(catalog)
     if stream_spec.is_stream(text):
         if data:
             raise typer.BadParameter("A stream reads its topic: --data is for batch specs.", param_hint="--data")
-        start_stream(spec.name, text, cluster, data_source=data_source, bootstrap_servers=bootstrap_servers, wait=wait)
+        start_stream(
+            spec.name,
+            text,
+            datasets,
+            cluster,
+            data_source=data_source,
+            bootstrap_servers=bootstrap_servers,
+            wait=wait,
+        )
         return
     console = Console()
     files = data or []
@@ -125,7 +144,7 @@ def run(  # noqa: PLR0913 these are the command line's options
         raise typer.BadParameter(str(error), param_hint="--serve-address") from error
 
     async def follow() -> None:
-        checked = parse(spec.name, text, brings_files=bool(files))
+        checked = parse(spec.name, text, datasets, brings_files=bool(files))
         if not wait:
             task_id = await submit(checked, cluster, data_source=data_source)
             console.print(f"Task {task_id}\nSee how it goes: gateway ingest status {task_id}", highlight=False)
@@ -186,6 +205,13 @@ def list_(
     """Show the tasks that Druid knows of, newest first."""
     tasks = _ask(overlord, lambda client: client.tasks(data_source))
     display.listing(Console(), [task for task in tasks if task.group_id == task.task_id])
+
+
+def _datasets(catalog: str | None) -> Mapping[str, Dataset]:
+    try:
+        return load_catalog(None if catalog is None else map(Path, filter(None, map(str.strip, catalog.split(",")))))
+    except CatalogInvalid as error:
+        fail(f"These data set files are wrong:\n{error}")
 
 
 def _ask(overlord: str, question: Callable[[DruidClient], Coroutine[Any, Any, T]]) -> T:

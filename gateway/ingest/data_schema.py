@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from gateway.catalog import DATASETS
 from gateway.catalog.model import Dataset, Kind
 from gateway.ingest.errors import InvalidSpec
 
@@ -21,12 +20,12 @@ def read(name: str, text: str) -> Any:  # noqa: ANN401 JSON of any shape
         raise InvalidSpec(name, [f"it is not JSON: {error}"]) from error
 
 
-def dataset_of(name: str, task: Any) -> Dataset:  # noqa: ANN401
+def dataset_of(name: str, task: Any, datasets: Mapping[str, Dataset]) -> Dataset:  # noqa: ANN401
     """The catalog's data set that the spec is to fill. Raises InvalidSpec."""
     data_source = at(task, "spec", "dataSchema", "dataSource")
-    dataset = next((d for d in DATASETS.values() if d.data_source == data_source), None)
+    dataset = next((d for d in datasets.values() if d.data_source == data_source), None)
     if dataset is None:
-        known = ", ".join(d.data_source for d in DATASETS.values())
+        known = ", ".join(d.data_source for d in datasets.values())
         problem = (
             f"spec.dataSchema.dataSource is {data_source!r}, which the gateway's catalog lacks (it has {known}); "
             "to fill a copy under another name, keep the name in the spec and give --data-source"
@@ -48,9 +47,9 @@ def schema_problems(task: Any, dataset: Dataset) -> Iterator[str]:  # noqa: ANN4
 def _columns(task: Any, dataset: Dataset) -> Iterator[str]:  # noqa: ANN401 JSON of any shape
     where = "spec.dataSchema.dimensionsSpec.dimensions"
     columns = _by_name(at(task, "spec", "dataSchema", "dimensionsSpec", "dimensions"))
-    wanted = {dimension.name: dimension for dimension in dataset.dimensions}
-    involved = dataset.involved_column
-    for name in (*wanted, *(name for name in (dataset.owner_column, involved) if name not in wanted)):
+    wanted = {dimension.column: dimension for dimension in dataset.dimensions}
+    owner, involved = dataset.tenant.column, dataset.tenant.partner_column
+    for name in dict.fromkeys((*wanted, owner, *(() if involved is None else (involved,)))):
         dimension = wanted.get(name)
         type_ = _TYPES[dimension.kind if dimension else Kind.STRING]
         column = columns.get(name)
@@ -76,11 +75,11 @@ def _metrics(task: Any, dataset: Dataset) -> Iterator[str]:  # noqa: ANN401
             continue
         metric = metrics.get(name)
         if metric is None:
-            yield f"{where} lacks {name} (hyperUnique of {dimension.name}){_nearest(name, metrics)}"
-        elif (metric.get("type"), metric.get("fieldName")) != ("hyperUnique", dimension.name):
+            yield f"{where} lacks {name} (hyperUnique of {dimension.column}){_nearest(name, metrics)}"
+        elif (metric.get("type"), metric.get("fieldName")) != ("hyperUnique", dimension.column):
             yield (
                 f"{where}: {name} is {metric.get('type')!r} of {metric.get('fieldName')!r}; "
-                f"the catalog has it as 'hyperUnique' of {dimension.name!r}"
+                f"the catalog has it as 'hyperUnique' of {dimension.column!r}"
             )
 
 

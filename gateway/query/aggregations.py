@@ -1,4 +1,4 @@
-"""The aggregations of the language: one entry each in AGGREGATIONS, the only list of them."""
+"""The aggregations of the language. AGGREGATIONS, at the end, is the only list of them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,18 +10,19 @@ from pydruid.utils import aggregators
 from pydruid.utils.filters import Filter as DruidFilter
 
 from gateway.catalog.model import Dimension
-from gateway.query.filters import Filter, native
+from gateway.query.filters import Filter
+from gateway.query.leaf_filters import native
 from gateway.query.literals import Json
 
 Number = int | float
 
 
 class Uniques(Enum):
-    """What unique values are counted with.
+    """How hyperUnique counts.
 
-    SKETCH reads the raw column into a HyperLogLog sketch of 2**14 registers: within 2 %, as the contract promises, and
+    SKETCH builds a HyperLogLog sketch of 2**14 registers from the raw column: within 2 %, as the contract promises, and
     exact for small counts. METRIC reads the hyperUnique metric of the ingestion spec, 2**11 registers: about twice as
-    fast for the largest tenants, 2.3 % standard error.
+    fast for the largest tenants, standard error 2.3 %.
     """
 
     SKETCH = "sketch"
@@ -30,7 +31,7 @@ class Uniques(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Native:
-    """The aggregators and post-aggregators that together make one column of the answer, by their name in Druid."""
+    """The aggregators (by name) and post-aggregators in Druid that yield one column of the answer."""
 
     aggregators: Mapping[str, Json]
     post_aggregators: tuple[Json, ...] = ()
@@ -38,10 +39,12 @@ class Native:
 
 @dataclass(frozen=True, slots=True)
 class Aggregation:
-    """A way to make one number of many rows.
+    """A function from many rows to one number.
 
-    `suffix` ends the column's name. `result` is the type that callers see, `empty` the value over no rows.
-    `build` takes the column's name, the dimension (ROWS where `of_rows`) and how unique values are counted.
+    `suffix` is the end of the column's name. `result` is the type that callers see, `empty` the value over no rows.
+    `build` takes the column's name, the dimension (ROWS if `of_rows`) and how unique values are counted. `sum_prefix`
+    and the column's name make the name of the aggregator whose sum may exceed the range of a double; "" if there is
+    none.
     """
 
     name: str
@@ -51,36 +54,45 @@ class Aggregation:
     empty: Number | None
     build: Callable[[str, Dimension, Uniques], Native]
     of_rows: bool = False
+    sum_prefix: str = ""
 
 
-ROWS = Dimension("", "The row itself, which is what count counts.")
+ROWS = Dimension("", "", "The row itself, which count counts.")
 
-# The gateway's own columns begin with an underscore, which no name of a caller's does, and with what they are for: put
-# behind the caller's name it could make two columns alike.
+# The gateway's own columns start with an underscore and their purpose. No column of a caller starts with an underscore,
+# and a purpose at the end of the caller's name could produce a name that another column has.
+_SUM, _AVG_SUM, _AVG_ROWS = "_sum_", "_avg_sum_", "_avg_rows_"
+
+# Druid returns NaN and infinity as strings. Null instead compares and sorts as the answer shows it.
+_IS_FINITE = "abs({}) <= 1.7976931348623157E308"
+"""Whether a number is neither NaN nor infinite."""
 
 
 def _sum(name: str, dimension: Dimension, _: Uniques) -> Native:
-    raw = f"_sum_{name}"
-    # Druid's sum over no values is null; as 0.0 it also sorts and compares as the answer shows it.
-    total = {"type": "expression", "name": name, "expression": f'nvl("{raw}", 0.0)'}
-    return Native({raw: aggregators.doublesum(dimension.name)}, (total,))
+    raw = f"{_SUM}{name}"
+    # Druid's sum over no values is null; 0.0 also compares and sorts as the answer shows it.
+    value = f'nvl("{raw}", 0.0)'
+    total = {"type": "expression", "name": name, "expression": f"if({_IS_FINITE.format(value)}, {value}, null)"}
+    return Native({raw: aggregators.doublesum(dimension.column)}, (total,))
 
 
 def _avg(name: str, dimension: Dimension, _: Uniques) -> Native:
-    total, rows = f"_avg_sum_{name}", f"_avg_rows_{name}"
-    present = DruidFilter(type="not", field=native({"type": "null", "column": dimension.name}))
-    mean = {"type": "expression", "name": name, "expression": f'if("{rows}" > 0, "{total}" / "{rows}", null)'}
+    total, rows = f"{_AVG_SUM}{name}", f"{_AVG_ROWS}{name}"
+    present = DruidFilter(type="not", field=native({"type": "null", "column": dimension.column}))
+    value = f'"{total}"'
+    defined = f'"{rows}" > 0 && {_IS_FINITE.format(value)}'
+    mean = {"type": "expression", "name": name, "expression": f'if({defined}, {value} / "{rows}", null)'}
     return Native(
-        {total: aggregators.doublesum(dimension.name), rows: aggregators.filtered(present, {"type": "count"})},
+        {total: aggregators.doublesum(dimension.column), rows: aggregators.filtered(present, {"type": "count"})},
         (mean,),
     )
 
 
 def _hyper_unique(name: str, dimension: Dimension, uniques: Uniques) -> Native:
-    if uniques is Uniques.METRIC:
+    if uniques is Uniques.METRIC and dimension.unique_metric is not None:
         return Native({name: aggregators.hyperunique(dimension.unique_metric)})
     # Rounded: five is 5.0 and not 5.0000000124, also where `having` compares.
-    return Native({name: {"type": "HLLSketchBuild", "fieldName": dimension.name, "lgK": 14, "round": True}})
+    return Native({name: {"type": "HLLSketchBuild", "fieldName": dimension.column, "lgK": 14, "round": True}})
 
 
 def _count(name: str, _: Dimension, __: Uniques) -> Native:
@@ -92,12 +104,18 @@ AGGREGATIONS: Mapping[str, Aggregation] = MappingProxyType(
         aggregation.name: aggregation
         for aggregation in (
             Aggregation(
-                "avg", "The average of the rows' values; null where there are none.", "avg", "float", None, _avg
+                "avg",
+                "The average of the rows' values; null if there are none.",
+                "avg",
+                "float",
+                None,
+                _avg,
+                sum_prefix=_AVG_SUM,
             ),
-            Aggregation("sum", "The sum of the rows' values.", "sum", "float", 0.0, _sum),
+            Aggregation("sum", "The sum of the rows' values.", "sum", "float", 0.0, _sum, sum_prefix=_SUM),
             Aggregation(
                 "hyperUnique",
-                "How many different values there are, by HyperLogLog: at most 2 % off.",
+                "The number of different values, estimated by HyperLogLog within 2 %.",
                 "hyper_unique",
                 "float",
                 0.0,
@@ -111,12 +129,16 @@ AGGREGATIONS: Mapping[str, Aggregation] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One column of numbers: an aggregation of a dimension (or of ROWS), perhaps of filtered rows alone."""
+    """One column of numbers: an aggregation of a dimension (or of ROWS), optionally over filtered rows only.
+
+    `pointer` is the JSON Pointer in the request to what produced the column.
+    """
 
     name: str
     aggregation: Aggregation
     dimension: Dimension
     filter: Filter | None = None
+    pointer: str = "/aggregations"
 
     def to_json(self) -> Json:
         """Return the metric as the language writes an aggregation of one column."""

@@ -1,12 +1,13 @@
 """From a Plan to native Druid queries.
 
-https://druid.apache.org/docs/33.0.0/querying/timeseriesquery and …/groupbyquery describe what is built here. pydruid
-builds; what it has no words for is set on its `query_dict`. Its objects are made anew for each query, since pydruid
-changes those that it is given.
+See https://druid.apache.org/docs/33.0.0/querying/timeseriesquery and …/groupbyquery. pydruid builds the queries; what
+it does not support is set on its `query_dict`. Every query gets new pydruid objects, since pydruid modifies its
+arguments.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from pydruid.query import QueryBuilder
@@ -14,24 +15,31 @@ from pydruid.utils.aggregators import filtered, longmax, longmin
 from pydruid.utils.filters import Filter as DruidFilter
 
 from gateway.catalog.model import Dataset, Dimension
+from gateway.errors import Forbidden
 from gateway.query.aggregations import Metric, Native, Uniques
+from gateway.query.buckets import Buckets
+from gateway.query.leaf_filters import native
 from gateway.query.literals import Json
 from gateway.query.plan import Plan
 from gateway.query.report import COMPARISONS, START_TIME, Having
-from gateway.query.time import FIRST_YEAR, LAST_YEAR, Buckets, Span, format_moment
+from gateway.query.time import FIRST_YEAR, LAST_YEAR, format_moment
+from gateway.query.zones import Span
 from gateway.tenancy.tenant import Tenant
 
 LABEL = "_start_time"
-"""The virtual column that groupBy has for the bucket: time is a dimension like any other, to order and limit by."""
+"""The virtual column of a groupBy with the bucket's label: a dimension like any other, to order and limit by."""
+
+ROWS_WITHOUT_METRIC = "_rows_without_metric"
+"""The aggregator that counts rows whose unique values the metrics lack, because their segment lacks the metric."""
 
 _UTC = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True, slots=True)
 class DruidQuery:
-    """A native query, and the tenant whose rows alone it may touch, for the broker client's own check.
+    """A native query, and the tenant whose rows it may read, for the guard's independent check.
 
-    `columns` names the values of a groupBy's row, which Druid answers as an array: dimensions, then aggregators, then
+    `columns` names the values of a groupBy's row, which Druid returns as an array: dimensions, then aggregators, then
     post-aggregators.
     """
 
@@ -43,16 +51,21 @@ class DruidQuery:
 
 def compile_report(plan: Plan) -> DruidQuery:
     """Return the query for the rows of the answer."""
-    return _group_by(plan) if plan.groups else _timeseries(plan, plan.buckets)
+    if plan.groups:
+        return _group_by(plan)
+    return _timeseries(plan, "all" if plan.buckets is None else _granularity(plan.buckets))
 
 
 def compile_totals(plan: Plan) -> DruidQuery:
-    """Return the query for one row over all that the report's filter matches."""
-    return _timeseries(plan, None)
+    """Return the query for one row over all rows that the report's filter matches."""
+    return _timeseries(plan, "all")
 
 
 def compile_time_range(tenant: Tenant, dataset: Dataset) -> DruidQuery:
-    """Return the query for when the first and the last of the tenant's rows are, and how many there are."""
+    """Return the query for the times of the tenant's first and last row, and for the number of rows.
+
+    It reads all of the tenant's rows: run it as a heavy query and cache its result.
+    """
     query: Json = (
         QueryBuilder()
         .timeseries(
@@ -71,26 +84,28 @@ def compile_time_range(tenant: Tenant, dataset: Dataset) -> DruidQuery:
 
 
 def tenant_filters(tenant: Tenant, dataset: Dataset) -> list[DruidFilter]:
-    """Return what every row that the tenant may see matches."""
-    owner = DruidFilter(type="selector", dimension=dataset.owner_column, value=tenant.owner_organization_id)
+    """Return the filters that match exactly the tenant's rows; raises Forbidden if partners have no access."""
+    owner = DruidFilter(type="selector", dimension=dataset.tenant.column, value=tenant.owner_organization_id)
     if tenant.involved_organization_id is None:
         return [owner]
+    if dataset.tenant.partner_column is None:
+        raise Forbidden(f"{dataset.name} does not record which partners were involved; only its owner has access.")
     involved = tenant.involved_organization_id
-    return [owner, DruidFilter(type="selector", dimension=dataset.involved_column, value=involved)]
+    return [owner, DruidFilter(type="selector", dimension=dataset.tenant.partner_column, value=involved)]
 
 
-def _timeseries(plan: Plan, buckets: Buckets | None) -> DruidQuery:
-    aggregators, post_aggregators = _metrics(plan.report.metrics, plan.uniques)
+def _timeseries(plan: Plan, granularity: Literal["all"] | Json) -> DruidQuery:
+    aggregators, post_aggregators = _metrics(plan)
     query: Json = (
         QueryBuilder()
         .timeseries(
             {
                 "datasource": plan.dataset.data_source,
                 "intervals": _interval(plan),
-                "granularity": "all" if buckets is None else _granularity(buckets),
+                "granularity": granularity,
                 "filter": _filter(plan),
                 "aggregations": aggregators,
-                # The gateway knows every bucket, also where Druid has no segment: it fills in what is empty.
+                # Druid fills empty buckets only within segments, so the gateway fills all of them.
                 "context": {"skipEmptyBuckets": True},
             }
         )
@@ -101,7 +116,7 @@ def _timeseries(plan: Plan, buckets: Buckets | None) -> DruidQuery:
 
 def _group_by(plan: Plan) -> DruidQuery:
     report = plan.report
-    aggregators, post_aggregators = _metrics(report.metrics, plan.uniques)
+    aggregators, post_aggregators = _metrics(plan)
     query: Json = (
         QueryBuilder()
         .groupby(
@@ -111,7 +126,7 @@ def _group_by(plan: Plan) -> DruidQuery:
                 "granularity": "all",
                 "filter": _filter(plan),
                 "aggregations": aggregators,
-                "limit_spec": _limit(plan),
+                "limit_spec": _limit(plan, aggregators),
                 "context": {"resultAsArray": True},
             }
         )
@@ -122,9 +137,14 @@ def _group_by(plan: Plan) -> DruidQuery:
         label = {"type": "default", "dimension": LABEL, "outputName": LABEL, "outputType": "LONG"}
         query["dimensions"] = [label, *query["dimensions"]]
         query["virtualColumns"] = [_expression(LABEL, _label(plan.buckets))]
-    # Without group_by empty buckets count too, and those only the gateway knows: see respond.
+    # Without group_by, empty buckets count too, and only the gateway knows them: see respond.
     if report.having and report.group_by:
-        query["having"] = {"type": "and", "havingSpecs": [_having(each) for each in report.having]}
+        having: Json = {"type": "and", "havingSpecs": [_having(each) for each in report.having]}
+        if ROWS_WITHOUT_METRIC in aggregators:
+            # A row with too small a number must reach the gateway, which rejects it.
+            lacking = {"type": "greaterThan", "aggregation": ROWS_WITHOUT_METRIC, "value": 0}
+            having = {"type": "or", "havingSpecs": [lacking, having]}
+        query["having"] = having
     columns = (
         *(dimension["outputName"] for dimension in query["dimensions"]),
         *aggregators,
@@ -142,31 +162,52 @@ def _instant(moment: int) -> str:
 
 
 def _filter(plan: Plan) -> DruidFilter:
-    asked = [] if plan.report.filter is None else [plan.report.filter.to_druid()]
-    return DruidFilter(type="and", fields=[*tenant_filters(plan.tenant, plan.dataset), *asked])
+    own = [] if plan.report.filter is None else [plan.report.filter.to_druid()]
+    return DruidFilter(type="and", fields=[*tenant_filters(plan.tenant, plan.dataset), *own])
 
 
 def _dimension(dimension: Dimension) -> Json:
     return {
         "type": "default",
-        "dimension": dimension.name,
+        "dimension": dimension.column,
         "outputName": dimension.name,
         "outputType": dimension.kind.value,
     }
 
 
-def _metrics(metrics: Sequence[Metric], uniques: Uniques) -> tuple[dict[str, Json], list[Json]]:
+def _metrics(plan: Plan) -> tuple[dict[str, Json], list[Json]]:
     aggregators: dict[str, Json] = {}
     post_aggregators: list[Json] = []
-    for metric in metrics:
-        native: Native = metric.aggregation.build(metric.name, metric.dimension, uniques)
-        for name, aggregator in native.aggregators.items():
+    for metric in plan.report.metrics:
+        built: Native = metric.aggregation.build(metric.name, metric.dimension, plan.uniques)
+        for name, aggregator in built.aggregators.items():
             if metric.filter is None:
                 aggregators[name] = aggregator
             else:
                 aggregators[name] = filtered(metric.filter.to_druid(), aggregator)
-        post_aggregators += native.post_aggregators
+        post_aggregators += built.post_aggregators
+    if plan.uniques is Uniques.METRIC and (lacking := _without_metric(plan.report.metrics)):
+        aggregators[ROWS_WITHOUT_METRIC] = filtered(DruidFilter(type="or", fields=lacking), {"type": "count"})
     return aggregators, post_aggregators
+
+
+def _without_metric(metrics: Sequence[Metric]) -> list[DruidFilter]:
+    """Return filters for the rows that have values of a dimension but not its metric, so that it counts none."""
+    dimensions = {
+        metric.dimension.column: metric.dimension.unique_metric
+        for metric in metrics
+        if metric.aggregation.name == "hyperUnique" and metric.dimension.unique_metric is not None
+    }
+    return [
+        DruidFilter(
+            type="and",
+            fields=[
+                native({"type": "null", "column": unique_metric}),
+                DruidFilter(type="not", field=native({"type": "null", "column": column})),
+            ],
+        )
+        for column, unique_metric in dimensions.items()
+    ]
 
 
 def _having(having: Having) -> Json:
@@ -177,17 +218,19 @@ def _having(having: Having) -> Json:
     return specs[0] if len(specs) == 1 else {"type": "or", "havingSpecs": specs}
 
 
-def _limit(plan: Plan) -> Json:
+def _limit(plan: Plan, aggregators: dict[str, Json]) -> Json:
     report = plan.report
     if not report.group_by:
         return {"type": "default", "limit": plan.row_limit}
     kinds = {dimension.name: dimension.kind.value for dimension in report.group_by}
-    # One more than may be answered shows that there are too many. Druid orders by all the dimensions of itself.
+    # One more than the limit shows that there are too many. Without columns, Druid orders by all dimensions.
     limit: Json = {"type": "default", "limit": report.limit or plan.row_limit + 1}
     names = [order.column for order in report.order_by if order.column != START_TIME or plan.buckets is not None]
-    if not names:
+    lacking = [ROWS_WITHOUT_METRIC] if ROWS_WITHOUT_METRIC in aggregators else []
+    if not names and not lacking:
         return limit
-    descending = {order.column for order in report.order_by if order.descending}
+    # Rows with too small a number come first, so that the limit never hides them from the gateway, which rejects them.
+    descending = {*lacking, *(order.column for order in report.order_by if order.descending)}
     rest = [*([START_TIME] if plan.buckets is not None else []), *kinds]
     limit["columns"] = [
         {
@@ -195,14 +238,23 @@ def _limit(plan: Plan) -> Json:
             "direction": "descending" if name in descending else "ascending",
             "dimensionOrder": "lexicographic" if kinds.get(name) == "STRING" else "numeric",
         }
-        for name in dict.fromkeys([*names, *rest])
+        for name in dict.fromkeys([*lacking, *names, *rest])
     ]
     return limit
 
 
 def _granularity(buckets: Buckets) -> Json:
-    granularity: Json = {"type": "period", "period": buckets.granularity.period, "timeZone": buckets.zone_id}
-    return granularity | ({"origin": _instant(buckets.labels[0])} if buckets.granularity.clock else {})
+    """Return Druid's granularity for buckets that have a fixed offset."""
+    offset = _offset_id(buckets.spans[0].offset)
+    granularity: Json = {"type": "period", "period": buckets.granularity.period, "timeZone": offset}
+    return granularity | ({"origin": _instant(buckets.labels[0])} if buckets.granularity.by_offset else {})
+
+
+def _offset_id(offset: int) -> str:
+    """Return the offset in the form that Druid accepts as a time zone."""
+    sign, seconds = "-" if offset < 0 else "+", abs(offset) // 1000
+    text = f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}"
+    return text if seconds % 60 == 0 else f"{text}:{seconds % 60:02}"
 
 
 def _expression(name: str, expression: str) -> Json:
@@ -210,17 +262,19 @@ def _expression(name: str, expression: str) -> Json:
 
 
 def _label(buckets: Buckets) -> str:
-    """Return the expression for a row's label; nothing in it is a text of the caller's."""
+    """Return the expression for a row's label. No text of the caller occurs in it."""
     period = buckets.granularity.period
-    if not buckets.wall_clock:
-        origin = f"'{_instant(buckets.labels[0])}'" if buckets.granularity.clock else "null"
-        return f"timestamp_floor(\"__time\", '{period}', {origin}, '{buckets.zone_id}')"
-    offset = _offset(buckets.wall_clock)
+    if buckets.have_fixed_offset:
+        origin = f"'{_instant(buckets.labels[0])}'" if buckets.granularity.by_offset else "null"
+        return f"timestamp_floor(\"__time\", '{period}', {origin}, '{_offset_id(buckets.spans[0].offset)}')"
+    offset = _offset(buckets.spans)
     floored = f"timestamp_floor(\"__time\" + {offset}, '{period}', null, 'UTC')"
-    return f"{floored} - {offset}" if buckets.granularity.clock else floored
+    return f"{floored} - {offset}" if buckets.granularity.by_offset else floored
 
 
 def _offset(spans: Sequence[Span]) -> str:
-    *earlier, last = spans
-    cases = "".join(f'"__time" < {span.end}, {span.offset}, ' for span in earlier)
-    return f"case_searched({cases}{last.offset})"
+    """Return the expression for the offset at a row's time: a binary search, so its depth is small for many spans."""
+    if len(spans) == 1:
+        return str(spans[0].offset)
+    middle = len(spans) // 2
+    return f'if("__time" < {spans[middle].start}, {_offset(spans[:middle])}, {_offset(spans[middle:])})'

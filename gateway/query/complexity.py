@@ -1,6 +1,6 @@
-"""How large a body is: looked at before its schema, since to say in detail what is wrong with a huge one takes long.
+"""The size of a body. It is checked before the schema, because explaining every fault of a huge body takes long.
 
-Nothing is supposed here of the body's shape.
+The body may have any shape here.
 """
 
 from collections.abc import Iterator
@@ -8,17 +8,17 @@ from typing import Any
 
 from gateway.errors import Problem
 from gateway.query.filters import inner_filters
-from gateway.query.report import Limits
+from gateway.query.limits import Limits
 from gateway.query.validation_errors import pointer
 
-MOST_VALUES = 5_000
-"""JSON values of any kind in one body; a report within all other limits has fewer."""
+MAX_VALUES = 5_000
+"""The maximum number of JSON values in one body. A report within all other limits has fewer."""
 
 
 def oversize(body: object, limits: Limits) -> Iterator[Problem]:
-    """Yield what is too large about the body: its values in all, and each of its filters."""
-    if _has_more_than(MOST_VALUES, body):
-        yield Problem("", f"has more than {MOST_VALUES} values in all")
+    """Yield what is too large: the body as a whole, and each of its filters."""
+    if _has_more_than(MAX_VALUES, body):
+        yield Problem("", f"has more than {MAX_VALUES} values in all")
     if isinstance(body, dict):
         yield from _filters(body.get("filters"), limits, "filters")
         aggregations = body.get("aggregations")

@@ -1,13 +1,14 @@
-"""What can be asked of a data set, for people and programs: all of it read off the catalog."""
+"""What a caller can request of a data set. Everything is derived from the catalog."""
 
 from dataclasses import asdict
 
 from gateway.catalog.model import Dataset, Kind
 from gateway.query.aggregations import AGGREGATIONS
+from gateway.query.buckets import GRANULARITIES
 from gateway.query.filters import FILTERS
+from gateway.query.limits import Limits
 from gateway.query.literals import Json
-from gateway.query.report import Limits
-from gateway.query.time import GRANULARITIES
+from gateway.query.zones import TZDATA_VERSION
 
 _TYPES = {Kind.STRING: "string", Kind.LONG: "integer", Kind.DOUBLE: "number"}
 
@@ -41,4 +42,5 @@ def describe(dataset: Dataset, limits: Limits) -> Json:
         "granularities": ["all", *GRANULARITIES],
         "filters": list(FILTERS),
         "limits": asdict(limits),
+        "tz_database": TZDATA_VERSION,
     }

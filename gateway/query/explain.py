@@ -1,19 +1,19 @@
-"""What a report would do, without doing it: for people who write reports and for those who wonder at a number."""
+"""What a report would do, without running it: for authors of reports, and for anyone who doubts a number."""
 
 from math import prod
 
 from gateway.query.compile import compile_report, compile_totals
 from gateway.query.filters import Filter, inner_filters
+from gateway.query.limits import Limits
 from gateway.query.literals import Json
 from gateway.query.plan import Plan
-from gateway.query.report import Limits
 from gateway.query.time import format_moment
 
 
 def explain(plan: Plan, limits: Limits, now: int) -> Json:
-    """Return the report as it was understood, its size against the limits, warnings, and Druid's native queries.
+    """Return the report with all defaults, its size and the limits, warnings, and Druid's native queries.
 
-    `now` is the moment of asking: a period that is not over yet goes on changing.
+    `now` is the time of the request: numbers of an interval that is not over may still change.
     """
     buckets = 1 if plan.buckets is None else len(plan.buckets.starts)
     queries = {"report": compile_report(plan).native}
@@ -31,7 +31,7 @@ def explain(plan: Plan, limits: Limits, now: int) -> Json:
 
 
 def _rows(plan: Plan, buckets: int) -> int | None:
-    """Return the most rows that there can be; None where a dimension may have any number of values."""
+    """Return the maximum number of rows; None if a dimension may have any number of values."""
     sizes = [len(dimension.allowed) + 1 for dimension in plan.report.group_by]
     if not all(dimension.allowed for dimension in plan.report.group_by):
         return plan.report.limit
@@ -40,13 +40,14 @@ def _rows(plan: Plan, buckets: int) -> int | None:
 
 def _warnings(plan: Plan, now: int) -> list[str]:
     report = plan.report
-    # Rows are told apart by a filter of the report, or by one in each of its aggregations, or by groups.
-    apart = _dimensions(report.filter) | set.intersection(*(_dimensions(metric.filter) for metric in report.metrics))
-    apart |= {dimension.name for dimension in report.group_by}
+    # A dimension is restricted by a filter of the report, by a filter in every aggregation, or by groups.
+    restricted = _dimensions(report.filter)
+    restricted |= set.intersection(*(_dimensions(metric.filter) for metric in report.metrics))
+    restricted |= {dimension.name for dimension in report.group_by}
     warnings = [
         f"There is no filter on {advice.dimension}: {advice.message}."
         for advice in plan.dataset.advice
-        if advice.dimension not in apart
+        if advice.dimension not in restricted
     ]
     if report.interval.end > now:
         end = format_moment(report.interval.end, report.interval.zone)
@@ -55,7 +56,7 @@ def _warnings(plan: Plan, now: int) -> list[str]:
 
 
 def _dimensions(condition: Filter | None) -> set[str]:
-    """Return the names of all dimensions that the filter looks at, at whatever depth."""
+    """Return the names of all dimensions that the filter reads, at any depth."""
     found: set[str] = set()
     level = [] if condition is None else [condition.to_json()]
     while level:

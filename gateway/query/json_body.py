@@ -1,27 +1,32 @@
-"""Reading a request's body as JSON that can be understood in only one way (I-JSON, RFC 7493)."""
+"""Reading a request's body as unambiguous JSON (I-JSON, RFC 7493)."""
 
 import json
 import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from typing import NoReturn
 
 from gateway.errors import InvalidJson
 
 DEEPEST = 40
-"""Nested arrays and objects; far more than a report within its limits has."""
+"""The maximum depth of arrays and objects; no report within its limits comes near it."""
 
 _ESCAPED = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
-# Whole strings, so that no bracket in one counts; without its end, one goes on to the end of the text.
+# Whole strings, so that brackets in them do not count. An unterminated string extends to the end of the text.
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
-# Behind an even number of backslashes: behind an odd number it is a backslash and the text u0000.
+# After an even number of backslashes; after an odd number it is a backslash and the text u0000.
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def read_json(raw: bytes) -> object:
-    """Return what the body says.
+    """Return the value of the body.
 
-    Raises InvalidJson for what readers could take in different ways, or not at all: duplicate keys, NaN, numbers
-    beyond a double, lone surrogates, NUL, and nesting deeper than DEEPEST.
+    Raises InvalidJson for text that is no JSON or that parsers understand differently: duplicate keys, NaN, numbers
+    outside the range of a double, lone surrogates, NUL, a byte order mark, and nesting deeper than DEEPEST.
     """
+    if raw.startswith(BOM_UTF8):
+        raise InvalidJson("The body starts with a byte order mark (BOM). Send UTF-8 without it.")
+    if raw.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        raise InvalidJson("The body is UTF-16 text. Send UTF-8.")
     try:
         text = raw.decode()
         _check_depth(text)
@@ -32,7 +37,7 @@ def read_json(raw: bytes) -> object:
             parse_float=_finite,
             parse_int=_integer,
         )
-        # Escapes can smuggle in what decoding the bytes has already refused.
+        # Escapes can produce characters that decoding the bytes rejects.
         if _ESCAPED.search(text):
             _check_strings(json.dumps(body, ensure_ascii=False))
     except UnicodeError as error:
@@ -47,12 +52,12 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(body) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise InvalidJson(f"The key {json.dumps(twice[:60])} stands twice in one object.")
+        raise InvalidJson(f"The key {json.dumps(twice[:60])} occurs twice in one object.")
     return body
 
 
 def _no_number(text: str) -> NoReturn:
-    raise InvalidJson(f"{text} is no JSON number.")
+    raise InvalidJson(f"{text} is not a JSON number.")
 
 
 def _finite(text: str) -> float:
@@ -71,11 +76,11 @@ def _integer(text: str) -> int:
 def _check_strings(text: str) -> None:
     text.encode()
     if _NUL.search(text):
-        raise InvalidJson("A string holds the character NUL.")
+        raise InvalidJson("A string contains the character NUL.")
 
 
 def _check_depth(text: str) -> None:
-    """Count brackets before anything goes down into them: how deep that may go is nothing that a caller should try."""
+    """Count brackets before any recursion, so that no caller can exhaust the stack."""
     if text.count("[") + text.count("{") <= DEEPEST:
         return
     depth = 0

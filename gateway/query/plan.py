@@ -1,20 +1,30 @@
-"""How a report will be answered: for whom, in which buckets, by which kind of Druid query."""
+"""How a report is answered: for whom, in which buckets, with which kind of Druid query."""
 
 from dataclasses import dataclass
+from math import prod
 
 from gateway.catalog.model import Dataset
 from gateway.errors import LimitExceeded
 from gateway.query.aggregations import Uniques
-from gateway.query.report import Limits, Report
-from gateway.query.time import DAY, Buckets, buckets
+from gateway.query.buckets import Buckets, buckets
+from gateway.query.limits import Limits
+from gateway.query.report import Report
+from gateway.query.zones import DAY
 from gateway.tenancy.tenant import Tenant
+
+_HEAVY = 3_000
+"""The cost from which a report is heavy: a year with one metric for each user, or with two sketches in all."""
+_SKETCH = 4
+"""The cost of a sketch, in sums."""
+_UNKNOWN_GROUPS = 8
+"""The cost factor of groups of unknown number. Groups do not multiply the rows to read, so the factor is small."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A report that may be asked: there is none without a tenant.
+    """A report that may be run; a plan without a tenant cannot exist.
 
-    `buckets` is None for granularity `all`. `row_limit` is the most rows that an answer may have.
+    `buckets` is None for granularity `all`. `row_limit` is the maximum number of rows in an answer.
     """
 
     tenant: Tenant
@@ -26,33 +36,41 @@ class Plan:
 
     @property
     def groups(self) -> bool:
-        """Whether Druid's groupBy is needed; its timeseries is faster, but knows neither groups nor wall clocks."""
-        return bool(self.report.group_by) or (self.buckets is not None and bool(self.buckets.wall_clock))
+        """Whether Druid's groupBy is needed; its timeseries is faster, but has neither groups nor changing offsets."""
+        return bool(self.report.group_by) or (self.buckets is not None and not self.buckets.have_fixed_offset)
+
+
+def cost(planned: Plan) -> int:
+    """Estimate how much work the report is for Druid: days to read and rows to return, each times the metrics.
+
+    One unit is about one sum over one day.
+    """
+    report = planned.report
+    sketches = sum(metric.aggregation.name == "hyperUnique" for metric in report.metrics)
+    work = 1 + len(report.metrics) + (_SKETCH - 1) * sketches
+    days = -(-(report.interval.end - report.interval.start) // DAY)
+    sizes = [len(dimension.allowed) + 1 if dimension.allowed else _UNKNOWN_GROUPS for dimension in report.group_by]
+    rows = 0 if planned.buckets is None else len(planned.buckets.starts)
+    return work * (days * min(_UNKNOWN_GROUPS, prod(sizes)) + rows // 2)
 
 
 def is_heavy(planned: Plan) -> bool:
-    """Whether the report is likely to keep Druid busy for long, so that it must not stand in small ones' way.
-
-    That is one that reads more than a quarter of a year by groups of any number, or in very many buckets.
-    """
-    interval = planned.report.interval
-    long = interval.end - interval.start > 92 * DAY
-    open_groups = any(not dimension.allowed for dimension in planned.report.group_by)
-    return (long and open_groups) or (planned.buckets is not None and len(planned.buckets.starts) > 5_000)
+    """Whether the report probably occupies Druid for long, so that it must not delay small ones."""
+    return cost(planned) >= _HEAVY
 
 
 def plan(report: Report, tenant: Tenant, dataset: Dataset, limits: Limits, uniques: Uniques) -> Plan:
-    """Decide how to answer the report; raises LimitExceeded where it is longer or finer than the limits allow."""
+    """Decide how to answer the report; raises LimitExceeded if it is longer or finer than the limits allow."""
     interval = report.interval
     days = -(-(interval.end - interval.start) // DAY)
     if days > limits.interval_days:
         raise LimitExceeded(
-            f"The interval has {days} days; at most {limits.interval_days} are allowed. Ask for a shorter one."
+            f"The interval has {days} days; at most {limits.interval_days} are allowed. Request a shorter interval."
         )
     if report.granularity is None:
         return Plan(tenant, dataset, report, None, limits.rows, uniques)
     most = min(limits.buckets, limits.rows)
-    # Counted roughly first: finding the buckets of ten years of minutes would take seconds.
+    # A rough count comes first: the buckets of ten years of minutes would take seconds to find.
     found = (interval.end - interval.start) // report.granularity.longest
     if found <= most:
         cut = buckets(interval, report.granularity)
@@ -61,5 +79,5 @@ def plan(report: Report, tenant: Tenant, dataset: Dataset, limits: Limits, uniqu
             return Plan(tenant, dataset, report, cut, limits.rows, uniques)
     raise LimitExceeded(
         f"By {report.granularity.name} the interval has {found} buckets; at most {most} are allowed. "
-        "Ask for a coarser granularity or a shorter interval."
+        "Request a coarser granularity or a shorter interval."
     )

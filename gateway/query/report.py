@@ -1,4 +1,4 @@
-"""What a body means: the report that was asked for, with every name resolved. And the limits that reports must keep."""
+"""What a body means: the report that the caller wants, with every name resolved."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,9 +7,10 @@ from typing import Literal
 
 from gateway.catalog.model import Dimension
 from gateway.query.aggregations import Metric
+from gateway.query.buckets import Granularity
 from gateway.query.filters import Filter
 from gateway.query.literals import Json
-from gateway.query.time import Granularity, Interval, format_moment
+from gateway.query.time import Interval, format_moment
 
 START_TIME = "start_time"
 
@@ -24,25 +25,12 @@ COMPARISONS: Mapping[Comparison, tuple[str, ...]] = MappingProxyType(
         "lessThanOrEqualTo": ("lessThan", "equalTo"),
     }
 )
-"""The comparisons of `having`, by name, as Druid's having specs of which one must hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How large a report may be. Settings give them (GATEWAY_MAX_…), and every error that speaks of one says it."""
-
-    rows: int = 100_000
-    buckets: int = 45_000
-    interval_days: int = 3_660
-    filter_depth: int = 12
-    filters: int = 200
-    filter_values: int = 2_000
-    aggregations: int = 50
+"""The comparisons of `having`, by name. The value lists Druid's having specs, of which one must match."""
 
 
 @dataclass(frozen=True, slots=True)
 class Having:
-    """A comparison that a row of the answer must meet. A metric that is null meets none."""
+    """A comparison that a row of the answer must match. A metric that is null matches none."""
 
     comparison: Comparison
     metric: str
@@ -51,7 +39,7 @@ class Having:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A column to order by; null comes before everything, and last where descending."""
+    """A column to order by. Null precedes every other value, so it comes last in descending order."""
 
     column: str
     descending: bool = False
@@ -59,7 +47,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A question in the language. `granularity` None is `all`: one bucket, which begins where the interval does."""
+    """A valid report. `granularity` None is `all`: one bucket, which starts where the interval starts."""
 
     interval: Interval
     granularity: Granularity | None

@@ -1,211 +1,198 @@
-"""From Druid's rows to the answer: columns in the request's order, every bucket of a report without groups."""
+"""From Druid's rows to the answer: columns in the request's order, and every bucket of a report without groups."""
 
-from collections.abc import Callable, Iterator, Mapping
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import lru_cache
-from operator import eq, ge, gt, itemgetter, le, lt
+from itertools import islice
+from math import inf
+from operator import eq, ge, gt, le, lt
 from types import MappingProxyType
-from typing import Any
-from zoneinfo import ZoneInfo
+from typing import Any, TypeVar
 
-from gateway.errors import InvalidDruidResponse, LimitExceeded
-from gateway.query.aggregations import Metric, Number
+from gateway.errors import LimitExceeded
+from gateway.query.aggregations import Number
 from gateway.query.compile import DruidQuery
+from gateway.query.native_rows import NativeRow, ReportWarning, RowReader, read_group_by, read_timeseries, unexpected
 from gateway.query.plan import Plan
-from gateway.query.report import START_TIME, Comparison, Having, Order
-from gateway.query.time import EPOCH, format_moment
+from gateway.query.report import START_TIME, Comparison, Order
+from gateway.query.time import format_moment
 
-Row = list[Any]
+Row = tuple[Any, ...]
 """One row of the answer: start_time, the dimensions, the metrics."""
 
-Bucket = tuple[int, list[Number | None]]
-"""A bucket of a report without groups: its label or its start, and its metrics."""
+Bucket = tuple[int, Sequence[Number | None]]
+"""The start of a bucket in a report without groups, and its metrics."""
 
-_MATCHES: Mapping[Comparison, Callable[[Number, Number], bool]] = MappingProxyType(
+_T = TypeVar("_T")
+
+_VALUES = 5_000
+"""How many values one slice reads or sorts: about three milliseconds of work."""
+
+_COMPARE: Mapping[Comparison, Callable[[Number, Number], bool]] = MappingProxyType(
     {"equalTo": eq, "greaterThan": gt, "greaterThanOrEqualTo": ge, "lessThan": lt, "lessThanOrEqualTo": le}
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The columns' names, each with its type ("dimension" or "metric"), the rows, and the totals where asked for.
+class Slice:
+    """One piece of the work on an answer: its rows, which may be none, and all warnings so far."""
 
-    Rows are made as they are read, so that a large answer can be written in slices. Reading them raises
-    InvalidDruidResponse where Druid's are not what was asked for: nothing may be sent before the last one was read.
+    rows: Sequence[Row]
+    warnings: tuple[ReportWarning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The names of the columns, each with its type ("dimension" or "metric"), and the totals if requested.
+
+    The rows are computed from Druid's whenever they are requested.
     """
 
     fields: tuple[tuple[str, str], ...]
-    rows: Iterator[Row]
-    totals: Row | None = None
+    totals: Slice | None
+    _plan: Plan
+    _query: DruidQuery
+    _native: Sequence[Any]
+
+    def slices(self) -> Iterator[Slice]:
+        """Yield the rows in slices of bounded work, so that other requests can run between two of them.
+
+        Raises InvalidDruidResponse if Druid's rows are not what the query requested: send nothing before the end.
+        """
+        warnings: dict[ReportWarning, None] = {}
+        make = _with_groups if self._plan.report.group_by else _without_groups
+        for rows in make(self._plan, self._query, self._native, warnings):
+            yield Slice(rows, tuple(warnings))
 
 
-def respond(plan: Plan, query: DruidQuery, rows: list[Any], totals: list[Any] | None = None) -> Answer:
-    """Return the answer that Druid's rows for the query (and for the totals) make.
+def respond(plan: Plan, query: DruidQuery, rows: Sequence[Any], totals: Sequence[Any] | None = None) -> Answer:
+    """Return the answer that follows from Druid's rows for the query, and for the totals.
 
-    Raises LimitExceeded where there are more rows than an answer may have, InvalidDruidResponse as Answer says.
+    Raises LimitExceeded if there are more rows than an answer may have.
     """
     report = plan.report
     dimensions = [START_TIME, *(dimension.name for dimension in report.group_by)]
     fields = (*((name, "dimension") for name in dimensions), *((metric.name, "metric") for metric in report.metrics))
-    total = None if totals is None else _totals(plan, totals)
-    if not report.group_by:
-        return Answer(fields, _without_groups(plan, query, rows), total)
-    if len(rows) > plan.row_limit:
+    if report.group_by and len(rows) > plan.row_limit:
         raise LimitExceeded(
-            f"The answer has more than {plan.row_limit} rows. Group by fewer dimensions, filter more, or ask for a "
-            "shorter interval, a coarser granularity or the first rows alone (limit)."
+            f"The answer has more than {plan.row_limit} rows. Group by fewer dimensions, filter more, or request a "
+            "shorter interval, a coarser granularity or only the first rows (limit)."
         )
-    return Answer(fields, _with_groups(plan, query, rows), total)
+    return Answer(fields, None if totals is None else _totals(plan, totals), plan, query, rows)
 
 
-def read_time_range(rows: list[Any]) -> tuple[str, str] | None:
-    """Return the first and the last moment with a row, in UTC, from the answer to compile_time_range; None: no rows."""
-    try:
-        found = rows[0]["result"] if rows else {"rows": 0}
-        return (_utc(found["first"]), _utc(found["last"])) if found["rows"] else None
-    except (KeyError, TypeError, OverflowError) as error:
-        raise InvalidDruidResponse("The database answered with rows of another shape.") from error
-
-
-def _utc(moment: int) -> str:
-    return format_moment(moment, ZoneInfo("UTC"))
-
-
-def _with_groups(plan: Plan, query: DruidQuery, rows: list[Any]) -> Iterator[Row]:
-    metrics = plan.report.metrics
-    names = [*(dimension.name for dimension in plan.report.group_by), *(metric.name for metric in metrics)]
-    pick = _picker(query, names)
-    keys = len(plan.report.group_by)
-    zone = plan.report.interval.zone
-    # Few buckets, many rows: each start is written out once.
-    starts = lru_cache(lambda start: format_moment(start, zone))
-    first = plan.report.interval.start
-    by_label = {} if plan.buckets is None else dict(zip(plan.buckets.labels, plan.buckets.starts, strict=True))
-    for row in rows:
-        values = pick(row)
-        start = first if plan.buckets is None else _start(by_label, row[0])
-        yield [starts(start), *values[:keys], *map(_read, metrics, values[keys:])]
-
-
-def _without_groups(plan: Plan, query: DruidQuery, rows: list[Any]) -> Iterator[Row]:
+def _slice_size(plan: Plan) -> int:
     report = plan.report
-    found: Iterator[Bucket] = _filled(plan, _labelled(plan, query, rows))
-    if report.having:
-        position = {metric.name: index for index, metric in enumerate(report.metrics)}
-        found = (
-            each for each in found if all(_meets(having, each[1][position[having.metric]]) for having in report.having)
-        )
-    if report.order_by:
-        found = iter(_ordered(plan, found))
-    for count, (start, values) in enumerate(found):
-        if count == report.limit:
-            return
-        yield [format_moment(start, report.interval.zone), *values]
+    return max(1, _VALUES // (1 + len(report.group_by) + len(report.metrics) + len(report.order_by)))
 
 
-def _labelled(plan: Plan, query: DruidQuery, rows: list[Any]) -> Iterator[Bucket]:
-    """Yield the label and the metrics of each bucket that Druid answered with."""
-    metrics = plan.report.metrics
-    if not plan.groups:
-        yield from _timeseries_rows(plan, rows)
-        return
-    pick = _picker(query, [metric.name for metric in metrics])
-    for row in rows:
-        values = pick(row)
-        yield row[0], list(map(_read, metrics, values))
+def _batches(values: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    remaining = iter(values)
+    while batch := list(islice(remaining, size)):
+        yield batch
 
 
-def _timeseries_rows(plan: Plan, rows: list[Any]) -> Iterator[Bucket]:
-    metrics = plan.report.metrics
-    names = [metric.name for metric in metrics]
-    for row in rows:
-        try:
-            label = (datetime.fromisoformat(row["timestamp"]) - EPOCH) // timedelta(milliseconds=1)
-            values = [row["result"][name] for name in names]
-        except (KeyError, TypeError, ValueError) as error:
-            raise InvalidDruidResponse("The database answered with rows of another shape.") from error
-        yield label, list(map(_read, metrics, values))
+def _with_groups(
+    plan: Plan, query: DruidQuery, rows: Sequence[Any], warnings: dict[ReportWarning, None]
+) -> Iterator[list[Row]]:
+    zone, first = plan.report.interval.zone, plan.report.interval.start
+    # There are few buckets for many rows: each start is formatted once.
+    start_time = lru_cache(lambda start: format_moment(start, zone))
+    starts = {} if plan.buckets is None else dict(zip(plan.buckets.labels, plan.buckets.starts, strict=True))
+    reader = RowReader.of(plan, warnings)
+    native = read_group_by(plan, query, rows)
+    for batch in _batches(native, _slice_size(plan)):
+        yield [
+            (
+                start_time(first if plan.buckets is None else _start(starts, row.label)),
+                *reader.dimensions(row),
+                *reader.metrics(row),
+            )
+            for row in batch
+        ]
 
 
-def _filled(plan: Plan, found: Iterator[Bucket]) -> Iterator[Bucket]:
-    """Yield every bucket of the interval in order, those that Druid left out as empty ones."""
+def _start(starts: Mapping[int, int], label: object) -> int:
+    if not isinstance(label, int) or label not in starts:
+        raise unexpected("a bucket that is not in the interval")
+    return starts[label]
+
+
+def _without_groups(
+    plan: Plan, query: DruidQuery, rows: Sequence[Any], warnings: dict[ReportWarning, None]
+) -> Iterator[list[Row]]:
+    report = plan.report
+    read = read_group_by(plan, query, rows) if plan.groups else read_timeseries(plan, rows)
+    reader = RowReader.of(plan, warnings)
+    size = _slice_size(plan)
+    slices = (_having(plan, batch) for batch in _batches(_every_bucket(plan, read, reader), size))
+    left = inf if report.limit is None else report.limit
+    # All slices are read even if the limit is reached: unexpected rows of Druid must not pass unnoticed.
+    for found in _sort(plan, slices, size) if report.order_by else slices:
+        kept = found if left >= len(found) else found[: int(left)]
+        left -= len(kept)
+        yield [(format_moment(start, report.interval.zone), *values) for start, values in kept]
+
+
+def _every_bucket(plan: Plan, rows: Iterator[NativeRow], reader: RowReader) -> Iterator[Bucket]:
+    """Yield every bucket of the interval in order. Druid omits empty ones."""
     if plan.buckets is None:
-        yield from _whole(plan, found)
+        yield plan.report.interval.start, _only(plan, rows, reader)
         return
-    empty = _empty(plan)
-    following = next(found, None)
+    following = next(rows, None)
     for label, start in zip(plan.buckets.labels, plan.buckets.starts, strict=True):
-        if following is not None and following[0] == label:
-            yield start, following[1]
-            following = next(found, None)
+        if following is not None and following.label == label:
+            yield start, reader.metrics(following)
+            following = next(rows, None)
         else:
-            yield start, empty
+            yield start, _empty(plan)
     if following is not None:
-        raise InvalidDruidResponse("The database answered with a bucket that is not in the interval.")
+        raise unexpected("a bucket that is not in the interval")
 
 
-def _whole(plan: Plan, found: Iterator[Bucket]) -> Iterator[Bucket]:
-    """Yield the one bucket of granularity `all`; Druid names it after its first row, or leaves it out."""
-    values = [values for _, values in found]
-    if len(values) > 1:
-        raise InvalidDruidResponse("The database answered with more than one row for one bucket.")
-    yield plan.report.interval.start, values[0] if values else _empty(plan)
+def _only(plan: Plan, rows: Iterator[NativeRow], reader: RowReader) -> Sequence[Number | None]:
+    """Return the metrics of granularity `all`. Druid labels its row with the time of the first row, or omits it."""
+    found = list(islice(rows, 2))
+    if len(found) > 1:
+        raise unexpected("more than one row for one bucket")
+    return reader.metrics(found[0]) if found else _empty(plan)
 
 
-def _empty(plan: Plan) -> list[Number | None]:
+def _empty(plan: Plan) -> Sequence[Number | None]:
     return [metric.aggregation.empty for metric in plan.report.metrics]
 
 
-def _totals(plan: Plan, rows: list[Any]) -> Row:
-    ((start, values),) = _whole(plan, _timeseries_rows(plan, rows))
-    return [format_moment(start, plan.report.interval.zone), *(None for _ in plan.report.group_by), *values]
+def _totals(plan: Plan, rows: Sequence[Any]) -> Slice:
+    warnings: dict[ReportWarning, None] = {}
+    values = _only(plan, read_timeseries(plan, rows), RowReader.of(plan, warnings))
+    start_time = format_moment(plan.report.interval.start, plan.report.interval.zone)
+    return Slice([(start_time, *(None for _ in plan.report.group_by), *values)], tuple(warnings))
 
 
-def _picker(query: DruidQuery, names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
-    positions = [query.columns.index(name) for name in names]
-    width = len(query.columns)
-    # itemgetter of one position gives a value and not a tuple; the label, always there or not, is read apart.
-    get = itemgetter(*positions) if len(positions) > 1 else lambda row: (row[positions[0]],)
-
-    def pick(row: Any) -> tuple[Any, ...]:  # noqa: ANN401 - whatever Druid answered
-        if not isinstance(row, list) or len(row) != width:
-            raise InvalidDruidResponse("The database answered with rows of another shape.")
-        values: tuple[Any, ...] = get(row)
-        return values
-
-    return pick
+def _having(plan: Plan, found: list[Bucket]) -> list[Bucket]:
+    """Return the buckets that match every comparison of `having`. Null matches none."""
+    position = {metric.name: index for index, metric in enumerate(plan.report.metrics)}
+    for having in plan.report.having:
+        index, compare = position[having.metric], _COMPARE[having.comparison]
+        found = [each for each in found if (value := each[1][index]) is not None and compare(value, having.value)]
+    return found
 
 
-def _start(by_label: Mapping[int, int], label: object) -> int:
-    if not isinstance(label, int) or label not in by_label:
-        raise InvalidDruidResponse("The database answered with a bucket that is not in the interval.")
-    return by_label[label]
-
-
-def _read(metric: Metric, value: object) -> Number | None:
-    if value is None:
-        return metric.aggregation.empty
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidDruidResponse(f"The database answered with something else than a number for {metric.name}.")
-    return float(value) if metric.aggregation.result == "float" else int(value)
-
-
-def _meets(having: Having, value: Number | None) -> bool:
-    return value is not None and _MATCHES[having.comparison](value, having.value)
-
-
-def _ordered(plan: Plan, found: Iterator[Bucket]) -> list[Bucket]:
-    ordered = list(found)
+def _sort(plan: Plan, slices: Iterator[list[Bucket]], size: int) -> Iterator[list[Bucket]]:
+    """Sort each slice by itself, then merge them. While they are sorted, the yielded slices are empty."""
     position = {metric.name: index for index, metric in enumerate(plan.report.metrics)}
 
-    def key(order: Order) -> Callable[[Bucket], tuple[bool, Number]]:
-        if order.column == START_TIME:
-            return lambda bucket: (True, bucket[0])
-        index = position[order.column]
-        return lambda bucket: (False, 0) if (value := bucket[1][index]) is None else (True, value)
+    def value(bucket: Bucket, order: Order) -> Number:
+        found = bucket[0] if order.column == START_TIME else bucket[1][position[order.column]]
+        # Null precedes every number. No number of an answer is infinite.
+        number = -inf if found is None else found
+        return -number if order.descending else number
 
-    # Sorting is stable: the last key first.
-    for order in reversed(plan.report.order_by):
-        ordered.sort(key=key(order), reverse=order.descending)
-    return ordered
+    # The start decides between equal buckets, so that two buckets themselves are never compared.
+    runs: list[list[tuple[list[Number], int, Bucket]]] = []
+    for found in slices:
+        keyed = [([value(bucket, order) for order in plan.report.order_by], bucket[0], bucket) for bucket in found]
+        runs.append(sorted(keyed))
+        yield []
+    yield from _batches((bucket for _, _, bucket in heapq.merge(*runs)), size)

@@ -1,26 +1,24 @@
-"""The JSON Schema of a data set's reports: the one that is published and the one that decides.
-
-Two libraries hold the same schema. jsonschema-rs decides, in microseconds; jsonschema is asked only when something is
-wrong, to say what (gateway.query.problems). A property test shows that they agree.
-"""
+"""The JSON Schema of a data set's reports. The published document is the one that decides."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-import jsonschema
 import jsonschema_rs
 
 from gateway.catalog.model import Dataset
 from gateway.errors import Problem
 from gateway.query.aggregations import AGGREGATIONS
+from gateway.query.buckets import GRANULARITIES
 from gateway.query.filters import FILTERS
+from gateway.query.limits import Limits
 from gateway.query.literals import LARGEST_NUMBER, Json
-from gateway.query.report import COMPARISONS, Limits
-from gateway.query.time import GRANULARITIES, TIME_ZONES, parse_timestamp
-from gateway.query.validation_errors import explain
+from gateway.query.report import COMPARISONS
+from gateway.query.time import parse_timestamp
+from gateway.query.validation_errors import Suggestions, find_problems
+from gateway.query.zones import TIME_ZONES
 
-# Never an underscore first: with it the names begin that the gateway gives to columns of its own.
+# The first character is never an underscore: the names of the gateway's own columns start with one.
 COLUMN_NAME = "^[A-Za-z][A-Za-z0-9_]{0,63}(?!\\n)$"
 
 _UTC = ZoneInfo("UTC")
@@ -35,7 +33,7 @@ def _is_timestamp(text: str) -> bool:
 
 
 def _of_text(check: Callable[[str], bool]) -> Callable[[object], bool]:
-    """A format is one of strings: that something else stands there is for `type` to say."""
+    """Return a check that accepts every other type, which the keyword `type` reports."""
     return lambda value: not isinstance(value, str) or check(value)
 
 
@@ -52,31 +50,20 @@ class ReportSchema:
     dataset: Dataset
     limits: Limits
     document: Json
-    _decides: jsonschema_rs.Draft202012Validator
-    _explains: jsonschema.Draft202012Validator
+    _validator: jsonschema_rs.Draft202012Validator
 
-    def problems(self, body: object) -> tuple[Problem, ...]:
-        """Return what is wrong with the body's shape, names and values; nothing where it is valid."""
-        if self._decides.is_valid(body):
+    def problems(self, body: object, near: Suggestions) -> tuple[Problem, ...]:
+        """Return what is wrong with the body's shape, names and values; nothing if it is valid."""
+        if self._validator.is_valid(body):
             return ()
-        # Whatever the second opinion: what was found invalid stays so.
-        return explain(self._explains, body) or (Problem("", "is not a valid report"),)
+        return find_problems(self._validator, self.document, body, near) or (Problem("", "is not a valid report"),)
 
 
 def compile_schema(dataset: Dataset, limits: Limits) -> ReportSchema:
-    """Build the data set's schema and compile it with both libraries; some milliseconds, once."""
+    """Build and compile the data set's schema; takes some milliseconds, once."""
     document = report_schema(dataset, limits)
-    jsonschema.Draft202012Validator.check_schema(document)
-    checker = jsonschema.FormatChecker(formats=())
-    for name, check in FORMATS.items():
-        checker.checks(name)(check)
-    return ReportSchema(
-        dataset,
-        limits,
-        document,
-        jsonschema_rs.Draft202012Validator(document, formats=dict(FORMATS), validate_formats=True),
-        jsonschema.Draft202012Validator(document, format_checker=checker),
-    )
+    validator = jsonschema_rs.Draft202012Validator(document, formats=dict(FORMATS), validate_formats=True)
+    return ReportSchema(dataset, limits, document, validator)
 
 
 def report_schema(dataset: Dataset, limits: Limits) -> Json:
@@ -88,7 +75,7 @@ def report_schema(dataset: Dataset, limits: Limits) -> Json:
         "type": "object",
         "properties": {
             "interval": {
-                "description": "From start up to, but not including, end; an end of .999 includes that millisecond.",
+                "description": "From start up to, but not including, end; an end of .999 means the whole second.",
                 **_object(
                     {
                         "start": {"type": "string", "format": "timestamp"},
@@ -99,7 +86,7 @@ def report_schema(dataset: Dataset, limits: Limits) -> Json:
                 ),
             },
             "granularity": {
-                "description": "How long a bucket is; buckets begin at local time in time_zone.",
+                "description": "The length of a bucket; buckets start at local time in time_zone.",
                 "enum": ["all", *GRANULARITIES],
                 "default": "all",
             },
@@ -108,19 +95,19 @@ def report_schema(dataset: Dataset, limits: Limits) -> Json:
                 **_list({"enum": names}, most=len(names)),
             },
             "aggregations": {
-                "description": "What to compute: one column a field.",
+                "description": "What to compute: one column for each field.",
                 **_list({"$ref": "#/$defs/aggregation"}, most=limits.aggregations),
                 "minItems": 1,
             },
             "filters": {
-                "description": "One filter, or a list of which each must match; {} and [] mean none.",
+                "description": "One filter, or a list of filters that must all match; {} and [] mean none.",
                 "type": ["object", "array"],
                 "if": {"type": "array"},
                 "then": {"items": {"$ref": "#/$defs/filter"}},
                 "else": {"if": {"type": "object", "minProperties": 1}, "then": {"$ref": "#/$defs/filter"}},
             },
             "having": {
-                "description": "Comparisons of metrics, each of which a row of the answer must meet.",
+                "description": "Comparisons of metrics, all of which a row of the answer must match.",
                 **_list(
                     _object(
                         {"type": {"enum": list(COMPARISONS)}, "metric": {"type": "string"}, "value": _NUMBER},
@@ -143,13 +130,13 @@ def report_schema(dataset: Dataset, limits: Limits) -> Json:
                 ),
             },
             "limit": {
-                "description": "At most so many rows: the first ones in the answer's order.",
+                "description": "The maximum number of rows: the first ones in the answer's order.",
                 "type": "integer",
                 "minimum": 1,
                 "maximum": limits.rows,
             },
             "totals": {
-                "description": "Whether to add a row over everything that the filters match: uniques do not add up.",
+                "description": "Whether to add a row over all rows that the filters match; uniques do not add up.",
                 "type": "boolean",
                 "default": False,
             },
@@ -177,7 +164,7 @@ def _list(items: Json, *, most: int) -> Json:
 
 
 def _dispatch(kind: str, names: Iterable[str]) -> Json:
-    """Choose by `type` with if/then, which says what is wrong where oneOf would say only that nothing fits."""
+    """Choose by `type` with if/then, which reports what is wrong; oneOf would report only that nothing matches."""
     return {
         "type": "object",
         "properties": {"type": {"enum": list(names)}},
@@ -195,17 +182,17 @@ def _dispatch(kind: str, names: Iterable[str]) -> Json:
 def _aggregation(name: str, dataset: Dataset) -> Json:
     properties: Json = {
         "type": True,
-        "name": {"description": "What to call the column.", "type": "string", "pattern": COLUMN_NAME},
+        "name": {"description": "The name of the column.", "type": "string", "pattern": COLUMN_NAME},
         "filter": {"description": "Aggregate only the rows that match.", "$ref": "#/$defs/filter"},
     }
     if AGGREGATIONS[name].of_rows:
-        # The contract: count "does not need fields defined", so whatever stands there is not looked at.
+        # By the contract, count "does not need fields defined", so any value is ignored.
         return {"properties": {**properties, "fields": True}, "additionalProperties": False}
     fields = {"enum": list(dataset.having_aggregation(name))}
     return {
         "properties": {**properties, "fields": {"type": "array", "items": fields, "minItems": 1}},
         "required": ["fields"],
-        # A name is the name of one column.
+        # A name needs exactly one column.
         "if": {"required": ["name"]},
         "then": {"properties": {"fields": {"maxItems": 1}}},
         "additionalProperties": False,

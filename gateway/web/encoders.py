@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from types import MappingProxyType
 from typing import Final
 
@@ -11,11 +10,10 @@ import orjson
 from aiohttp import web
 
 from gateway.query.literals import Json
+from gateway.query.native_rows import ReportWarning
 from gateway.query.respond import Answer
 
 JSON: Final = "application/json"
-
-_SLICE_ROWS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +27,22 @@ class Encoded:
 async def _encode_json(answer: Answer) -> Encoded:
     fields = [{"name": name, "type": kind} for name, kind in answer.fields]
     parts = [b'{"fields":', orjson.dumps(fields), b',"data":[']
+    warnings: dict[ReportWarning, None] = {}
     count = 0
-    while rows := list(islice(answer.rows, _SLICE_ROWS)):
-        parts += [b"," if count else b"", orjson.dumps(rows)[1:-1]]
-        count += len(rows)
+    for each in answer.slices():
+        if each.rows:
+            parts += [b"," if count else b"", orjson.dumps(each.rows)[1:-1]]
+        warnings |= dict.fromkeys(each.warnings)
+        count += len(each.rows)
         # Other requests run between two slices.
         await asyncio.sleep(0)
-    parts += [b"]", b"" if answer.totals is None else b',"totals":' + orjson.dumps(answer.totals), b"}"]
+    parts.append(b"]")
+    if answer.totals is not None:
+        parts += [b',"totals":', orjson.dumps(answer.totals.rows[0])]
+        warnings |= dict.fromkeys(answer.totals.warnings)
+    if warnings:
+        parts += [b',"warnings":', orjson.dumps([*warnings])]
+    parts.append(b"}")
     return Encoded(b"".join(parts), count)
 
 

@@ -1,26 +1,37 @@
 """Running queries in Druid on behalf of a request, and counting the time that they take."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, Final
 
 from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
-from gateway.druid.api.broker import DRUID_QUERY_ID, Reply
-from gateway.druid.memory_budget import Room
+from gateway.druid.api.broker import DRUID_QUERY_ID
+from gateway.druid.chain import DruidResponse
 from gateway.query.compile import DruidQuery
 from gateway.telemetry.tracing import stage, tell
-from gateway.web.context import CONTEXT, DRUID, INSTRUMENTS
+from gateway.web.context import CONTEXT, DRUID, INSTRUMENTS, RequestContext
+from gateway.web.cpu_budget import metered
+
+_PARSE_SECONDS_PER_BYTE: Final = 2e-9
+"""CPU time for parsing Druid's response, per byte of memory that its rows occupy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Druid's responses by the names of their queries, and the memory that they occupy until the response is sent."""
+    """Druid's responses by the names of their queries. Their memory is leased until the response is sent."""
 
-    responses: Mapping[str, Reply]
-    memory: Room
+    responses: Mapping[str, DruidResponse]
+
+    def keep_only(self, size: int) -> None:
+        """Replace the leases of Druid's rows by one for `size` bytes: the encoded body. The rows are not used again."""
+        first, *others = (response.lease for response in self.responses.values())
+        for lease in others:
+            lease.release()
+        first.resize(size)
 
 
 async def run_queries(
@@ -28,27 +39,35 @@ async def run_queries(
 ) -> Results:
     """Run a request's queries at the same time. If one fails or is cancelled, so are the others."""
     context, druid = request[CONTEXT], request.app[DRUID]
-    organization_id = next(iter(queries.values())).tenant.owner_organization_id
-    memory = context.until_sent.enter_context(druid.memory.room(organization_id))
     with stage("ask"), _waiting_for_druid(request, next(iter(queries))) as responses:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = {
-                    name: group.create_task(druid.run(query, f"{context.request_id}-{name}", deadline, heavy=heavy))
+                    name: group.create_task(
+                        _metered(druid.run(query, f"{context.request_id}-{name}", deadline, heavy=heavy), context)
+                    )
                     for name, query in queries.items()
                 }
         except ExceptionGroup as errors:
             # Not except*: it would raise a group again, which would become a 500.
             raise errors.exceptions[0] from None
         responses |= {name: task.result() for name, task in tasks.items()}
-    memory.resize(sum(response.size for response in responses.values()))
-    return Results(responses, memory)
+    for response in responses.values():
+        context.until_sent.enter_context(response.lease)
+    return Results(responses)
+
+
+async def _metered(run: Coroutine[Any, Any, DruidResponse], context: RequestContext) -> DruidResponse:
+    """Charge the request for a query: its steps here and, by size, the parsing that coalesced requests share."""
+    response = await metered(run, context)
+    context.cpu_seconds += response.lease.size * _PARSE_SECONDS_PER_BYTE
+    return response
 
 
 @contextmanager
-def _waiting_for_druid(request: web.Request, name: str) -> Iterator[dict[str, Reply]]:
+def _waiting_for_druid(request: web.Request, name: str) -> Iterator[dict[str, DruidResponse]]:
     """Count the time until the last of the responses that are put into the dict arrived."""
-    loop, context, responses = asyncio.get_running_loop(), request[CONTEXT], dict[str, Reply]()
+    loop, context, responses = asyncio.get_running_loop(), request[CONTEXT], dict[str, DruidResponse]()
     began, query_id = loop.time(), f"{context.request_id}-{name}"
     try:
         yield responses
@@ -56,7 +75,7 @@ def _waiting_for_druid(request: web.Request, name: str) -> Iterator[dict[str, Re
         query_id = responses[name].query_id
         tell({DRUID_QUERY_ID: query_id})
     finally:
-        arrived = max((response.came for response in responses.values()), default=loop.time())
+        arrived = max((response.received_at for response in responses.values()), default=loop.time())
         # The response to a coalesced query may have arrived before this request joined it.
         seconds = max(0.0, arrived - began)
         context.timer.add_wait(seconds)

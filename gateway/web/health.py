@@ -1,7 +1,6 @@
 """Probes for operators: whether the process is alive, and whether it can respond to reports."""
 
 import asyncio
-from collections.abc import Mapping
 from time import monotonic
 from typing import Final
 
@@ -10,6 +9,7 @@ from aiohttp.typedefs import Handler
 
 from gateway.accounts.schema import DatabaseNotReady
 from gateway.accounts.store import Accounts
+from gateway.query.literals import Json
 from gateway.web.context import ACCOUNTS, DRUID
 from gateway.web.encoders import json_response
 
@@ -24,7 +24,7 @@ async def alive(_: web.Request) -> web.Response:
 
 def readiness() -> Handler:
     """Return the handler of GET /readyz: 200 if reports can be answered, otherwise 503 with the check that failed."""
-    running: asyncio.Task[Mapping[str, bool]] | None = None
+    running: asyncio.Task[tuple[bool, Json]] | None = None
     until = 0.0
 
     async def ready(request: web.Request) -> web.Response:
@@ -32,19 +32,23 @@ def readiness() -> Handler:
         # One run of the checks serves everyone who asks while it runs, and for READINESS_SECONDS from its start.
         if running is None or (running.done() and monotonic() >= until):
             running, until = asyncio.create_task(_check(request.app)), monotonic() + READINESS_SECONDS
-        checks = await asyncio.shield(running)
-        if all(checks.values()):
-            return json_response({"status": "ready", "checks": dict(checks)})
-        response = json_response({"status": "not ready", "checks": dict(checks)})
-        response.set_status(503)
+        is_ready, body = await asyncio.shield(running)
+        response = json_response(body)
+        response.set_status(200 if is_ready else 503)
         return response
 
     return ready
 
 
-async def _check(app: web.Application) -> Mapping[str, bool]:
-    accounts, druid = await asyncio.gather(_has_schema(app[ACCOUNTS]), app[DRUID].is_ready())
-    return {"accounts": accounts, "druid": druid}
+async def _check(app: web.Application) -> tuple[bool, Json]:
+    accounts, druid = await asyncio.gather(_has_schema(app[ACCOUNTS]), app[DRUID].readiness())
+    is_ready = accounts and druid.is_ready
+    return is_ready, {
+        "status": "ready" if is_ready else "not ready",
+        "checks": {"accounts": accounts, "druid": druid.is_ready},
+        "completeness": druid.completeness,
+        "unknown_data_sources": list(druid.unknown_data_sources),
+    }
 
 
 async def _has_schema(accounts: Accounts) -> bool:

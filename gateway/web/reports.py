@@ -54,7 +54,7 @@ def report_on(schema: ReportSchema) -> Handler:
                 answer = _respond(planned, queries, results)
         with stage("encode"):
             encoded = await ENCODERS[JSON](answer)
-        results.memory.resize(len(encoded.body))
+        results.keep_only(len(encoded.body))
         request.app[INSTRUMENTS].of_requests(context.data_set).rows.inc(encoded.rows)
         # The audit line. Its context has the caller, the organization, the partner, and the number of rows.
         bind_contextvars(rows=encoded.rows)

@@ -1,6 +1,6 @@
-"""The compose stack, brought up for real once and taken down with its volumes.
+"""The compose stack: started once for all tests, and removed with its volumes afterwards.
 
-KEEP_COMPOSE=1 leaves it up for a look at what went wrong; the next run removes it.
+KEEP_COMPOSE=1 leaves it running, so that a failure can be examined; the next run removes it.
 """
 
 import os
@@ -23,11 +23,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    """Up and healthy, with the sample data of the one-shot service `ingest`."""
+    """A healthy stack with the sample data of the one-shot service `ingest`."""
     if problem := engine_problem():
         pytest.exit(f"The compose stack was NOT tested: {problem}.", returncode=2)
     stack = fresh_stack()
-    # What an earlier run left, perhaps one that was killed.
+    # Remove what an earlier run left behind, for example a killed one.
     stack.compose("--profile", "*", "down", "--volumes", "--remove-orphans")
     try:
         stack.compose("build", timeout=1800)
@@ -44,7 +44,7 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def caller(stack: Stack) -> Callable[[str], Caller]:
-    """Somebody of this organization: the demo's D and P have users, T is made."""
+    """A caller of this organization. The demo has users of D and P; T is created."""
     tokens: dict[str, str] = {}
 
     def of(organization: str) -> Caller:
@@ -65,5 +65,5 @@ def _user(stack: Stack, organization: str) -> str:
 
 @pytest.fixture(scope="session")
 def hand_counted(stack: Stack) -> str:
-    """In place of the sample chat sessions, those that ingestion-specs/samples/README.md counts; what ingest said."""
+    """Replace the sample rows by those counted in ingestion-specs/samples/README.md, and return the output."""
     return stack.ingest("/ingestion-specs/chat_sessions.json", "--data", "/ingestion-specs/samples/hand_counted.jsonl")

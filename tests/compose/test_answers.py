@@ -1,4 +1,4 @@
-"""The stack answers as the gateway without containers does."""
+"""The stack answers reports as the gateway without containers does."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Services are killed and started again, while a caller goes on asking: right answers or clear errors, nothing else."""
+"""Services are killed and restarted under constant requests: callers get correct responses or clear errors only."""
 
 import threading
 import time
@@ -17,14 +17,14 @@ Callers = Callable[[str], Caller]
 
 RIGHT = [["2018-12-01T00:00:00.000+02:00", 27]]
 DOWN = 15.0
-"""Seconds for which a killed service stays away."""
+"""Seconds before a killed service is restarted."""
 RECOVERED = 240.0
-"""Seconds from its start until answers must be right again, on a machine with other work."""
+"""Seconds from the restart until responses must be correct again, on a busy machine."""
 
 
 @dataclass(slots=True)
 class Seen:
-    """What a caller got who asked all the time: codes of errors with their number, and everything that was neither."""
+    """Responses during a fault: correct ones, errors by status and code, and everything else."""
 
     right: int = 0
     errors: Counter[tuple[int, str]] = field(default_factory=Counter)
@@ -42,7 +42,7 @@ class Seen:
 
 @contextmanager
 def asking(caller: Caller) -> Iterator[Seen]:
-    """Ask several times a second until the block ends."""
+    """Send requests several times a second until the block ends."""
     seen, over = Seen(), threading.Event()
 
     def ask() -> None:
@@ -70,31 +70,31 @@ def is_right(caller: Caller) -> bool:
     ("service", "code"),
     [("broker", "upstream_unavailable"), ("historical", None), ("postgres", "accounts_unavailable")],
 )
-def test_while_a_service_is_killed_answers_are_right_or_clear_errors_and_it_recovers(
+def test_while_a_service_is_down_responses_are_correct_or_clear_errors_and_recover(
     stack: Stack, caller: Callers, hand_counted: str, service: str, code: str | None
 ) -> None:
     assert hand_counted
-    somebody = caller(D)
-    assert eventually(lambda: is_right(somebody), RECOVERED)
-    with asking(somebody) as seen:
+    d = caller(D)
+    assert eventually(lambda: is_right(d), RECOVERED)
+    with asking(d) as seen:
         stack.compose("kill", "--signal", "KILL", service)
         time.sleep(DOWN)
         while_down = Counter(seen.errors)
         started = time.monotonic()
         stack.compose("start", service)
-        assert eventually(lambda: is_right(somebody), RECOVERED), seen
+        assert eventually(lambda: is_right(d), RECOVERED), seen
         took = time.monotonic() - started
-        # And it stays so.
+        # Responses stay correct.
         errors = seen.errors.total()
         time.sleep(5)
-    print(f"{service}: {took:.0f} s until answers were right again; {seen}")
+    print(f"{service}: {took:.0f} s until responses were correct again; {seen}")
     assert not seen.wrong
     assert while_down
     assert code is None or code in {told for _, told in while_down}
     assert seen.errors.total() <= errors + 1
 
 
-def test_without_redis_reports_are_answered(stack: Stack, caller: Callers, hand_counted: str) -> None:
+def test_reports_are_answered_without_redis(stack: Stack, caller: Callers, hand_counted: str) -> None:
     assert hand_counted
     with asking(caller(D)) as seen:
         stack.compose("kill", "--signal", "KILL", "redis")
@@ -104,9 +104,9 @@ def test_without_redis_reports_are_answered(stack: Stack, caller: Callers, hand_
     assert (seen.errors, seen.wrong) == (Counter(), Counter())
 
 
-def test_a_service_whose_process_dies_comes_back_by_itself(stack: Stack, caller: Callers, hand_counted: str) -> None:
+def test_a_service_restarts_when_its_process_dies(stack: Stack, caller: Callers, hand_counted: str) -> None:
     assert hand_counted
-    # As the user of the process, all processes but the container's first, whose child the service is.
+    # Kills every process of the gateway's user except the init process, which is the parent of the gateway.
     stack.compose("exec", "-T", "gateway", "python", "-c", "import os, signal; os.kill(-1, signal.SIGKILL)")
 
     def answers() -> bool:
@@ -118,12 +118,12 @@ def test_a_service_whose_process_dies_comes_back_by_itself(stack: Stack, caller:
     assert eventually(answers, RECOVERED)
 
 
-def test_everything_stops_in_time_and_what_was_stored_is_there_when_it_is_up_again(
+def test_all_services_stop_in_time_and_data_survives_a_restart(
     stack: Stack, caller: Callers, hand_counted: str
 ) -> None:
     assert hand_counted
     stack.compose("stop")
-    # 0, or 128 and the number of the signal that asked for it. 137 would be a kill after the grace period.
+    # 0, or 128 plus the number of the stop signal. 137 would mean killed after the grace period.
     assert set(stack.exit_codes().values()) <= {0, 130, 143}, stack.exit_codes()
     stack.compose("down")
     stack.up()

@@ -12,13 +12,13 @@ from tests.compose.stack import ROOT, Stack, eventually
 FILE = ROOT / "ingestion-specs" / "samples" / "hand_counted.jsonl"
 ALL_ROWS = 33
 SPEC = "/ingestion-specs/chat_sessions.kafka.json"
-# Beside the data source that the other tests count.
+# Different from the data source that the other tests query.
 STREAMED = "chat_sessions_streamed"
 
 
 @pytest.fixture(scope="module")
 def kafka(stack: Stack) -> str:
-    """Where Kafka is for this machine."""
+    """Kafka's address for programs on this machine."""
     stack.compose("--profile", "streaming", "up", "--wait", "kafka", timeout=900)
     return f"127.0.0.1:{stack.port('KAFKA_PORT')}"
 
@@ -32,7 +32,7 @@ async def test_rows_that_are_sent_from_this_machine_are_streamed_into_druid(stac
         assert eventually(lambda: _rows(stack) == ALL_ROWS, 120), _rows(stack)
     finally:
         stack.ingest("stream", "terminate", STREAMED)
-    # Published, and handed over to the historical.
+    # After termination the rows are published and served by the historical.
     assert _rows(stack) == ALL_ROWS
 
 

@@ -16,11 +16,11 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
-from gateway.query.report import Limits
+from gateway.query.limits import Limits
 from gateway.query.schema import compile_schema
-from gateway.query.time import TIME_ZONES
+from gateway.query.zones import TIME_ZONES
 from gateway.web.openapi import PREFIX, openapi
+from tests.datasets import CHAT_SESSIONS
 from tests.serving import D, Gateway
 
 CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)

@@ -1,4 +1,4 @@
-"""`gateway serve`, with one more port on which it shows what it holds.
+"""`gateway serve` with an additional port that shows its resources.
 
     OBSERVED_PORT=… python -m tests.faults.observed serve
 
@@ -8,7 +8,7 @@ Nothing else is different, so that what is seen of it is true of the gateway.
 import asyncio
 import os
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import asdict, dataclass
 from unittest.mock import patch
 
@@ -16,13 +16,16 @@ from aiohttp import web
 
 from gateway import cli
 from gateway.app import create_app
+from gateway.catalog.model import Dataset
+from gateway.druid.single_flight import Coalesce
 from gateway.settings import Settings
 from gateway.web.context import DRUID
+from tests.links import link, slots
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What is there at a moment: asyncio's tasks by what they run, and connections to the brokers."""
+    """The current asyncio tasks by their coroutine, and the connections to the brokers."""
 
     tasks: dict[str, int]
     flights: int
@@ -33,23 +36,22 @@ class Held:
     idle_connections: int
 
     def is_idle(self) -> bool:
-        """Whether no report is under way, nor anything left of one."""
+        """Return whether no report is running, and no resource of one is in use."""
         return not any((self.flights, self.running, self.queued, self.cancellations, self.connections))
 
 
 def _held(app: web.Application) -> Held:
-    druid = app[DRUID]
-    brokers = druid.brokers._brokers
-    places = (druid.places, druid.heavy_places)
-    connectors = [broker._session._connector for broker in brokers]
+    brokers = app[DRUID].brokers
+    lanes = slots(app)
+    connections = [broker.connections for broker in brokers]
     return Held(
         tasks=dict(Counter(getattr(task.get_coro(), "__qualname__", "?") for task in asyncio.all_tasks())),
-        flights=len(druid.flights._flights),
-        running=sum(each.running for each in places),
-        queued=sum(each.queued for each in places),
-        cancellations=sum(len(broker._cancellations) for broker in brokers),
-        connections=sum(len(each._acquired) for each in connectors if each is not None),
-        idle_connections=sum(len(idle) for each in connectors if each is not None for idle in each._conns.values()),
+        flights=link(app, Coalesce).in_flight,
+        running=sum(each.running for each in lanes),
+        queued=sum(each.queued for each in lanes),
+        cancellations=sum(each.cancelling for each in lanes),
+        connections=sum(in_use for in_use, _ in connections),
+        idle_connections=sum(idle for _, idle in connections),
     )
 
 
@@ -66,8 +68,8 @@ async def _shown(app: web.Application) -> AsyncIterator[None]:
     await runner.cleanup()
 
 
-def _observed(settings: Settings) -> web.Application:
-    app = create_app(settings)
+def _observed(settings: Settings, datasets: Iterable[Dataset]) -> web.Application:
+    app = create_app(settings, datasets)
     app.cleanup_ctx.append(_shown)
     return app
 

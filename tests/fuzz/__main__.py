@@ -19,10 +19,10 @@ from time import perf_counter
 from rich.console import Console
 from rich.progress import Progress
 
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
-from gateway.query.report import Limits
+from gateway.query.limits import Limits
 from gateway.query.schema import report_schema
 from gateway.settings import Settings
+from tests.datasets import CHAT_SESSIONS
 from tests.fuzz.seeds import seeds
 
 ROOT = Path(__file__).parents[2]

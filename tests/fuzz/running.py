@@ -20,7 +20,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
-from gateway.accounts.settings import OAuthSettings
+from gateway.auth.settings import OAuthSettings
 from tests.http.stalls import Stalls, measured_stalls
 from tests.http.stand_in import respond, standing_in
 from tests.serving import D, Gateway, serving, settings_for

@@ -75,6 +75,7 @@ def start_process(tmp_path: Path) -> StartProcess:
             "GATEWAY_DATABASE_URL": settings.database_url.get_secret_value(),
             "GATEWAY_TOKEN_SECRET": settings.token_secret.get_secret_value(),
             "GATEWAY_DRUID_BROKER_URL": broker_url,
+            "GATEWAY_COMPLETENESS": "on" if "druid_coordinator_url" in changes else "off",
             "GATEWAY_REQUEST_TIMEOUT": "10",
             "GATEWAY_LOG_FORMAT": "json",
             **{f"GATEWAY_{name.upper()}": str(value) for name, value in changes.items()},

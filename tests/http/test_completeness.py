@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from pydantic import AnyHttpUrl
 from structlog.testing import capture_logs
 
 from tests.http.asking import assert_problem
@@ -27,7 +26,7 @@ HAS_DATA = ["2019-01-01T00:00:00.000Z/2019-01-01T05:00:00.000Z"]
 
 
 @asynccontextmanager
-async def coordinator(segments: list[Any] | None, confirm: Handler | None = None) -> AsyncIterator[AnyHttpUrl]:
+async def coordinator(segments: list[Any] | None, confirm: Handler | None = None) -> AsyncIterator[str]:
     """A coordinator that knows these segments, or fails; `confirm` answers what is asked before a hole is believed."""
 
     async def answer(_: web.Request) -> web.Response:
@@ -37,7 +36,7 @@ async def coordinator(segments: list[Any] | None, confirm: Handler | None = None
     app.router.add_get("/druid/coordinator/v1/metadata/segments", answer)
     app.router.add_post("/druid/coordinator/v1/metadata/datasources/chat_sessions/segments", confirm or answer)
     async with TestServer(app) as server:
-        yield AnyHttpUrl(str(server.make_url("/")))
+        yield str(server.make_url("/"))
 
 
 def uncovered(intervals: list[str], *, overflowed: bool = False) -> Handler:
@@ -100,8 +99,9 @@ async def test_data_of_which_all_was_deleted_and_not_a_part_is_not_missing(
         assert (await client.post()).status == status
 
 
-SERVED = [{"interval": SEGMENT["interval"], "locations": [{"server": "historical"}]}]
-NOT_SERVED = [{"interval": SEGMENT["interval"], "locations": []}]
+CANDIDATE = {"interval": SEGMENT["interval"], "version": "1", "partitionNumber": 0}
+SERVED = [CANDIDATE | {"locations": [{"server": "h", "type": "historical"}]}]
+NOT_SERVED = [CANDIDATE | {"locations": []}]
 UNKNOWN: list[Any] = [
     None,
     # Druid's own words for a data source that it does not know, as a broker that has just started does not.

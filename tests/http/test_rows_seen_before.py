@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from pydantic import AnyHttpUrl
 
 from tests.http.asking import COUNT, Client, assert_problem
 from tests.http.conftest import Start
@@ -80,7 +79,7 @@ async def gateway_before(broker: Broker, start: Start) -> AsyncIterator[Client]:
     app.router.add_get(f"{of_data_source}/unusedSegments", broker.unused)
     async with TestServer(app) as server:
         url = str(server.make_url("/"))
-        client = await start(url, druid_coordinator_url=AnyHttpUrl(url), coverage_period=1)
+        client = await start(url, druid_coordinator_url=url, coverage_period=1)
         await broker.looked()
         yield client
 

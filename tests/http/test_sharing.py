@@ -5,10 +5,10 @@ import json
 
 import aiohttp
 
-from gateway.web.context import DRUID
 from tests.http import stand_in
 from tests.http.asking import COUNT, Client, assert_problem
 from tests.http.stand_in import StandIn, respond, row
+from tests.links import slots
 from tests.serving import P, T
 
 
@@ -91,7 +91,7 @@ async def test_who_joins_while_the_last_one_leaves_is_answered(client: Client, d
         # Before the gateway can know that the other one has left, in the midst of it, and after.
         await asyncio.sleep(turn / 40 * 0.005)
         assert (await client.post(body)).data == [["2019-01-01T00:00:00.000+02:00", 7]]
-    assert client.gateway.app[DRUID].places.running == 0
+    assert slots(client.gateway.app)[0].running == 0
     assert len(druid_stand_in.cancelled_at) > 1, "none of them came too late to join"
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from gateway.web import slow_clients
-from gateway.web.context import DRUID
 from tests.http.asking import COUNT, Client, assert_problem
 from tests.http.conftest import Process, Start, StartProcess
 from tests.http.stand_in import StandIn, respond_with
+from tests.links import memory_budget
 from tests.serving import Answer, D, P, T
 
 BY_TEAM = COUNT | {"group_by": ["team_id"]}
@@ -109,20 +109,20 @@ async def test_who_does_not_take_the_answer_loses_it(
     monkeypatch.setattr(slow_clients, "SEND_BYTES_PER_SECOND", 1 << 30)
     druid_stand_in.answer = respond_with(rows(8 * MEBIBYTE))
     client = await start(druid_stand_in.url)
-    memory = client.gateway.app[DRUID].memory
+    memory = memory_budget(client.gateway.app)
     with socket.socket() as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.connect(address(client))
         body = json.dumps(BY_TEAM).encode()
         slow.sendall(head(client, len(body)) + body)
         async with asyncio.timeout(20):
-            while not 8 * MEBIBYTE < memory.held < 16 * MEBIBYTE:  # noqa: ASYNC110 - nobody tells
+            while not 8 * MEBIBYTE < memory.used < 16 * MEBIBYTE:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.01)
-            while memory.held:  # noqa: ASYNC110
+            while memory.used:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     # Whoever takes it has it all.
     assert len((await client.post(BY_TEAM)).data) == len(json.loads(rows(8 * MEBIBYTE)))
-    assert memory.held == 0
+    assert memory.used == 0
 
 
 def resident(process: Process, name: str = "VmRSS") -> int:
@@ -207,4 +207,4 @@ async def test_an_answer_that_is_left_in_the_middle_is_no_error(client: Client, 
         assert response.connection is not None
         response.connection.transport.abort()  # type: ignore[union-attr]
     assert (await client.post()).status == 502, "the stand-in's rows are no answer to this one, and all else goes on"
-    assert client.gateway.app[DRUID].memory.held == 0
+    assert memory_budget(client.gateway.app).used == 0

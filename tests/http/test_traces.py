@@ -17,12 +17,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from gateway.telemetry.otlp import FLUSH_SECONDS
-from gateway.web.context import DRUID
+from gateway.web.context import INSTRUMENTS
 from gateway.web.tracing import traced
 from tests.http import stand_in
 from tests.http.asking import COUNT, Client, assert_problem
 from tests.http.conftest import Start, StartProcess
 from tests.http.stand_in import StandIn
+from tests.links import slots
 from tests.serving import D, listening, serving, settings_for
 
 ROUTE = "/api/reporting/v1/orgs/{organization_id}/chat_sessions"
@@ -227,7 +228,7 @@ async def test_a_wait_for_a_place_and_a_cancellation_are_spans(
     first = asyncio.create_task(client.post())
     await druid_stand_in.wait_for(queries=1)
     second = asyncio.create_task(client.post(COUNT | {"granularity": "day"}))
-    await until(lambda: client.gateway.app[DRUID].places.queued == 1)
+    await until(lambda: slots(client.gateway.app)[0].queued == 1)
     for each in (second, first):
         each.cancel()
     await asyncio.gather(first, second, return_exceptions=True)
@@ -250,7 +251,7 @@ async def test_a_shared_query_is_named_in_the_span_of_each_who_shares_it(
     druid_stand_in.answer = answer
     client = await start(druid_stand_in.url)
     posts = [asyncio.create_task(client.post()) for _ in range(2)]
-    await until(lambda: client.gateway.app[DRUID].flights.joined == 1)
+    await until(lambda: client.gateway.app[INSTRUMENTS].druid_shared._value.get() == 1)
     go.set()
     await asyncio.gather(*posts)
     await collector.trace(21)

@@ -11,8 +11,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.catalog.model import Kind
+from tests.datasets import CHAT_SESSIONS
 from tests.isolation.druid_filters import Row
 from tests.tenants import tenant_of
 

@@ -16,7 +16,7 @@ from aiohttp import ClientSession
 from mypy import api as mypy
 from structlog.testing import capture_logs
 
-from gateway.druid import executor as asking
+from gateway.druid import tenant_guard
 from gateway.query import compile as compiler
 from gateway.query.compile import DruidQuery
 from gateway.tenancy.tenant import Tenant
@@ -73,10 +73,10 @@ class Attack:
         self._monkeypatch.setattr(compiler, "tenant_filters", filters)
 
     def without_check_of_queries(self) -> None:
-        self._monkeypatch.setattr(asking, "check_query", lambda _: None)
+        self._monkeypatch.setattr(tenant_guard, "check_query", lambda _: None)
 
     def without_check_of_rows(self) -> None:
-        self._monkeypatch.setattr(asking, "check_rows", lambda *_: None)
+        self._monkeypatch.setattr(tenant_guard, "check_rows", lambda *_: None)
 
     def rewrite(self, change: Callable[[DruidQuery], DruidQuery]) -> None:
         """Something between the compiler and the broker changes queries."""
@@ -138,18 +138,19 @@ def test_no_query_without_a_tenant_passes_the_type_checker(tmp_path: Path) -> No
     file.write_text(
         """
 from gateway.tenancy.tenant import Tenant
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
+from gateway.catalog.model import Dataset
 from gateway.query.compile import DruidQuery
 from gateway.query.plan import Plan, plan
-from gateway.query.report import Limits, Report
+from gateway.query.limits import Limits
+from gateway.query.report import Report
 from gateway.query.aggregations import Uniques
 
-def forget(report: Report, organization_id: str, tenant: Tenant) -> None:
-    plan(report, tenant, CHAT_SESSIONS, Limits(), Uniques.SKETCH)
-    plan(report, None, CHAT_SESSIONS, Limits(), Uniques.SKETCH)
-    plan(report, organization_id, CHAT_SESSIONS, Limits(), Uniques.SKETCH)
-    Plan(dataset=CHAT_SESSIONS, report=report, buckets=None, row_limit=1, uniques=Uniques.SKETCH)
-    DruidQuery({}, dataset=CHAT_SESSIONS)
+def forget(report: Report, organization_id: str, tenant: Tenant, dataset: Dataset) -> None:
+    plan(report, tenant, dataset, Limits(), Uniques.SKETCH)
+    plan(report, None, dataset, Limits(), Uniques.SKETCH)
+    plan(report, organization_id, dataset, Limits(), Uniques.SKETCH)
+    Plan(dataset=dataset, report=report, buckets=None, row_limit=1, uniques=Uniques.SKETCH)
+    DruidQuery({}, dataset=dataset)
     Tenant(organization_id, None)
 """
     )

@@ -20,10 +20,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from pydruid.utils.filters import Filter
 
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.catalog.model import Dataset
 from gateway.query.filters import parse_filter
 from tests.conftest import Data
+from tests.datasets import CHAT_SESSIONS
 from tests.isolation.druid_filters import matches
 from tests.isolation.hostile import DIMENSIONS, NUMBERS, disguised, filters, reports
 from tests.serving import D, Gateway, P, T

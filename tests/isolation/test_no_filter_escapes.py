@@ -12,16 +12,16 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from pydruid.utils.filters import Filter
 
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.query.aggregations import Uniques
 from gateway.query.compile import DruidQuery, compile_report, compile_totals
 from gateway.query.filters import parse_filter
 from gateway.query.json_body import read_json
+from gateway.query.limits import Limits
 from gateway.query.parse import parse
 from gateway.query.plan import plan
-from gateway.query.report import Limits
 from gateway.query.schema import compile_schema
 from gateway.tenancy.tenant import Tenant
+from tests.datasets import CHAT_SESSIONS
 from tests.isolation.druid_filters import Row, matches
 from tests.isolation.hostile import TENANTS, WORLDS, disguised, filters, reports, world
 

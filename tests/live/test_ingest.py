@@ -13,7 +13,6 @@ import aiohttp
 import pytest
 from typer.testing import CliRunner
 
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.ingest.batch.files import ServeAddress, serve
 from gateway.ingest.batch.ingestion import Progress, ingest, submit
 from gateway.ingest.batch.reports import Phase, State
@@ -21,6 +20,7 @@ from gateway.ingest.batch.spec import BatchSpec, parse
 from gateway.ingest.cli import app
 from gateway.ingest.druid_client import Cluster, connect
 from gateway.ingest.errors import EmptyInput, FailedTask, InvalidSpec, LostTask, RejectedSpec, Unreachable
+from tests.datasets import CHAT_SESSIONS, DATASETS
 
 SPECS = Path(__file__).parents[2] / "ingestion-specs"
 SHIPPED = SPECS / "chat_sessions.json"
@@ -76,7 +76,7 @@ async def table(cluster: Cluster) -> AsyncIterator[Table]:
 def shipped(change: Callable[[dict[str, Any]], object] = lambda _: None) -> BatchSpec:
     task = json.loads(SHIPPED.read_text())
     change(task["spec"])
-    return parse("chat_sessions.json", json.dumps(task), brings_files=True)
+    return parse("chat_sessions.json", json.dumps(task), DATASETS, brings_files=True)
 
 
 def lines_file(path: Path, lines: list[str]) -> Path:
@@ -323,4 +323,4 @@ def test_the_command_line_sends_nothing_when_the_spec_is_wrong(tmp_path: Path) -
     assert result.exit_code == 1
     assert "rollup must be false" in result.output
     with pytest.raises(InvalidSpec):
-        parse("wrong.json", wrong.read_text())
+        parse("wrong.json", wrong.read_text(), DATASETS)

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.ingest import ingest, parse
 from gateway.ingest.stream import streaming
+from tests.datasets import DATASETS
 from tests.streaming.victim import PATIENCE, SPECS, Table, Victim, numbered
 
 pytestmark = pytest.mark.cluster
@@ -25,7 +26,7 @@ async def test_a_batch_replaces_what_was_published_and_leaves_the_stream_what_it
     await table.send(numbered(50, 150))
     await table.holds(150)
 
-    spec = parse(BATCH.name, BATCH.read_text(), brings_files=True)
+    spec = parse(BATCH.name, BATCH.read_text(), DATASETS, brings_files=True)
     async with asyncio.timeout(PATIENCE):
         await ingest(spec, victim.urls, files=[HAND_COUNTED], data_source=table.name)
     await table.holds(133)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.ingest import FailedTask, Phase, Progress, ingest, parse
+from tests.datasets import DATASETS
 from tests.streaming.victim import SPECS, Table, Victim
 
 pytestmark = pytest.mark.cluster
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.cluster
 async def test_a_batch_whose_indexer_is_killed_changes_nothing_and_is_exact_when_repeated(
     phase: Phase, victim: Victim, table: Table, generator: Any, tmp_path: Path
 ) -> None:
-    spec = parse("chat_sessions.json", (SPECS / "chat_sessions.json").read_text(), brings_files=True)
+    spec = parse("chat_sessions.json", (SPECS / "chat_sessions.json").read_text(), DATASETS, brings_files=True)
     hand_counted = SPECS / "samples" / "hand_counted.jsonl"
     await ingest(spec, victim.urls, files=[hand_counted], data_source=table.name)
     before = await table.rows_by_session()

@@ -10,12 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from pydantic import AnyHttpUrl
 
 from druid.services import Service
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.ingest.druid_client import connect
 from gateway.ingest.stream import streaming
+from tests.datasets import CHAT_SESSIONS
 from tests.http.asking import Client
 from tests.serving import D, serving, settings_for
 from tests.streaming.test_compaction import compact, shards
@@ -109,7 +108,7 @@ async def watched(table: Table, tmp_path: Path) -> AsyncIterator[Watched]:
     settings = settings_for(
         tmp_path,
         druid.broker_url,
-        druid_coordinator_url=AnyHttpUrl(druid.coordinator_url),
+        druid_coordinator_url=druid.coordinator_url,
         requests_per_minute=1_000_000,
         coverage_period=2,
     )

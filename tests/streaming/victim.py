@@ -22,6 +22,7 @@ from gateway.ingest.druid_client import connect
 from gateway.ingest.stream import spec as stream_spec
 from gateway.ingest.stream import streaming
 from gateway.ingest.stream.reports import StreamStatus
+from tests.datasets import DATASETS
 
 ROOT = Path(__file__).parents[2]
 SPECS = ROOT / "ingestion-specs"
@@ -102,7 +103,7 @@ class Table:
         supervisor = json.loads((SPECS / "chat_sessions.kafka.json").read_text())
         supervisor["spec"]["ioConfig"].update(topic=self.name, taskDuration="PT1M")
         change(supervisor["spec"])
-        return stream_spec.parse("chat_sessions.kafka.json", json.dumps(supervisor))
+        return stream_spec.parse("chat_sessions.kafka.json", json.dumps(supervisor), DATASETS)
 
     async def stream(self, change: Callable[[Any], object] = lambda _: None) -> StreamStatus:
         return await streaming.start(

@@ -1,4 +1,4 @@
-"""A real PostgreSQL beside SQLite: whatever is tested of the account store is tested on both."""
+"""SQLite and a real PostgreSQL: the account database is tested on both."""
 
 import secrets
 from collections.abc import AsyncIterator, Iterator
@@ -8,7 +8,7 @@ import asyncpg  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from pydantic import SecretStr
 
-from gateway.accounts.settings import AccessSettings
+from gateway.accounts.settings import AccountSettings
 from gateway.accounts.store import Accounts
 from tests import postgresql as server
 from tests.postgresql import PostgreSql
@@ -22,7 +22,7 @@ def postgresql() -> Iterator[PostgreSql]:
 
 @pytest.fixture
 def own_postgresql() -> Iterator[PostgreSql]:
-    """One that a test may stop and start."""
+    """A server that a test can stop and start."""
     with server.running() as running:
         yield running
 
@@ -37,9 +37,9 @@ async def postgresql_url(postgresql: PostgreSql) -> str:
     return postgresql.url(database)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database, once of each kind."""
+    """An empty database, one of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/accounts.db"
     url: str = request.getfixturevalue("postgresql_url")
@@ -47,12 +47,12 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def settings(database_url: str) -> AccessSettings:
-    return AccessSettings(database_url=SecretStr(database_url), token_secret=SecretStr(secrets.token_hex(32)))
+def settings(database_url: str) -> AccountSettings:
+    return AccountSettings(database_url=SecretStr(database_url), token_secret=SecretStr(secrets.token_hex(32)))
 
 
 @pytest.fixture
-async def accounts(settings: AccessSettings) -> AsyncIterator[Accounts]:
+async def accounts(settings: AccountSettings) -> AsyncIterator[Accounts]:
     async with Accounts(settings) as accounts:
         await accounts.migrate()
         yield accounts

@@ -1,20 +1,19 @@
-"""Changing the account store: what the command line, imports and the demo do, one transaction at a time."""
+"""Administration of accounts, for the command line, imports and the demo."""
 
-from gateway.accounts.administration.changes import Changes, Refused
+from gateway.accounts.administration.changes import Changes, Rejected
 from gateway.accounts.administration.organizations import Organizations
 from gateway.accounts.administration.partnerships import Partnerships
 from gateway.accounts.administration.tokens import Tokens
 from gateway.accounts.administration.users import Users
 
-__all__ = ["Administration", "Refused"]
+__all__ = ["Administration", "Rejected"]
 
 
 class Administration:
-    """Reads and changes accounts within one transaction, which whoever made this ends.
+    """Reads and changes accounts within the transaction of `changes`.
 
-    Each part can `create` (refuses what exists already), `ensure` (brings it to the given state, new or not), list
-    and `set_active`. A `user` is named by id or e-mail address. Every method raises `Refused`, whose text is a
-    sentence for the person who asked.
+    `create` rejects what exists already; `ensure` creates or updates; `set_active` activates or deactivates. A `user`
+    is an id or an e-mail address. Every method can raise `Rejected`, whose message is a sentence for the user.
     """
 
     def __init__(self, changes: Changes, token_secret: bytes) -> None:

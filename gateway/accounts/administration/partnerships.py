@@ -1,11 +1,11 @@
-"""Partnerships: which organization may ask for which other one. Each goes one way."""
+"""Partnerships: which organization can request reports about which other one."""
 
 from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import select
 
-from gateway.accounts.administration.changes import Changes, Refused
+from gateway.accounts.administration.changes import Changes, Rejected
 from gateway.accounts.administration.organizations import Organizations
 from gateway.accounts.records import Partnership
 from gateway.accounts.tables import partnerships
@@ -16,8 +16,8 @@ _ALL: Final = select(partnerships.c.organization_id, partnerships.c.partner_id, 
 
 
 class Partnerships:
-    """See `Administration`. The first organization may ask for the second: it sees its own sessions in which the
-    second was involved, and nothing of the second's.
+    """See `Administration`. The first organization can request reports about the second: the sessions that the first
+    owns and in which the second was involved. The second gains no access.
     """
 
     def __init__(self, changes: Changes, organizations: Organizations) -> None:
@@ -25,7 +25,7 @@ class Partnerships:
         self._organizations = organizations
 
     async def all(self, organization_id: str | None = None) -> list[Partnership]:
-        """Every partnership, or those of one organization."""
+        """Return all partnerships, or those of one organization."""
         statement = _ALL
         if organization_id is not None:
             organization = await self._organizations.get(organization_id)
@@ -33,34 +33,34 @@ class Partnerships:
         return [Partnership.model_validate(row._asdict()) for row in await self._changes.rows(statement)]
 
     async def create(self, organization_id: str, partner_id: str, *, active: bool = True) -> Partnership:
-        """A new one between two existing organizations."""
+        """Create a partnership between two existing organizations."""
         new = await self._between(organization_id, partner_id, active=active)
         await self._changes.insert(
             partnerships,
             {**new.model_dump(), "created_at": datetime.now(UTC)},
-            taken=f"{new.organization_id} has a partnership with {new.partner_id} already.",
+            taken=f"{new.organization_id} already has a partnership with {new.partner_id}.",
         )
         return new
 
     async def ensure(self, organization_id: str, partner_id: str, *, active: bool = True) -> Partnership:
-        """A partnership in this state."""
+        """Create or update a partnership."""
         wanted = await self._between(organization_id, partner_id, active=active)
         if await self._changes.update(partnerships, _key(wanted), {"active": active}):
             return wanted
         return await self.create(organization_id, partner_id, active=active)
 
     async def set_active(self, organization_id: str, partner_id: str, *, active: bool) -> Partnership:
-        """Asking for a partner of a deactivated partnership is asking for a stranger."""
+        """Activate or deactivate. Without an active partnership, requests for the partner get 403."""
         wanted = await self._between(organization_id, partner_id, active=active)
         if not await self._changes.update(partnerships, _key(wanted), {"active": active}):
-            raise Refused(f"{wanted.organization_id} has no partnership with {wanted.partner_id}.")
+            raise Rejected(f"{wanted.organization_id} has no partnership with {wanted.partner_id}.")
         return wanted
 
     async def _between(self, organization_id: str, partner_id: str, *, active: bool) -> Partnership:
         organization = await self._organizations.get(organization_id)
         partner = await self._organizations.get(partner_id)
         if organization.id == partner.id:
-            raise Refused("An organization needs no partnership with itself.")
+            raise Rejected("An organization needs no partnership with itself.")
         return Partnership(organization_id=organization.id, partner_id=partner.id, active=active)
 
 

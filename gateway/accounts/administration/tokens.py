@@ -1,4 +1,4 @@
-"""API tokens, of users."""
+"""API tokens of users."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -6,8 +6,8 @@ from typing import Final
 from pydantic import TypeAdapter
 from sqlalchemy import select
 
-from gateway.accounts import api_tokens as forms
-from gateway.accounts.administration.changes import Changes, Refused, parsed
+from gateway.accounts import api_tokens
+from gateway.accounts.administration.changes import Changes, Rejected, encodable, parsed
 from gateway.accounts.administration.users import Users
 from gateway.accounts.records import Name, NewToken, Token
 from gateway.accounts.tables import tokens, users
@@ -34,21 +34,21 @@ class Tokens:
         self._secret = secret
 
     async def all(self, user: str | None = None) -> list[Token]:
-        """Every token, or one user's, the newest first; also expired and revoked ones."""
+        """Return all tokens, or those of one user, newest first, including expired and revoked ones."""
         statement = _ALL.order_by(tokens.c.created_at.desc(), tokens.c.prefix)
         if user is not None:
             statement = statement.where(tokens.c.user_id == (await self._users.get(user)).id)
         return [Token.model_validate(row._asdict()) for row in await self._changes.rows(statement)]
 
     async def create(self, user: str, name: str, expires_at: datetime | None = None) -> NewToken:
-        """A new token, with its text: it is kept nowhere, so this is the only time it is seen."""
+        """Create a token and return it with its text, which is not stored."""
         owner = await self._users.get(user)
         now = datetime.now(UTC)
         if expires_at is not None and expires_at <= now:
-            raise Refused("The token would have expired already: give a time in the future.")
-        form = forms.generate()
+            raise Rejected("The token would have expired already: choose a time in the future.")
+        new = api_tokens.generate()
         row = {
-            "prefix": form.prefix,
+            "prefix": new.prefix,
             "user_id": owner.id,
             "name": parsed(_NAME, name),
             "created_at": now,
@@ -56,25 +56,25 @@ class Tokens:
         }
         await self._changes.insert(
             tokens,
-            {**row, "digest": forms.digest(form, self._secret)},
-            taken="By chance another token has this prefix: try again.",
+            {**row, "digest": api_tokens.digest(new, self._secret)},
+            taken="Another token happens to have this prefix: try again.",
         )
-        return NewToken.model_validate({**row, "email": owner.email, "text": form.text})
+        return NewToken.model_validate({**row, "email": owner.email, "text": new.text})
 
     async def replace(self, user: str, name: str, expires_at: datetime | None = None) -> NewToken:
-        """A new token instead of those of the same user and name, which are revoked."""
+        """Create a token and revoke those of the same user and name."""
         for token in await self.all(user):
             if token.name == name:
                 await self.revoke(token.prefix)
         return await self.create(user, name, expires_at)
 
     async def revoke(self, prefix: str) -> Token:
-        """End the token with this public prefix, for ever; the time of the first revocation stays."""
-        for row in await self._changes.rows(_ALL.where(tokens.c.prefix == prefix)):
+        """Revoke the token with this public prefix. Repeating it keeps the time of the first revocation."""
+        for row in await self._changes.rows(_ALL.where(tokens.c.prefix == encodable(prefix))):
             token = Token.model_validate(row._asdict())
             if token.revoked_at is not None:
                 return token
             now = datetime.now(UTC)
             await self._changes.update(tokens, {"prefix": prefix}, {"revoked_at": now})
             return token.model_copy(update={"revoked_at": now})
-        raise Refused(f"There is no token {prefix}.")
+        raise Rejected(f"No token {prefix!r} exists.")

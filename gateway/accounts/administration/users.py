@@ -1,4 +1,4 @@
-"""Users: each belongs to one organization for ever."""
+"""Users. Each belongs to one organization permanently."""
 
 import uuid
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import TypeAdapter
 from sqlalchemy import or_, select
 
-from gateway.accounts.administration.changes import Changes, Refused, parsed
+from gateway.accounts.administration.changes import Changes, Rejected, encodable, parsed
 from gateway.accounts.administration.organizations import Organizations
 from gateway.accounts.records import Email, Id, Permission, Subject, User
 from gateway.accounts.tables import users
@@ -31,7 +31,7 @@ class Users:
         self._organizations = organizations
 
     async def all(self, organization_id: str | None = None) -> list[User]:
-        """Everybody, or the users of one organization, by e-mail address."""
+        """Return all users, or those of one organization, sorted by e-mail address."""
         statement = _ALL.order_by(users.c.email)
         if organization_id is not None:
             organization = await self._organizations.get(organization_id)
@@ -39,10 +39,10 @@ class Users:
         return [User.model_validate(row._asdict()) for row in await self._changes.rows(statement)]
 
     async def get(self, user: str) -> User:
-        """The one with this id or e-mail address."""
+        """Return the user with this id or e-mail address."""
         found = await self._find(user)
         if found is None:
-            raise Refused(f"There is no user {user}.")
+            raise Rejected(f"No user {user!r} exists.")
         return found
 
     async def create(
@@ -54,7 +54,7 @@ class Users:
         subject: str | None = None,
         active: bool = True,
     ) -> User:
-        """A new user of an existing organization."""
+        """Create a user of an existing organization."""
         new = User(
             id=str(uuid.uuid4()),
             organization_id=(await self._organizations.get(organization_id)).id,
@@ -75,16 +75,15 @@ class Users:
         subject: str | None = None,
         active: bool = True,
     ) -> User:
-        """A user with this address, permissions, subject and state.
+        """Create or update the user with this address.
 
-        A user of another organization is refused, not moved: its tokens would show other rows than they were
-        given out for.
+        A user of another organization is rejected and not moved: its tokens would show other rows than before.
         """
         found = await self._find(parsed(_EMAIL, email))
         if found is None:
             return await self.create(email, organization_id, permissions, subject=subject, active=active)
         if found.organization_id != parsed(_ID, organization_id):
-            raise Refused(f"The user {found.email} belongs to organization {found.organization_id} and stays there.")
+            raise Rejected(f"The user {found.email} belongs to {found.organization_id} and cannot be moved.")
         return await self._replace(
             User(
                 id=found.id,
@@ -97,23 +96,23 @@ class Users:
         )
 
     async def set_active(self, user: str, *, active: bool) -> User:
-        """A deactivated user is not let in, with whatever credential."""
+        """Activate or deactivate. All credentials of a deactivated user are rejected."""
         return await self._replace((await self.get(user)).model_copy(update={"active": active}))
 
     async def grant(self, user: str, permission: str) -> User:
-        """Give a permission; having it already is no error."""
+        """Grant a permission. Granting it again is no error."""
         found = await self.get(user)
         added = parsed(_PERMISSIONS, {permission})
         return await self._replace(found.model_copy(update={"permissions": found.permissions | added}))
 
     async def withdraw(self, user: str, permission: str) -> User:
-        """Take a permission away; not having it is no error."""
+        """Withdraw a permission. Withdrawing one that the user does not have is no error."""
         found = await self.get(user)
         removed = parsed(_PERMISSIONS, {permission})
         return await self._replace(found.model_copy(update={"permissions": found.permissions - removed}))
 
     async def _find(self, user: str) -> User | None:
-        named = user.strip().lower()
+        named = encodable(user.strip().lower())
         for row in await self._changes.rows(_ALL.where(or_(users.c.id == named, users.c.email == named))):
             return User.model_validate(row._asdict())
         return None

@@ -1,4 +1,4 @@
-"""Runs the migrations over the connection that gateway/accounts/schema.py hands in."""
+"""Runs the migrations over the connection that gateway/accounts/schema.py passes in."""
 
 from alembic import context
 

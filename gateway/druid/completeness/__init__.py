@@ -1,1 +1,23 @@
-"""Whether Druid's answer includes all the data there is."""
+"""Completeness: whether Druid's response includes all the data that exists.
+
+Druid silently omits, with status 200, every segment that no server serves at the moment, and every row that a streaming
+task has lost before it was published. `check.py` has the link; `off.py` its null variant.
+"""
+
+from typing import Literal, Protocol
+
+from gateway.druid.chain import Link, RoutedRequest
+
+
+class Completeness(Link[RoutedRequest], Protocol):
+    """The link that returns complete responses only, or does not care."""
+
+    @property
+    def state(self) -> Literal["on", "off"]:
+        """Whether completeness is checked."""
+
+    def unknown(self) -> tuple[str, ...]:
+        """Return the data sources whose data is not known well enough to answer queries on them."""
+
+    def knows_any(self) -> bool:
+        """Whether queries on at least one data source can be answered."""

@@ -1,161 +1,164 @@
-"""Which time each data source has data for, so that data which no server holds is noticed.
+"""Which data exists, so that the absence of data that no server serves is noticed.
 
-Druid leaves out, with a 200, whatever no server serves at the moment. What there should be stands in the metadata of
-the coordinator (`GET /druid/coordinator/v1/metadata/segments`); what was not there for a query is in its response
-context, when asked for with `uncoveredIntervalsLimit`
-(https://druid.apache.org/docs/33.0.0/querying/query-context). Time in both is a hole in the answer.
+What should be there is in the metadata of the coordinator. What was not there for a query is in its response context,
+if requested with `uncoveredIntervalsLimit` (https://druid.apache.org/docs/33.0.0/querying/query-context). Time that is
+in both is missing from the response.
 """
 
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-import aiohttp
 import structlog
-from yarl import URL
+from prometheus_client import Gauge
 
-from gateway.druid.row_parser import parse_rows
-from gateway.druid.segments import Segment, Stretch, appended_segments, common, data_stretches, merge
+from gateway.druid.api.coordinator import Coordinator
+from gateway.druid.api.http import ServiceError
+from gateway.druid.completeness.existing_data import ExistingData, read_existing_data
+from gateway.druid.intervals import TimeRange, intersect, merge
+from gateway.druid.segments import Segment, current
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 REMIND_EVERY = 300.0
-"""Seconds between two lines of the log that say that the coordinator still cannot be asked."""
-_TIMEOUT = aiohttp.ClientTimeout(total=10)
+"""Seconds between two log lines about a coordinator that still does not respond."""
+_NEVER = float("-inf")
 
 
-class Coverage:
-    """What time there is data for, asked of the coordinator every `period` seconds. An async context manager.
+class DataNotKnown(Exception):
+    """It is not known which data exists, or what is known is too old."""
 
-    The last knowledge serves while the coordinator cannot be asked; `age` says how old it is. Before a hole is
-    believed, the metadata store itself is asked about it: what was known may have been replaced by nothing just now.
+
+@dataclass(slots=True)
+class _Knowledge:
+    """What is known of one data source. Times are those of time.monotonic."""
+
+    data: ExistingData | None = None
+    asked_at: float = _NEVER
+    failing_since: float | None = None
+    reminded_at: float = _NEVER
+
+
+class Availability:
+    """Asks the coordinator for the data of each data source, every `period` seconds. An async context manager.
+
+    While the coordinator does not respond, what is known remains valid for `max_age` seconds. `age` shows how old it
+    is for the data source that was refreshed least recently. One data source never affects another.
     """
 
-    def __init__(self, coordinator: URL, data_sources: Iterable[str], *, period: float) -> None:
-        self._metadata = coordinator / "druid/coordinator/v1/metadata"
-        self._data_sources = tuple(data_sources)
+    def __init__(
+        self, coordinator: Coordinator, data_sources: Iterable[str], *, period: float, max_age: float, age: Gauge
+    ) -> None:
+        self._coordinator = coordinator
         self._period = period
-        self._known: dict[str, tuple[Stretch, ...]] = {}
-        self._appended: dict[str, tuple[Segment, ...]] = {}
-        self._asked = float("-inf")
-        self._failing_since: float | None = None
-        self._said = float("-inf")
+        self._max_age = max_age
+        self._known = {data_source: _Knowledge() for data_source in data_sources}
+        age.set_function(lambda: self.age)
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
-        await self._refresh()
-        self._task = asyncio.create_task(self._refresh_forever())
+        await asyncio.gather(*(self._refresh(each) for each in self._known))
+        self._tasks = [asyncio.create_task(self._refresh_forever(each)) for each in self._known]
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
-        await self._session.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     @property
     def age(self) -> float:
-        """Seconds since the coordinator last answered for every data source; infinite before it ever did."""
-        return time.monotonic() - self._asked
+        """Seconds since every data source was refreshed; infinite until each was, once."""
+        return max((self.age_of(data_source) for data_source in self._known), default=0.0)
 
-    def is_complete(self) -> bool:
-        """Whether every data source is known."""
-        return self._known.keys() >= set(self._data_sources)
+    def age_of(self, data_source: str) -> float:
+        """Seconds since this data source was refreshed; infinite before the first time."""
+        return time.monotonic() - self._known[data_source].asked_at
 
-    async def hole(self, data_source: str, uncovered: Iterable[Stretch]) -> Stretch | None:
-        """Return the first time of `uncovered` for which there is data; None where there is none.
+    def unknown(self) -> tuple[str, ...]:
+        """Return the data sources of which nothing is known that is recent enough."""
+        return tuple(each for each in self._known if self.age_of(each) > self._max_age)
 
-        Raises LookupError where nothing is known of the data source.
+    def knows_any(self) -> bool:
+        """Whether recent knowledge of at least one data source exists."""
+        return len(self.unknown()) < len(self._known) or not self._known
+
+    def existing(self, data_source: str) -> ExistingData:
+        """Return the data that exists. Raises DataNotKnown."""
+        data = self._known[data_source].data
+        if data is None or self.age_of(data_source) > self._max_age:
+            raise DataNotKnown(data_source)
+        return data
+
+    async def missing(self, data_source: str, uncovered: Iterable[TimeRange]) -> TimeRange | None:
+        """Return the first time of `uncovered` that has data, or None. Raises DataNotKnown.
+
+        Before data counts as missing, the metadata store is asked: the data may have been deleted a moment ago.
         """
-        doubtful = common(self._known[data_source], merge(uncovered))
+        doubtful = intersect(self.existing(data_source).covered, merge(uncovered))
         if not doubtful:
             return None
         stored = await self._stored(data_source, doubtful)
-        return (
-            doubtful[0]
-            if stored is None
-            else next(iter(common(merge(each.stretch for each in stored), doubtful)), None)
-        )
+        if stored is None:
+            return doubtful[0]
+        return next(iter(intersect(merge(each.time_range for each in stored), doubtful)), None)
 
-    def appended(self, data_source: str, asked: Stretch) -> list[Segment]:
-        """Return the data source's segments in that time that were appended to others."""
-        return [each for each in self._appended.get(data_source, ()) if each.stretch.overlaps(asked)]
-
-    async def lost(self, data_source: str, missing: Sequence[Segment]) -> Stretch | None:
-        """Return the time of the first of these segments that there still is; None where there is none any more."""
-        stored = await self._stored(data_source, [each.stretch for each in missing]) if missing else frozenset()
-        return next((each.stretch for each in missing if stored is None or each in stored), None)
-
-    async def _stored(self, data_source: str, times: Iterable[Stretch]) -> frozenset[Segment] | None:
-        """Return the segments with data that the metadata store has of these times; None where it cannot be asked."""
-        url = self._metadata / "datasources" / data_source / "segments"
-        intervals = ["/".join(stretch.iso()) for stretch in times]
-        try:
-            async with self._session.post(url, params={"full": ""}, json=intervals) as response:
-                # For what has no segments Druid says 200 and []: a 404 is that of something else in its place.
-                response.raise_for_status()
-                found = await parse_rows(await response.read())
-            # Until the coordinator's next turn, what a newer version has replaced stands beside it.
-            all_there = {Segment.stored(each): each["shardSpec"]["type"] != "tombstone" for each in found}
-            return frozenset(
-                each
-                for each, has_data in all_there.items()
-                if has_data and not any(other.version > each.version and other.covers(each) for other in all_there)
-            )
-        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, AttributeError) as error:
-            log.warning("hole_not_confirmed", data_source=data_source, error=repr(error))
+    async def first_stored(self, data_source: str, segments: Sequence[Segment]) -> TimeRange | None:
+        """Return the time of the first of these segments that still exists, or None."""
+        if not segments:
             return None
+        stored = await self._stored(data_source, [each.time_range for each in segments])
+        return next((each.time_range for each in segments if stored is None or each in stored), None)
 
     async def is_dropped(self, data_source: str, segment: Segment) -> bool:
-        """Return whether a segment was published and is not to be served any more, as rules of retention say.
+        """Whether a segment was published and is not to be served any more, as retention rules may decide.
 
-        False where the coordinator does not say so.
+        False if the coordinator does not say.
         """
-        url = self._metadata / "datasources" / data_source / "unusedSegments"
-        interval = {"interval": "_".join(segment.stretch.iso())}
-        with suppress(aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, AttributeError):
-            async with self._session.get(url, params=interval) as response:
-                response.raise_for_status()
-                unused = await parse_rows(await response.read())
-                return segment in {Segment.stored(each["dataSegment"]) for each in unused}
+        with suppress(ServiceError):
+            return segment in await self._coordinator.unused_segments(data_source, segment.time_range)
         return False
 
-    async def _refresh_forever(self) -> None:
+    async def _stored(self, data_source: str, ranges: Sequence[TimeRange]) -> frozenset[Segment] | None:
+        """Return the segments with data that the metadata store has of these times; None if it cannot be asked."""
+        try:
+            return current(await self._coordinator.stored_segments(data_source, ranges))
+        except ServiceError as error:
+            _log.warning("missing_data_not_confirmed", data_source=data_source, error=str(error))
+            return None
+
+    async def _refresh_forever(self, data_source: str) -> None:
         while True:
             await asyncio.sleep(self._period)
-            await self._refresh()
+            await self._refresh(data_source)
 
-    async def _refresh(self) -> None:
-        began = time.monotonic()
+    async def _refresh(self, data_source: str) -> None:
+        known, asked_at = self._known[data_source], time.monotonic()
         try:
-            for data_source in self._data_sources:
-                segments = await self._ask(data_source)
-                self._known[data_source] = data_stretches(segments)
-                self._appended[data_source] = appended_segments(segments)
-        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, AttributeError) as error:
-            self._complain(error, began)
+            known.data = await read_existing_data(data_source, self._coordinator.used_segments(data_source))
+        except ServiceError as error:
+            self._log_failure(data_source, known, str(error), asked_at)
+        except Exception:  # noqa: BLE001 - see below
+            # A fault of ours must not end the refreshing of this data source for good.
+            _log.exception("coverage_refresh_failed", data_source=data_source)
         else:
-            self._asked = began
-            if self._failing_since is not None:
-                log.info("coverage_refreshed_again", away=round(began - self._failing_since, 1))
-                self._failing_since = None
+            known.asked_at = asked_at
+            if known.failing_since is not None:
+                away = round(asked_at - known.failing_since, 1)
+                _log.info("coverage_refreshed_again", data_source=data_source, away=away)
+                known.failing_since = None
 
-    def _complain(self, error: Exception, now: float) -> None:
-        """Say it the first time, which a restart explains, and louder every few minutes for as long as it lasts."""
-        if self._failing_since is None:
-            self._failing_since = self._said = now
-            log.warning("coverage_not_refreshed", error=repr(error), age=round(self.age, 1))
-        elif now - self._said >= REMIND_EVERY:
-            self._said = now
-            log.error("coverage_not_refreshed", error=repr(error), age=round(self.age, 1))
-
-    async def _ask(self, data_source: str) -> list[Any]:
-        asked = {"datasources": data_source, "includeOvershadowedStatus": "true"}
-        async with self._session.get(self._metadata / "segments", params=asked) as response:
-            response.raise_for_status()
-            return await parse_rows(await response.read())
+    def _log_failure(self, data_source: str, known: _Knowledge, error: str, now: float) -> None:
+        """Warn the first time, which may be a restart, and log an error every few minutes while it lasts."""
+        age = round(self.age_of(data_source), 1)
+        if known.failing_since is None:
+            known.failing_since = known.reminded_at = now
+            _log.warning("coverage_not_refreshed", data_source=data_source, error=error, age=age)
+        elif now - known.reminded_at >= REMIND_EVERY:
+            known.reminded_at = now
+            _log.error("coverage_not_refreshed", data_source=data_source, error=error, age=age)

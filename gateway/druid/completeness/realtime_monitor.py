@@ -1,181 +1,156 @@
-"""What streaming tasks were seen to hold, so that rows which are gone again are noticed.
+"""Monitors the rows that only streaming tasks have, so that rows which disappear are noticed.
 
-Rows that a task has read and not yet published stand in no metadata. When the task ends before it publishes, Druid
-answers without them, with a 200, until another one has read them again: into segments of the same names, as many rows
-(without rollup). So what was seen once must be there, until a historical has it or a newer version replaces it.
+Rows that a task has read and not yet published are in no metadata. If the task ends before it publishes them, Druid
+responds without them, with status 200, until another task has read them again: into segments of the same names, and as
+many rows (without rollup). So rows that were seen once must be there, until a historical has them or a newer version
+replaces them.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import structlog
+from prometheus_client import Gauge
 
 from gateway.druid.api.broker import Broker, NoAnswer
 from gateway.druid.broker_pool import Brokers
-from gateway.druid.completeness.availability import Coverage
-from gateway.druid.completeness.realtime_state import Held, look
-from gateway.druid.segments import Segment, Stretch, parse_stretch
+from gateway.druid.completeness.availability import Availability
+from gateway.druid.completeness.realtime_state import RealtimeRows, after_check
+from gateway.druid.intervals import TimeRange, span
+from gateway.druid.segments import Segment, ServedSegment
 from gateway.errors import InvalidDruidResponse
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
-LOOK_EVERY = 0.5
-"""Seconds between two looks at what tasks hold. One that holds little is there again in less than a second."""
-_LOOK_SECONDS = 2.0
-_EVER = parse_stretch("0001-01-01T00:00:00.000Z/9999-12-31T00:00:00.000Z")
+CHECK_EVERY = 0.5
+"""Seconds between two checks. A task that lost a few rows has read them again in less than a second."""
+_CHECK_SECONDS = 2.0
+_ALWAYS = TimeRange.parse("0001-01-01T00:00:00.000Z/9999-12-31T00:00:00.000Z")
 _TASKS = frozenset({"indexer-executor", "realtime"})
 
 
-class Stream:
-    """What the tasks of one data source hold: looked at again and again, and after each query of their time."""
+class _Stream:
+    """The realtime rows of one data source: checked regularly, and after each query of their time."""
 
-    def __init__(self, data_source: str, coverage: Coverage) -> None:
+    def __init__(self, data_source: str, availability: Availability) -> None:
         self._data_source = data_source
-        self._coverage = coverage
-        self._held: dict[Segment, Held] = {}
-        self._looking = asyncio.Lock()
-        self._began = self.looked = float("-inf")
+        self._availability = availability
+        self._known: dict[Segment, RealtimeRows] = {}
+        self._checking = asyncio.Lock()
+        self._began = self.checked_at = float("-inf")
 
-    async def watch(self, brokers: Brokers, period: float) -> None:
-        """Look all the time: every `period` seconds for tasks anywhere, and more often at those that there are."""
-        everywhere = float("-inf")
+    async def monitor(self, brokers: Brokers, period: float) -> None:
+        """Check forever: every `period` seconds for tasks of any time, more often for those that are known."""
+        everywhere_at = float("-inf")
         while True:
             now = asyncio.get_running_loop().time()
-            seeks = now - everywhere >= period
-            # The same one as long as it answers: another may hear of new segments a moment later.
-            broker = next((broker for broker, answers in brokers.states.items() if answers), None)
-            if broker is not None and (seeks or self._held):
+            everywhere = now - everywhere_at >= period
+            # The same broker as long as it answers: another one may learn of new segments a moment later.
+            broker = next(iter(brokers.answering), None)
+            if broker is not None and (everywhere or self._known):
                 with suppress(NoAnswer, InvalidDruidResponse):
-                    async with self._looking:
-                        await self._look(broker, _EVER if seeks else self._span())
-                    everywhere = now if seeks else everywhere
+                    async with self._checking:
+                        await self._check(broker, _ALWAYS if everywhere else span(s.time_range for s in self._known))
+                    everywhere_at = now if everywhere else everywhere_at
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(_LOOK_SECONDS):
-                        await self._forget_dropped()
-            await asyncio.sleep(LOOK_EVERY)
+                    async with asyncio.timeout(_CHECK_SECONDS):
+                        await self._remove_dropped()
+            await asyncio.sleep(CHECK_EVERY)
 
-    async def hole(self, asked: Stretch, began: float, broker: Broker) -> Stretch | None:
-        """Return the first time of `asked` whose rows may be missing in what the broker just answered; or None.
+    async def missing(self, queried: TimeRange, began: float, broker: Broker) -> TimeRange | None:
+        """Return the first time whose rows may be missing in the response that the broker just gave, or None.
 
-        `began` is the event loop's time before the broker was asked. Raises NoAnswer or InvalidDruidResponse.
+        `began` is the event loop's time before the query was sent. Raises NoAnswer or InvalidDruidResponse.
         """
-        came = asyncio.get_running_loop().time()
-        if any(segment.stretch.overlaps(asked) for segment in self._held) and not self._hole(asked, began):
-            # One look does for all who wait: it has begun after their answers came.
-            async with self._looking:
-                if self._began < came:
-                    await self._look_quickly(broker)
-        return self._hole(asked, began)
+        received_at = asyncio.get_running_loop().time()
+        if any(segment.time_range.overlaps(queried) for segment in self._known) and not self._missing(queried, began):
+            # One check is enough for all that wait, if it begins after their responses.
+            async with self._checking:
+                if self._began < received_at:
+                    await self._check_rows(broker)
+        return self._missing(queried, began)
 
-    def _hole(self, asked: Stretch, began: float) -> Stretch | None:
+    def _missing(self, queried: TimeRange, began: float) -> TimeRange | None:
         return min(
             (
-                Stretch(max(segment.stretch.start, asked.start), min(segment.stretch.end, asked.end))
-                for segment, held in self._held.items()
-                if segment.stretch.overlaps(asked) and (held.lacks or held.back_at > began)
+                segment.time_range.intersection(queried)
+                for segment, rows in self._known.items()
+                if segment.time_range.overlaps(queried) and (rows.is_missing_rows or rows.back_at > began)
             ),
             default=None,
         )
 
-    async def _forget_dropped(self) -> None:
-        """Forget what was published and then dropped: that nobody serves it is as it should be."""
-        for segment in [segment for segment, held in self._held.items() if held.lacks and not held.found]:
-            if await self._coverage.is_dropped(self._data_source, segment):
-                self._keep({each: held for each, held in self._held.items() if each != segment}, self._began)
+    async def _remove_dropped(self) -> None:
+        """Remove segments that were published and then dropped: no server is supposed to serve them."""
+        for segment in [each for each, rows in self._known.items() if rows.is_missing_rows and not rows.found]:
+            if await self._availability.is_dropped(self._data_source, segment):
+                self._update({each: rows for each, rows in self._known.items() if each != segment}, self._began)
 
-    def _span(self) -> Stretch:
-        stretches = [segment.stretch for segment in self._held]
-        return Stretch(min(each.start for each in stretches), max(each.end for each in stretches))
-
-    async def _look_quickly(self, broker: Broker) -> None:
-        """Look at the rows alone: as long as they are all there, nothing else matters."""
+    async def _check_rows(self, broker: Broker) -> None:
+        """Check the numbers of rows only: as long as all are there, nothing else matters."""
         began = asyncio.get_running_loop().time()
-        rows = await self._rows(broker, self._held)
-        if all(rows.get(segment, 0) >= held.rows for segment, held in self._held.items()):
-            self._keep(look(self._held, dict.fromkeys(self._held, 1), rows, asyncio.get_running_loop().time()), began)
+        rows = await broker.row_counts(self._data_source, self._known, began + _CHECK_SECONDS)
+        if all(rows.get(segment, 0) >= known.rows for segment, known in self._known.items()):
+            now = asyncio.get_running_loop().time()
+            self._update(after_check(self._known, dict.fromkeys(self._known, 1), rows, now), began)
         else:
-            await self._look(broker, self._span())
+            await self._check(broker, span(segment.time_range for segment in self._known))
 
-    async def _look(self, broker: Broker, span: Stretch) -> None:
+    async def _check(self, broker: Broker, time_range: TimeRange) -> None:
         began = asyncio.get_running_loop().time()
-        try:
-            served = {
-                Segment.described(each): _tasks(each["locations"])
-                for each in await broker.candidates(self._data_source, span, began + _LOOK_SECONDS)
-            }
-        except (KeyError, TypeError, ValueError) as error:
-            raise InvalidDruidResponse("The database gave no whole answer.") from error
-        rows = await self._rows(broker, [segment for segment, tasks in served.items() if tasks])
-        self.looked = asyncio.get_running_loop().time()
-        self._keep(look(self._held, served, rows, self.looked), began)
+        candidates = await broker.candidates(self._data_source, time_range, began + _CHECK_SECONDS)
+        served = {each.segment: _tasks(each) for each in candidates}
+        only_in_tasks = [segment for segment, tasks in served.items() if tasks]
+        deadline = asyncio.get_running_loop().time() + _CHECK_SECONDS
+        rows: Mapping[Segment, int] = await broker.row_counts(self._data_source, only_in_tasks, deadline)
+        self.checked_at = asyncio.get_running_loop().time()
+        self._update(after_check(self._known, served, rows, self.checked_at), began)
 
-    async def _rows(self, broker: Broker, segments: Iterable[Segment]) -> Mapping[Segment, int]:
-        by_id = {segment.id(self._data_source): segment for segment in segments}
-        if not by_id:
-            return {}
-        descriptors = [
-            {"itvl": "/".join(segment.stretch.iso()), "ver": segment.version, "part": segment.partition}
-            for segment in by_id.values()
-        ]
-        deadline = asyncio.get_running_loop().time() + _LOOK_SECONDS
-        rows: Counter[Segment] = Counter()
-        try:
-            for each in await broker.segments(self._data_source, descriptors, deadline):
-                # A segment of which older versions show but in part has a name that nobody asked for.
-                if each["id"] in by_id:
-                    rows[by_id[each["id"]]] += each["numRows"]
-        except (KeyError, TypeError) as error:
-            raise InvalidDruidResponse("The database gave no whole answer.") from error
-        return rows
-
-    def _keep(self, after: dict[Segment, Held], began: float) -> None:
-        before, self._held, self._began = self._held, after, began
+    def _update(self, after: dict[Segment, RealtimeRows], began: float) -> None:
+        before, self._known, self._began = self._known, after, began
         for segment in before.keys() | after.keys():
             was, now = before.get(segment), after.get(segment)
-            if (was is not None and was.lacks) != (now is not None and now.lacks):
-                event = "rows_missing" if now is not None and now.lacks else "rows_missed_no_more"
-                start, end = segment.stretch.iso()
-                held = now or was
-                log.warning(
-                    event,
+            is_missing = now is not None and now.is_missing_rows
+            if (was is not None and was.is_missing_rows) != is_missing:
+                start, end = segment.time_range.iso()
+                rows = now or was
+                _log.warning(
+                    "rows_missing" if is_missing else "rows_missing_no_longer",
                     data_source=self._data_source,
                     start=start,
                     end=end,
-                    rows=held.rows if held else 0,
-                    found=held.found if held else 0,
+                    rows=rows.rows if rows else 0,
+                    found=rows.found if rows else 0,
                 )
 
 
-def _tasks(locations: list[Any]) -> int:
-    """Return how many tasks have a segment, 0 where a server of another kind has it, too."""
-    kinds = [each["type"] for each in locations]
-    return len(kinds) if _TASKS.issuperset(kinds) else 0
+def _tasks(served: ServedSegment) -> int:
+    """Return how many tasks have a segment, 0 if a server of another kind has it, too."""
+    return len(served.servers) if _TASKS.issuperset(served.servers) else 0
 
 
-class Realtime:
-    """The streams into each data source. An async context manager: it looks at them in the background."""
+class RealtimeMonitor:
+    """Monitors the streams into each data source. An async context manager: it does so in the background.
 
-    def __init__(self, brokers: Brokers, coverage: Coverage, data_sources: Iterable[str], *, period: float) -> None:
+    `age` shows the seconds since the last check, for the data source that was checked least recently.
+    """
+
+    def __init__(
+        self, brokers: Brokers, availability: Availability, data_sources: Iterable[str], *, period: float, age: Gauge
+    ) -> None:
         self._brokers = brokers
-        self._streams = {data_source: Stream(data_source, coverage) for data_source in data_sources}
+        self._streams = {data_source: _Stream(data_source, availability) for data_source in data_sources}
         self._period = period
-
-    @property
-    def age(self) -> float:
-        """Seconds since the last look at what tasks hold, of whichever data source it is the longest."""
-        now = asyncio.get_running_loop().time()
-        return max((now - each.looked for each in self._streams.values()), default=0.0)
-
-    async def hole(self, data_source: str, asked: Stretch, began: float, broker: Broker) -> Stretch | None:
-        """Return the first time whose rows may be missing in an answer, as Stream.hole; None where there is none."""
-        return await self._streams[data_source].hole(asked, began, broker)
+        age.set_function(lambda: self.age)
 
     async def __aenter__(self) -> Self:
-        self._tasks = [asyncio.create_task(each.watch(self._brokers, self._period)) for each in self._streams.values()]
+        self._now = asyncio.get_running_loop().time
+        self._tasks = [
+            asyncio.create_task(each.monitor(self._brokers, self._period)) for each in self._streams.values()
+        ]
         return self
 
     async def __aexit__(
@@ -184,3 +159,12 @@ class Realtime:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def age(self) -> float:
+        """Seconds since the last check of every data source."""
+        return max((self._now() - each.checked_at for each in self._streams.values()), default=0.0)
+
+    async def missing(self, data_source: str, queried: TimeRange, began: float, broker: Broker) -> TimeRange | None:
+        """Return the first time whose rows may be missing in a response, or None. Raises as _Stream.missing."""
+        return await self._streams[data_source].missing(queried, began, broker)

@@ -5,10 +5,11 @@ and makes wrong answers. Format: Druid's documentation, "JSON-based batch ingest
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.catalog.model import Dataset
 from gateway.ingest.data_schema import GRANULARITY, at, dataset_of, read, schema_problems
 from gateway.ingest.errors import InvalidSpec
 
@@ -49,12 +50,15 @@ class BatchSpec:
         return json.dumps({"type": "index", "spec": sampled, "samplerConfig": {"numRows": rows}}).encode()
 
 
-def parse(name: str, text: str, *, brings_files: bool = False) -> BatchSpec:
-    """Raises InvalidSpec with every problem. `name` is for messages; with `brings_files` no input source is needed."""
+def parse(name: str, text: str, datasets: Mapping[str, Dataset], *, brings_files: bool = False) -> BatchSpec:
+    """Read a spec that fills one of the data sets; raises InvalidSpec with every problem.
+
+    `name` is for messages; with `brings_files` no input source is needed.
+    """
     task = read(name, text)
     if at(task, "type") != "index_parallel":
         raise InvalidSpec(name, [f"type is {at(task, 'type')!r}: a batch spec has type 'index_parallel'"])
-    dataset = dataset_of(name, task)
+    dataset = dataset_of(name, task, datasets)
     problems = [*schema_problems(task, dataset), *_replacement(task)]
     if not brings_files and not at(task, "spec", "ioConfig", "inputSource"):
         problems.append("spec.ioConfig.inputSource is missing: give the rows with --data FILE, or name an input source")

@@ -1,12 +1,14 @@
 """`gateway ingest stream`: the streams that `gateway ingest SPEC` started."""
 
 import json
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.live import Live
 
+from gateway.catalog.model import Dataset
 from gateway.ingest.connection import BROKER_URL, OVERLORD_URL, Overlord, run
 from gateway.ingest.druid_client import Cluster, connect
 from gateway.ingest.stream import display as stream_display
@@ -19,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help=(
         "See, hold and end streams.\n\n"
-        "A Kafka supervisor spec starts one: [bold]gateway ingest ingestion-specs/chat_sessions.kafka.json[/bold]. Its "
+        "A Kafka supervisor spec starts one: [bold]gateway ingest SPEC[/bold]. Its "
         "name is that of the data source that it fills.\n\n"
         "Do not trust Druid's own word for a stream: it says RUNNING and healthy, with a lag of 0, while each task "
         "that it starts fails at once. These commands look at the tasks, too, and call that [bold]failing[/bold]."
@@ -117,13 +119,20 @@ def terminate(name: Name, *, overlord: Overlord = OVERLORD_URL) -> None:
 
 
 def start(  # noqa: PLR0913 what `gateway ingest SPEC` was given
-    name: str, text: str, cluster: Cluster, *, data_source: str | None, bootstrap_servers: str | None, wait: bool
+    name: str,
+    text: str,
+    datasets: Mapping[str, Dataset],
+    cluster: Cluster,
+    *,
+    data_source: str | None,
+    bootstrap_servers: str | None,
+    wait: bool,
 ) -> None:
     """The command that starts a stream is `gateway ingest SPEC`."""
     console = Console()
 
     async def begin() -> StreamStatus:
-        spec = stream_spec.parse(name, text)
+        spec = stream_spec.parse(name, text, datasets)
         with console.status("Starting the stream"):
             return await streaming.start(
                 spec, cluster, data_source=data_source, bootstrap_servers=bootstrap_servers, wait=wait

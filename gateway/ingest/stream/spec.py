@@ -5,10 +5,11 @@ Format: Druid's documentation, "Apache Kafka ingestion" and "Automatic compactio
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.catalog.model import Dataset
 from gateway.ingest.data_schema import at, dataset_of, read, schema_problems
 from gateway.ingest.errors import InvalidSpec
 
@@ -79,10 +80,10 @@ def is_stream(text: str) -> bool:
         return False
 
 
-def parse(name: str, text: str) -> StreamSpec:
-    """Raises InvalidSpec with every problem. `name` is for messages."""
+def parse(name: str, text: str, datasets: Mapping[str, Dataset]) -> StreamSpec:
+    """Read a spec that fills one of the data sets; raises InvalidSpec with every problem. `name` is for messages."""
     supervisor = read(name, text)
-    dataset = dataset_of(name, supervisor)
+    dataset = dataset_of(name, supervisor, datasets)
     problems = [*schema_problems(supervisor, dataset), *_reading(supervisor)]
     if problems:
         raise InvalidSpec(name, problems)
@@ -92,7 +93,7 @@ def parse(name: str, text: str) -> StreamSpec:
         data_source=dataset.data_source,
         topic=io_config["topic"],
         bootstrap_servers=io_config["consumerProperties"][BOOTSTRAP],
-        owner_column=dataset.owner_column,
+        owner_column=dataset.tenant.column,
         segment_granularity=at(supervisor, "spec", "dataSchema", "granularitySpec", "segmentGranularity"),
         _json=json.dumps(supervisor),
     )

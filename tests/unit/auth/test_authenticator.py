@@ -1,4 +1,4 @@
-"""API tokens, end to end over both databases: who is let in, how soon a change counts, what an outage does."""
+"""API tokens over both databases: authentication, how soon a change takes effect, and outages."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from gateway.accounts.administration import Administration
-from gateway.accounts.settings import AccessSettings
+from gateway.accounts.settings import AccountSettings
 from gateway.accounts.store import TTL, Accounts
 from gateway.auth.authenticator import Authenticator
 from gateway.errors import AccountsUnavailable, Forbidden, GatewayError, NotFound, Unauthenticated
@@ -29,7 +29,7 @@ ANN = "ann@example.com"
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """An account store with one of everything, and the tokens' texts by name."""
+    """An account database with one account of each kind, and the tokens by name."""
 
     accounts: Accounts
     authenticator: Authenticator
@@ -67,10 +67,10 @@ async def _fill(administration: Administration) -> dict[str, str]:
 
 
 @pytest.fixture
-async def world(settings: AccessSettings, accounts: Accounts) -> AsyncIterator[World]:
+async def world(accounts: Accounts) -> AsyncIterator[World]:
     async with accounts.administration() as administration:
         tokens = await _fill(administration)
-    async with Authenticator(settings, accounts) as authenticator:
+    async with Authenticator(None, accounts) as authenticator:
         yield World(accounts, authenticator, tokens)
 
 
@@ -93,8 +93,8 @@ OUTCOMES: dict[str, dict[str, type[GatewayError] | tuple[str, str | None]]] = {
         "with a wrong secret", "never made",
     ],
 )  # fmt: skip
-async def test_every_token_meets_every_organization(world: World, name: str) -> None:
-    """Twice: what is answered from memory is what the database answered."""
+async def test_each_token_with_each_organization(world: World, name: str) -> None:
+    """Twice: the cached result equals that of the database."""
     for _ in range(2):
         if name not in OUTCOMES:
             with pytest.raises(Unauthenticated, match=r"^The token is not valid\.$") as refused:
@@ -118,14 +118,14 @@ async def test_a_partnership_goes_one_way(world: World) -> None:
     assert await world.accounts.standing(OWN, STRANGER) is Standing.STRANGER
 
 
-async def test_a_bearer_token_is_refused_where_no_provider_is_set(world: World) -> None:
+async def test_a_bearer_token_is_rejected_without_a_provider(world: World) -> None:
     with pytest.raises(Unauthenticated):
         await world.authenticator.authenticate(["Bearer a.b.c"])
 
 
-async def test_another_token_secret_lets_nobody_in(world: World, settings: AccessSettings) -> None:
+async def test_every_token_is_rejected_under_another_token_secret(world: World, settings: AccountSettings) -> None:
     other = settings.model_copy(update={"token_secret": SecretStr("another secret of 32 characters.")})
-    async with Accounts(other) as accounts, Authenticator(other, accounts) as authenticator:
+    async with Accounts(other) as accounts, Authenticator(None, accounts) as authenticator:
         with pytest.raises(Unauthenticated):
             await authenticator.authenticate(world.header("valid"))
 
@@ -142,10 +142,10 @@ CHANGES: tuple[tuple[Change, type[GatewayError]], ...] = (
 )
 
 
-async def test_what_is_taken_away_is_gone_within_five_seconds_on_every_process(
-    settings: AccessSettings, accounts: Accounts
+async def test_a_revocation_takes_effect_within_five_seconds_in_other_processes(
+    settings: AccountSettings, accounts: Accounts
 ) -> None:
-    """Each change to accounts of its own, made through another store: as the command line's or another process's."""
+    """Each change applies to accounts of its own and is made through another store, as another process would."""
 
     async def taken_away(change: Change, error: type[GatewayError]) -> float:
         async with elsewhere.administration() as administration:
@@ -173,14 +173,14 @@ async def test_what_is_taken_away_is_gone_within_five_seconds_on_every_process(
             await asyncio.sleep(0.02)
         return time.monotonic() - changed
 
-    async with Accounts(settings) as elsewhere, Authenticator(settings, accounts) as authenticator:
+    async with Accounts(settings) as elsewhere, Authenticator(None, accounts) as authenticator:
         took = await asyncio.gather(*(taken_away(change, error) for change, error in CHANGES))
     assert max(took) < 5, took
 
 
-async def test_a_token_expires_on_time_also_from_memory(world: World, settings: AccessSettings) -> None:
+async def test_a_cached_token_expires_on_time(world: World) -> None:
     now = time.time()
-    authenticator = Authenticator(settings, world.accounts, clock=lambda: now)
+    authenticator = Authenticator(None, world.accounts, clock=lambda: now)
     async with world.accounts.administration() as administration:
         token = await administration.tokens.create(ANN, "short", datetime.fromtimestamp(now + 60, UTC))
     header = [f"Token {token.text}"]
@@ -191,7 +191,7 @@ async def test_a_token_expires_on_time_also_from_memory(world: World, settings: 
         await authenticator.authenticate(header)
 
 
-async def test_using_a_token_notes_its_time_and_a_refused_one_does_not(world: World) -> None:
+async def test_the_last_use_of_accepted_tokens_only_is_recorded(world: World) -> None:
     await world.authenticator.authenticate(world.header("valid"))
     with pytest.raises(Unauthenticated):
         await world.authenticator.authenticate(world.header("with a wrong secret"))
@@ -201,7 +201,7 @@ async def test_using_a_token_notes_its_time_and_a_refused_one_does_not(world: Wo
     assert used == {"valid"}
 
 
-async def test_a_broken_database_is_503_for_all_who_are_not_in_memory(world: World) -> None:
+async def test_a_failing_database_causes_503_for_everything_that_is_not_cached(world: World) -> None:
     principal = await world.authenticator.authenticate(world.header("valid"))
     await authorize(principal, PARTNER, world.accounts)
     async with world.accounts.engine.begin() as connection:
@@ -224,7 +224,7 @@ async def test_a_broken_database_is_503_for_all_who_are_not_in_memory(world: Wor
     assert await world.authenticator.authenticate(world.header("valid")) == principal
 
 
-async def test_a_warm_cache_answers_in_tens_of_microseconds(world: World) -> None:
+async def test_authentication_from_the_cache_takes_tens_of_microseconds(world: World) -> None:
     header = world.header("valid")
     await world.authenticator.authenticate(header)
     best = float("inf")

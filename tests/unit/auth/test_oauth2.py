@@ -23,11 +23,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from pydantic import SecretStr, ValidationError
 
-from gateway.accounts.settings import AccessSettings, Algorithm, OAuthSettings
+from gateway.accounts.settings import AccountSettings
 from gateway.accounts.store import Accounts
 from gateway.auth import jwks
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.jwks import KeySet
+from gateway.auth.settings import Algorithm, OAuthSettings
 from gateway.errors import AccountsUnavailable, Unauthenticated
 from gateway.tenancy.principal import Principal
 
@@ -53,7 +54,7 @@ def public(key: Key, key_id: str, **more: Any) -> dict[str, Any]:
 
 @dataclass
 class Provider:
-    """An OAuth2 provider's key server, which counts how often it is asked."""
+    """An OAuth2 provider's key server, which counts its requests."""
 
     keys: list[dict[str, Any]] = field(
         default_factory=lambda: [
@@ -93,16 +94,19 @@ def oauth_settings(source: str, **more: Any) -> OAuthSettings:
 
 
 @pytest.fixture
-def settings(provider: Provider, tmp_path: Path) -> AccessSettings:
-    return AccessSettings(
-        database_url=SecretStr(f"sqlite:///{tmp_path}/accounts.db"),
-        token_secret=SecretStr("s" * 32),
-        oauth=oauth_settings(provider.url),
+def oauth(provider: Provider) -> OAuthSettings:
+    return oauth_settings(provider.url)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> AccountSettings:
+    return AccountSettings(
+        database_url=SecretStr(f"sqlite:///{tmp_path}/accounts.db"), token_secret=SecretStr("s" * 32)
     )
 
 
 @pytest.fixture
-async def accounts(settings: AccessSettings) -> AsyncIterator[Accounts]:
+async def accounts(settings: AccountSettings) -> AsyncIterator[Accounts]:
     async with Accounts(settings) as accounts:
         await accounts.migrate()
         async with accounts.administration() as administration:
@@ -117,8 +121,8 @@ Login = Callable[[str], Any]
 
 
 @pytest.fixture
-async def login(settings: AccessSettings, accounts: Accounts) -> AsyncIterator[Login]:
-    async with Authenticator(settings, accounts) as authenticator:
+async def login(oauth: OAuthSettings, accounts: Accounts) -> AsyncIterator[Login]:
+    async with Authenticator(oauth, accounts) as authenticator:
 
         async def login(token: str) -> Principal:
             return await authenticator.authenticate([f"Bearer {token}"])
@@ -148,7 +152,9 @@ def by_hand(header: object, body: object, sign: Callable[[bytes], bytes] = lambd
     ("key", "key_id", "algorithm"),
     [(RSA, "rsa", "RS256"), (RSA, "rsa", "PS256"), (EC, "ec", "ES256"), (ED, "ed", "EdDSA")],
 )
-async def test_every_algorithm_of_the_settings_lets_in(login: Login, key: Key, key_id: str, algorithm: str) -> None:
+async def test_a_token_signed_with_a_configured_algorithm_is_accepted(
+    login: Login, key: Key, key_id: str, algorithm: str
+) -> None:
     principal = await login(signed(key, algorithm, {"kid": key_id}))
     assert (principal.organization_id, principal.permissions) == (OWN, {"reports"})
     assert principal.credential == "jwt:ann"
@@ -165,7 +171,7 @@ async def test_every_algorithm_of_the_settings_lets_in(login: Login, key: Key, k
         {"header": {"typ": "application/at+JWT"}},
     ],
 )
-async def test_what_else_is_valid(login: Login, more: dict[str, Any]) -> None:
+async def test_other_valid_tokens_are_accepted(login: Login, more: dict[str, Any]) -> None:
     if "exp" in more:
         more = {"exp": int(time.time()) - 20}
     if "nbf" in more:
@@ -241,7 +247,7 @@ REFUSED: dict[str, Callable[[], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_everything_else_is_401_with_a_challenge(login: Login, name: str) -> None:
+async def test_any_other_token_is_rejected_with_a_challenge(login: Login, name: str) -> None:
     for _ in range(2):
         with pytest.raises(Unauthenticated) as refused:
             await login(REFUSED[name]())
@@ -249,41 +255,40 @@ async def test_everything_else_is_401_with_a_challenge(login: Login, name: str) 
         assert challenge == 'Bearer realm="reporting", error="invalid_token"'
 
 
-async def test_a_permission_needs_the_token_and_the_account(login: Login) -> None:
+async def test_a_permission_is_granted_only_by_both_the_token_and_the_account(login: Login) -> None:
     assert (await login(signed(sub="powerless"))).permissions == frozenset()
     for scope in ("openid", "", None, 7, {"reports": True}, [["reports"], None]):
         assert (await login(signed(scope=scope))).permissions == frozenset()
 
 
-async def test_settings_say_which_claims_name_user_and_permissions(accounts: Accounts, provider: Provider) -> None:
+async def test_the_claims_with_user_and_permissions_are_configurable(accounts: Accounts, provider: Provider) -> None:
     oauth = oauth_settings(
         provider.url, user_claim="uid", permissions_claim="roles", permissions={"Report Reader": "reports"}
     )
-    settings = AccessSettings(token_secret=SecretStr("s" * 32), oauth=oauth)
-    async with Authenticator(settings, accounts) as authenticator:
+    async with Authenticator(oauth, accounts) as authenticator:
         for roles, permissions in ((["Report Reader"], {"reports"}), (["reports"], set())):
             token = signed(sub="someone else", uid="ann", roles=roles)
             assert (await authenticator.authenticate([f"Bearer {token}"])).permissions == permissions
 
 
-async def test_a_verified_token_expires_on_time_also_from_memory(settings: AccessSettings, accounts: Accounts) -> None:
+async def test_a_cached_access_token_expires_on_time(oauth: OAuthSettings, accounts: Accounts) -> None:
     now = time.time()
     token = signed(exp=int(now) + 60)
-    async with Authenticator(settings, accounts, clock=lambda: now) as authenticator:
+    async with Authenticator(oauth, accounts, clock=lambda: now) as authenticator:
         await authenticator.authenticate([f"Bearer {token}"])
         now = int(now) + 90.0
         with pytest.raises(Unauthenticated, match="expired"):
             await authenticator.authenticate([f"Bearer {token}"])
 
 
-async def test_no_provider_is_asked_about_tokens_of_a_wrong_form(login: Login, provider: Provider) -> None:
+async def test_malformed_tokens_cause_no_request_to_the_provider(login: Login, provider: Provider) -> None:
     for name in ("no algorithm", "the public key as a shared secret", "garbage", "another type"):
         with pytest.raises(Unauthenticated):
             await login(REFUSED[name]())
     assert provider.asked == 0
 
 
-async def test_invented_key_ids_cause_one_fetch(login: Login, provider: Provider) -> None:
+async def test_invented_key_ids_cause_a_single_fetch(login: Login, provider: Provider) -> None:
     provider.delay = 0.05
 
     async def invent(_: int) -> None:
@@ -297,7 +302,7 @@ async def test_invented_key_ids_cause_one_fetch(login: Login, provider: Provider
 
 
 class Hours:
-    """A clock that the test moves."""
+    """A clock that the test sets."""
 
     now = 1000.0
 
@@ -308,10 +313,8 @@ class Hours:
 @pytest.fixture
 async def keys(provider: Provider) -> AsyncIterator[tuple[KeySet, Hours]]:
     clock = Hours()
-    keys = KeySet(oauth_settings(provider.url), clock=clock)
-    await keys.open()
-    yield keys, clock
-    await keys.close()
+    async with KeySet(oauth_settings(provider.url), clock=clock) as keys:
+        yield keys, clock
 
 
 async def _settled(keys: KeySet) -> None:
@@ -319,11 +322,13 @@ async def _settled(keys: KeySet) -> None:
         await keys._loading
 
 
-async def test_a_new_key_counts_at_most_thirty_seconds_later(keys: tuple[KeySet, Hours], provider: Provider) -> None:
+async def test_a_new_key_is_accepted_after_at_most_thirty_seconds(
+    keys: tuple[KeySet, Hours], provider: Provider
+) -> None:
     key_set, clock = keys
     assert await key_set.key("new", "RS256") is None
     provider.keys = [public(OTHER_RSA, "new")]
-    clock.now += jwks.APART - 0.1
+    clock.now += jwks.MIN_INTERVAL - 0.1
     assert await key_set.key("new", "RS256") is None
     assert provider.asked == 1
     clock.now += 0.1
@@ -331,18 +336,18 @@ async def test_a_new_key_counts_at_most_thirty_seconds_later(keys: tuple[KeySet,
     assert provider.asked == 2
 
 
-async def test_a_withdrawn_key_stops_counting(keys: tuple[KeySet, Hours], provider: Provider) -> None:
+async def test_a_withdrawn_key_is_rejected_after_the_next_fetch(keys: tuple[KeySet, Hours], provider: Provider) -> None:
     key_set, clock = keys
     assert await key_set.key("rsa", "RS256") is not None
     provider.keys = [public(OTHER_RSA, "new")]
     clock.now += jwks.FRESH
-    assert await key_set.key("rsa", "RS256") is not None  # nobody waits for the renewal
+    assert await key_set.key("rsa", "RS256") is not None  # the refresh is not awaited
     await _settled(key_set)
     assert await key_set.key("rsa", "RS256") is None
     assert provider.asked == 2
 
 
-async def test_keys_outlive_an_outage_of_the_provider_for_an_hour(
+async def test_cached_keys_are_used_for_an_hour_while_the_provider_is_down(
     keys: tuple[KeySet, Hours], provider: Provider
 ) -> None:
     key_set, clock = keys
@@ -356,7 +361,7 @@ async def test_keys_outlive_an_outage_of_the_provider_for_an_hour(
     with pytest.raises(AccountsUnavailable):
         await key_set.key("rsa", "RS256")
     provider.answer = None
-    clock.now += jwks.APART
+    clock.now += jwks.MIN_INTERVAL
     assert await key_set.key("rsa", "RS256") is not None
 
 
@@ -378,7 +383,7 @@ async def test_keys_outlive_an_outage_of_the_provider_for_an_hour(
         lambda: web.Response(status=302, headers={"Location": "/keys"}),
     ],
 )
-async def test_without_usable_keys_nobody_is_let_in_and_the_provider_is_not_pressed(
+async def test_without_usable_keys_tokens_get_503_and_the_provider_gets_one_request(
     login: Login, provider: Provider, answer: Callable[[], web.Response]
 ) -> None:
     provider.answer = answer
@@ -388,14 +393,14 @@ async def test_without_usable_keys_nobody_is_let_in_and_the_provider_is_not_pres
     assert provider.asked == 1
 
 
-async def test_one_bad_key_spoils_no_other(keys: tuple[KeySet, Hours], provider: Provider) -> None:
+async def test_an_unusable_key_is_ignored(keys: tuple[KeySet, Hours], provider: Provider) -> None:
     unusable = [{"kty": "RSA", "kid": "bad", "n": "!", "e": "!"}, {"kty": "OKP", "crv": "X25519", "kid": "y"}]
     provider.keys = [*unusable, *provider.keys]
     assert await keys[0].key("rsa", "RS256") is not None
     assert await keys[0].key("bad", "RS256") is None
 
 
-async def test_a_caller_who_leaves_during_a_fetch_takes_it_from_nobody(
+async def test_a_cancelled_caller_does_not_cancel_the_fetch_of_the_others(
     keys: tuple[KeySet, Hours], provider: Provider
 ) -> None:
     provider.delay = 0.1
@@ -406,20 +411,18 @@ async def test_a_caller_who_leaves_during_a_fetch_takes_it_from_nobody(
     assert provider.asked == 1
 
 
-async def test_keys_may_come_from_a_file_and_are_read_anew(tmp_path: Path) -> None:
+async def test_keys_can_come_from_a_file_that_is_read_again(tmp_path: Path) -> None:
     file, clock = tmp_path / "keys.json", Hours()
-    keys = KeySet(oauth_settings(str(file)), clock=clock)
-    await keys.open()
-    with pytest.raises(AccountsUnavailable):
-        await keys.key("rsa", "RS256")
-    file.write_text(json.dumps({"keys": [public(RSA, "rsa")]}))
-    clock.now += jwks.APART
-    assert await keys.key("rsa", "RS256") is not None
-    await keys.close()
+    async with KeySet(oauth_settings(str(file)), clock=clock) as keys:
+        with pytest.raises(AccountsUnavailable):
+            await keys.key("rsa", "RS256")
+        file.write_text(json.dumps({"keys": [public(RSA, "rsa")]}))
+        clock.now += jwks.MIN_INTERVAL
+        assert await keys.key("rsa", "RS256") is not None
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "none", "RS1", ""])
-def test_only_asymmetric_algorithms_can_be_set(algorithm: Algorithm) -> None:
+def test_only_asymmetric_algorithms_can_be_configured(algorithm: Algorithm) -> None:
     with pytest.raises(ValidationError):
         oauth_settings("keys.json", algorithms={algorithm})
     with pytest.raises(ValidationError):
@@ -429,6 +432,6 @@ def test_only_asymmetric_algorithms_can_be_set(algorithm: Algorithm) -> None:
 @pytest.mark.parametrize(
     "source", ["http://login.example.com/keys", "ftp://login.example.com/keys", "https://u:p@login.example.com/"]
 )
-def test_keys_are_not_fetched_where_others_can_alter_them(source: str) -> None:
+def test_an_insecure_key_url_is_rejected(source: str) -> None:
     with pytest.raises(ValidationError):
         oauth_settings(source)

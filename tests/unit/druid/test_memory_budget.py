@@ -1,52 +1,62 @@
-"""Room for answers: bounded, and no organization takes most of it."""
+"""The memory of responses in transit: bounded, and fair between organizations."""
 
 from contextlib import suppress
 
 import pytest
 
-from gateway.druid.memory_budget import Memory
 from gateway.errors import MemoryExhausted
+from tests.unit.druid.links import budget
 
 
-def test_what_is_taken_is_given_back() -> None:
-    memory = Memory(100)
-    with memory.room("a") as room:
-        room.resize(60)
-        room.resize(20)
-        assert memory.held == 20
-    assert memory.held == 0
+def test_a_released_lease_frees_its_memory() -> None:
+    memory = budget(100)
+    with memory.lease("a") as lease:
+        lease.resize(60)
+        lease.resize(20)
+        assert memory.used == 20
+    assert memory.used == 0
+    lease.release()
+    assert memory.used == 0
 
 
-def test_it_is_given_back_after_a_failure() -> None:
-    memory = Memory(100)
-    with suppress(ZeroDivisionError), memory.room("a") as room:
-        room.resize(60)
+def test_a_failure_frees_the_memory() -> None:
+    memory = budget(100)
+    with suppress(ZeroDivisionError), memory.lease("a") as lease:
+        lease.resize(60)
         raise ZeroDivisionError
-    assert memory.held == 0
+    assert memory.used == 0
 
 
-def test_no_more_is_taken_than_there_is() -> None:
-    memory = Memory(100)
-    with memory.room("a") as one, memory.room("b") as other:
+def test_a_lease_that_is_dropped_frees_its_memory() -> None:
+    memory = budget(100)
+    lease = memory.lease("a")
+    lease.resize(60)
+    del lease
+    assert memory.used == 0
+
+
+def test_the_budget_is_never_exceeded() -> None:
+    memory = budget(100)
+    with memory.lease("a") as one, memory.lease("b") as other:
         one.resize(60)
         other.resize(40)
         with pytest.raises(MemoryExhausted):
             other.resize(41)
-        assert memory.held == 100
+        assert memory.used == 100
         one.resize(59)
         other.resize(41)
 
 
-def test_one_answer_may_take_all() -> None:
-    memory = Memory(100)
-    with memory.room("a") as room:
-        room.resize(100)
-        assert memory.held == 100
+def test_a_single_response_may_use_all_of_it() -> None:
+    memory = budget(100)
+    with memory.lease("a") as lease:
+        lease.resize(100)
+        assert memory.used == 100
 
 
-def test_several_of_one_organization_take_half() -> None:
-    memory = Memory(100)
-    with memory.room("a") as one, memory.room("a") as other, memory.room("b") as others:
+def test_several_responses_of_one_organization_use_half_of_it() -> None:
+    memory = budget(100)
+    with memory.lease("a") as one, memory.lease("a") as other, memory.lease("b") as others:
         one.resize(30)
         other.resize(20)
         with pytest.raises(MemoryExhausted):
@@ -54,11 +64,37 @@ def test_several_of_one_organization_take_half() -> None:
         others.resize(50)
 
 
-def test_a_smaller_room_is_always_to_be_had() -> None:
-    memory = Memory(100)
-    with memory.room("a") as one, memory.room("a") as other:
+def test_a_lease_can_always_shrink() -> None:
+    memory = budget(100)
+    with memory.lease("a") as one, memory.lease("a") as other:
         one.resize(100)
         with pytest.raises(MemoryExhausted):
             other.resize(1)
         one.resize(99)
-        assert memory.held == 99
+        assert memory.used == 99
+
+
+def test_shared_memory_counts_once_and_is_free_with_the_last_lease() -> None:
+    memory = budget(100)
+    first = memory.lease("a")
+    first.resize(60)
+    second, third = first.share(), first.share()
+    assert memory.used == 60
+    first.release()
+    second.release()
+    assert (memory.used, third.size) == (60, 60)
+    third.release()
+    assert memory.used == 0
+
+
+def test_resizing_a_shared_lease_leaves_the_others_as_they_are() -> None:
+    memory = budget(100)
+    first = memory.lease("a")
+    first.resize(40)
+    second = first.share()
+    second.resize(5)
+    assert (memory.used, first.size, second.size) == (45, 40, 5)
+    first.release()
+    assert memory.used == 5
+    second.release()
+    assert memory.used == 0

@@ -1,21 +1,29 @@
-"""The last look: it lets the compiler's queries pass, and none that could see another organization's rows."""
+"""The guard: the compiler's queries pass, and none that could see another organization's rows."""
 
 import copy
+import pickle
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
 
+import orjson
 import pytest
+from mypy import api as mypy
+from structlog.testing import capture_logs
 
-from gateway.catalog import DATASETS
-from gateway.druid.tenant_guard import TenancyViolated, check_query, check_rows
+from gateway.druid.tenant_guard import GuardedQuery, TenancyViolated, TenantGuard, check_query, check_rows
+from gateway.errors import InternalError
 from gateway.query.aggregations import Uniques
 from gateway.query.compile import DruidQuery, compile_report, compile_time_range, compile_totals
+from gateway.query.limits import Limits
 from gateway.query.parse import parse
 from gateway.query.plan import plan
-from gateway.query.report import Limits
 from gateway.query.schema import compile_schema
 from gateway.tenancy.tenant import Tenant
+from tests.datasets import DATASETS
 from tests.tenants import DOCUMENTED, PARTNER, tenant_of
+from tests.unit.druid.links import requested, responding, routed
 
 Json = dict[str, Any]
 DATASET = DATASETS["chat_sessions"]
@@ -56,7 +64,7 @@ def conjunction(*fields: Json) -> Json:
 
 
 @pytest.mark.parametrize("tenant", [OWN, OF_PARTNER])
-def test_what_is_compiled_passes(tenant: Tenant) -> None:
+def test_compiled_queries_pass(tenant: Tenant) -> None:
     for query in compiled(tenant):
         check_query(query)
 
@@ -113,7 +121,7 @@ FORGED: dict[str, Callable[[Json], object]] = {
 
 
 @pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
-def test_a_query_that_could_see_more_is_refused(forge: Callable[[Json], object]) -> None:
+def test_a_query_that_could_see_more_is_rejected(forge: Callable[[Json], object]) -> None:
     for query in compiled(OF_PARTNER):
         forged = DruidQuery(copy.deepcopy(query.native), query.tenant, query.dataset, query.columns)
         forge(forged.native)
@@ -121,14 +129,14 @@ def test_a_query_that_could_see_more_is_refused(forge: Callable[[Json], object])
             check_query(forged)
 
 
-def test_one_tenants_query_is_refused_for_another() -> None:
+def test_a_query_of_one_tenant_is_rejected_for_another() -> None:
     for others in (OF_PARTNER, tenant_of(PARTNER), tenant_of(PARTNER, DOCUMENTED)):
         for query in compiled(OWN):
             with pytest.raises(TenancyViolated):
                 check_query(DruidQuery(query.native, others, query.dataset, query.columns))
 
 
-def test_one_data_sets_query_is_refused_for_another() -> None:
+def test_a_query_of_one_data_set_is_rejected_for_another() -> None:
     for query in compiled(OWN):
         with pytest.raises(TenancyViolated):
             check_query(DruidQuery(query.native, query.tenant, DATASETS["visitor_sessions"], query.columns))
@@ -142,7 +150,7 @@ def query_by(*dimensions: str, metrics: tuple[str, ...] = ()) -> DruidQuery:
 @pytest.mark.parametrize(
     "row", [["org", PARTNER, 1], ["org", None, 1], ["org", [DOCUMENTED], 1], ["org"], [], {}, None]
 )
-def test_a_row_that_is_not_shown_to_be_the_tenants_is_refused(row: object) -> None:
+def test_a_row_without_the_tenants_owner_is_rejected(row: object) -> None:
     query = query_by("scope", "owner_organization_id", metrics=("count",))
     check_rows(query, [["org", DOCUMENTED, 1]])
     check_rows(query, [])
@@ -150,10 +158,84 @@ def test_a_row_that_is_not_shown_to_be_the_tenants_is_refused(row: object) -> No
         check_rows(query, [["org", DOCUMENTED, 1], row])
 
 
-def test_rows_that_name_no_owner_pass() -> None:
+def test_rows_without_an_owner_dimension_pass() -> None:
     check_rows(query_by("scope", metrics=("count",)), [["org", 1]])
     check_rows(compiled(OWN)[1], [{"timestamp": "2019-01-01T00:00:00.000Z", "result": {"count": 1}}])
 
 
-def test_a_metric_may_be_called_like_the_owners_column() -> None:
+def test_a_metric_may_have_the_name_of_the_owner_column() -> None:
     check_rows(query_by("scope", metrics=("owner_organization_id",)), [["org", 5]])
+
+
+async def test_the_bytes_that_are_sent_are_the_query_that_was_checked() -> None:
+    next_link = responding()
+    request = routed(requested(compiled(OWN)[0])).with_context(queryId="id", traceparent="00-a-b-01")
+    await TenantGuard(next_link).run(request)
+    [sent] = next_link.requests
+    assert orjson.loads(sent.body) == request.query.native
+    assert sent.headers == {"traceparent": "00-a-b-01"}
+    # The native query is a mutable object that earlier links have too: a change to it comes too late.
+    request.query.native["filter"] = conjunction(OTHER)
+    check_query(replace(request.query, native=orjson.loads(sent.body)))
+
+
+async def test_a_query_cannot_be_modified_after_the_guard() -> None:
+    next_link = responding()
+    request = routed(requested(compiled(OWN)[0]))
+    await TenantGuard(next_link).run(request)
+    [sent] = next_link.requests
+    assert type(sent) is GuardedQuery
+    attempts: tuple[Callable[[], object], ...] = (
+        lambda: GuardedQuery(request),  # type: ignore[call-arg]  # which is the point
+        lambda: GuardedQuery(request, seal=object()),  # type: ignore[arg-type]  # which is the point
+        lambda: replace(sent, body=b"{}"),
+        lambda: copy.copy(sent),
+        lambda: copy.deepcopy(sent),
+        lambda: pickle.dumps(sent),
+        lambda: type("Other", (GuardedQuery,), {}),
+        lambda: setattr(sent, "body", b"{}"),
+        lambda: cast("Any", sent.headers).update({"a": "b"}),
+        lambda: cast("Any", sent.body).__setitem__(0, 0),
+    )
+    for attempt in attempts:
+        with pytest.raises((TypeError, AttributeError)):
+            attempt()
+
+
+def test_the_last_link_takes_guarded_queries_only(tmp_path: Path) -> None:
+    file = tmp_path / "forgetful.py"
+    file.write_text(
+        """
+from gateway.druid.api.send import Send
+from gateway.druid.chain import RoutedRequest
+from gateway.druid.query_context import AddContext
+from gateway.druid.tenant_guard import GuardedQuery, TenantGuard
+
+async def forget(send: Send, request: RoutedRequest, guarded: GuardedQuery) -> None:
+    await send.run(guarded)
+    AddContext(TenantGuard(send))
+    await send.run(request)
+    AddContext(send)
+"""
+    )
+    said, complaints, _ = mypy.run(["--strict", "--no-error-summary", str(file)])
+    assert complaints == ""
+    assert [int(line.split(":")[1]) for line in said.splitlines() if ": error:" in line] == [10, 11]
+
+
+async def test_a_query_that_is_rejected_is_not_sent() -> None:
+    next_link = responding()
+    forged = DruidQuery(query_by("scope").native | {"context": {}}, OWN, DATASET)
+    with capture_logs() as lines, pytest.raises(InternalError):
+        await TenantGuard(next_link).run(routed(requested(forged)))
+    assert next_link.requests == []
+    assert [(line["event"], line["log_level"]) for line in lines] == [("tenancy_violated", "critical")]
+
+
+async def test_a_response_with_a_row_of_another_owner_goes_no_further() -> None:
+    rows = [["org", DOCUMENTED, 1], ["org", PARTNER, 1]]
+    [report, *_] = compiled(OWN)
+    report.native["dimensions"] = query_by("scope", "owner_organization_id").native["dimensions"]
+    with capture_logs() as lines, pytest.raises(InternalError):
+        await TenantGuard(responding(*rows)).run(routed(requested(report)))
+    assert [(line["event"], line["log_level"]) for line in lines] == [("tenancy_violated", "critical")]

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.ingest.batch.spec import BatchSpec, parse
 from gateway.ingest.errors import InvalidSpec
+from tests.datasets import DATASETS
 
 SHIPPED = (Path(__file__).parents[3] / "ingestion-specs" / "chat_sessions.json").read_text()
 
@@ -19,7 +20,7 @@ def problems(change: Callable[[Task], object]) -> tuple[str, ...]:
     task = json.loads(SHIPPED)
     change(task)
     with pytest.raises(InvalidSpec) as caught:
-        parse("spec.json", json.dumps(task))
+        parse("spec.json", json.dumps(task), DATASETS)
     assert str(caught.value).startswith("spec.json was not sent to Druid:")
     return caught.value.problems
 
@@ -38,7 +39,7 @@ def metric(task: Task, name: str) -> Task:
 
 
 def test_the_shipped_spec_makes_the_catalogs_data_set() -> None:
-    spec = parse("chat_sessions.json", SHIPPED)
+    spec = parse("chat_sessions.json", SHIPPED, DATASETS)
     assert (spec.data_source, spec.intervals, spec.passes) == ("chat_sessions", ("2018-12-01/2020-02-01",), 2)
 
 
@@ -97,7 +98,7 @@ def test_all_problems_are_told_at_once() -> None:
 )
 def test_what_is_no_spec_at_all_is_a_problem_too(text: str) -> None:
     with pytest.raises(InvalidSpec):
-        parse("spec.json", text)
+        parse("spec.json", text, DATASETS)
 
 
 def test_a_dimension_may_be_its_name_alone() -> None:
@@ -105,17 +106,17 @@ def test_a_dimension_may_be_its_name_alone() -> None:
     dimensions = schema(task)["dimensionsSpec"]["dimensions"]
     dimensions[:] = [d["name"] if d == {"name": d["name"], "type": "string"} else d for d in dimensions]
     assert "scope" in dimensions
-    parse("spec.json", json.dumps(task))
+    parse("spec.json", json.dumps(task), DATASETS)
 
 
 def test_files_make_an_input_source_needless() -> None:
     task = json.loads(SHIPPED)
     del task["spec"]["ioConfig"]["inputSource"]
-    parse("spec.json", json.dumps(task), brings_files=True)
+    parse("spec.json", json.dumps(task), DATASETS, brings_files=True)
 
 
 def shipped() -> BatchSpec:
-    return parse("chat_sessions.json", SHIPPED)
+    return parse("chat_sessions.json", SHIPPED, DATASETS)
 
 
 def test_a_submission_is_the_spec_with_id_data_source_and_files_in_place() -> None:
@@ -144,4 +145,4 @@ def test_a_submission_without_files_keeps_the_specs_own_input_source() -> None:
 def test_passes_tell_how_often_druid_reads_the_input(partitions: Task | None, passes: int) -> None:
     task = json.loads(SHIPPED)
     task["spec"]["tuningConfig"]["partitionsSpec"] = partitions
-    assert parse("spec.json", json.dumps(task)).passes == passes
+    assert parse("spec.json", json.dumps(task), DATASETS).passes == passes

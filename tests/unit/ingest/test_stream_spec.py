@@ -9,6 +9,7 @@ import pytest
 
 from gateway.ingest.errors import InvalidSpec
 from gateway.ingest.stream.spec import is_stream, parse
+from tests.datasets import DATASETS
 
 SPECS = Path(__file__).parents[3] / "ingestion-specs"
 SHIPPED = (SPECS / "chat_sessions.kafka.json").read_text()
@@ -21,7 +22,7 @@ def problems(change: Callable[[Json], object]) -> tuple[str, ...]:
     supervisor = json.loads(SHIPPED)
     change(supervisor)
     with pytest.raises(InvalidSpec) as caught:
-        parse("spec.json", json.dumps(supervisor))
+        parse("spec.json", json.dumps(supervisor), DATASETS)
     return caught.value.problems
 
 
@@ -38,7 +39,7 @@ def test_the_type_tells_a_stream_from_a_batch() -> None:
 
 
 def test_the_shipped_spec_fills_the_catalogs_data_set() -> None:
-    spec = parse("chat_sessions.kafka.json", SHIPPED)
+    spec = parse("chat_sessions.kafka.json", SHIPPED, DATASETS)
     assert (spec.data_source, spec.topic, spec.bootstrap_servers) == (
         "chat_sessions",
         "chat_sessions",
@@ -54,7 +55,7 @@ def test_stream_and_batch_make_the_same_rows_and_time_chunks() -> None:
 
 
 def test_another_data_source_and_another_kafka_can_be_named() -> None:
-    spec = parse("chat_sessions.kafka.json", SHIPPED)
+    spec = parse("chat_sessions.kafka.json", SHIPPED, DATASETS)
     sent = json.loads(spec.submission("copy", "kafka:9092"))["spec"]
     assert sent["dataSchema"]["dataSource"] == "copy"
     assert sent["ioConfig"]["consumerProperties"]["bootstrap.servers"] == "kafka:9092"
@@ -64,7 +65,7 @@ def test_another_data_source_and_another_kafka_can_be_named() -> None:
 
 def test_compaction_cuts_as_the_batch_spec_does() -> None:
     batch = json.loads(BATCH)["spec"]
-    compaction = json.loads(parse("chat_sessions.kafka.json", SHIPPED).compaction())
+    compaction = json.loads(parse("chat_sessions.kafka.json", SHIPPED, DATASETS).compaction())
     assert compaction["tuningConfig"]["partitionsSpec"] == batch["tuningConfig"]["partitionsSpec"]
     for key in ("segmentGranularity", "queryGranularity", "rollup"):
         assert compaction["granularitySpec"][key] == batch["dataSchema"]["granularitySpec"][key]
@@ -81,7 +82,7 @@ def test_tasks_that_druid_would_kill_are_refused(duration: object) -> None:
 def test_tasks_of_a_minute_or_more_are_taken(duration: str) -> None:
     supervisor = json.loads(SHIPPED)
     io_config(supervisor)["taskDuration"] = duration
-    parse("spec.json", json.dumps(supervisor))
+    parse("spec.json", json.dumps(supervisor), DATASETS)
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,13 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.catalog import DATASETS
 from gateway.query.aggregations import Uniques
+from gateway.query.limits import Limits
 from gateway.query.literals import Json
 from gateway.query.parse import parse
 from gateway.query.plan import Plan, plan
-from gateway.query.report import Limits
 from gateway.query.schema import ReportSchema, compile_schema
+from tests.datasets import DATASETS
 from tests.tenants import tenant_of
 
 Planner = Callable[..., Plan]

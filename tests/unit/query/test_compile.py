@@ -6,16 +6,16 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from gateway.catalog import DATASETS
 from gateway.catalog.model import Dataset
 from gateway.druid.tenant_guard import check_query
 from gateway.query.aggregations import Uniques
 from gateway.query.compile import LABEL, DruidQuery, compile_report, compile_time_range, compile_totals
+from gateway.query.limits import Limits
 from gateway.query.literals import Json
 from gateway.query.parse import parse
 from gateway.query.plan import Plan, plan
-from gateway.query.report import Limits
 from gateway.query.schema import compile_schema
+from tests.datasets import DATASETS
 from tests.strategies import bodies
 from tests.tenants import DOCUMENTED, PARTNER, tenant_of
 from tests.unit.query.conftest import Planner

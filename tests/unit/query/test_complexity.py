@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from gateway.catalog.chat_sessions import CHAT_SESSIONS
 from gateway.errors import GatewayError
 from gateway.query.json_body import read_json
+from gateway.query.limits import Limits
 from gateway.query.parse import parse
-from gateway.query.report import Limits
 from gateway.query.schema import compile_schema
+from tests.datasets import CHAT_SESSIONS
 
 SCHEMA = compile_schema(CHAT_SESSIONS, Limits())
 SCOPE = {"type": "selector", "dimension": "scope", "value": "org"}

@@ -5,7 +5,7 @@ import pytest
 from gateway.errors import InvalidReport, Problem
 from gateway.query.parse import parse
 from gateway.query.schema import ReportSchema
-from gateway.query.validation_errors import MOST
+from gateway.query.validation_errors import MAX_PROBLEMS
 
 DAY = {"start": "2019-01-01", "end": "2019-01-02"}
 COUNT = [{"type": "count"}]
@@ -14,7 +14,7 @@ COUNT = [{"type": "count"}]
 def problems(body: object, schema: ReportSchema) -> list[tuple[str, str]]:
     with pytest.raises(InvalidReport) as caught:
         parse(body, schema)
-    assert caught.value.detail == f"The report has {_number(caught.value.problems)}: see errors."
+    assert caught.value.detail == f"The report has {_number(caught.value.problems)}. Fix the fields listed in errors."
     return [(problem.pointer, problem.message) for problem in caught.value.problems]
 
 
@@ -32,14 +32,14 @@ def test_more_problems_than_are_named_hide_no_part_that_is_wrong(
     part: str, wrong: object, schema: ReportSchema
 ) -> None:
     body = report(group_by=["x"] * 60) | {part: wrong}
-    assert len(problems(body, schema)) == MOST
+    assert len(problems(body, schema)) == MAX_PROBLEMS
 
 
 def test_a_name_that_no_column_may_have_is_told_so(schema: ReportSchema) -> None:
     assert problems(report(aggregations=[{"type": "count", "name": "1st"}]), schema) == [
         (
             "/aggregations/0/name",
-            'must be a letter, then letters, digits or underscores, 64 in all at most, not "1st"',
+            'must be a letter followed by letters, digits or underscores, at most 64 in all, not "1st"',
         )
     ]
 

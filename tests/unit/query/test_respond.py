@@ -22,7 +22,8 @@ EMPTY = [0, 0.0, None, 0.0]
 
 def answered(planned: Plan, rows: Any, totals: Any = None) -> list[list[Any]]:
     answer = respond(planned, compile_report(planned), rows, totals)
-    return [*answer.rows, *([] if answer.totals is None else [answer.totals])]
+    slices = [*answer.slices(), *([] if answer.totals is None else [answer.totals])]
+    return [list(row) for each in slices for row in each.rows]
 
 
 def day(number: int, *values: object) -> dict[str, Any]:
@@ -88,7 +89,7 @@ def test_groups_are_as_druid_orders_them(by_scope: Plan) -> None:
         [{**day(1, *EMPTY), "timestamp": None}],
         [{**day(1, *EMPTY), "timestamp": "yesterday"}],
         [day(1, "1", 1.0, 1.0, 1.0)],
-        [day(1, 1, "NaN", 1.0, 1.0)],
+        [day(1, 1, "1.0", 1.0, 1.0)],
         [day(1, 1, 1.0, bool("true"), 1.0)],
         [day(1, 1, 1.0, 1.0, "AQIDBA==")],
         [day(1, [1], 1.0, 1.0, 1.0)],

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.catalog.visitor_sessions import VISITOR_SESSIONS
+from tests.datasets import VISITOR_SESSIONS
 
 SPECS = Path(__file__).parents[3] / "ingestion-specs"
 SCRIPT = SPECS / "samples" / "visitor_sessions.py"
@@ -37,7 +37,7 @@ def run(*arguments: str | Path) -> None:
 def test_the_spec_has_one_column_for_each_dimension_and_one_for_partners() -> None:
     data_schema = json.loads(SPEC.read_text())["spec"]["dataSchema"]
     columns = {dimension["name"] for dimension in data_schema["dimensionsSpec"]["dimensions"]}
-    assert columns == {*VISITOR_SESSIONS.by_name, VISITOR_SESSIONS.involved_column}
+    assert columns == {*VISITOR_SESSIONS.by_name, VISITOR_SESSIONS.tenant.partner_column}
 
 
 def test_a_row_has_exactly_the_columns_of_the_spec_in_their_types() -> None:

@@ -1,6 +1,6 @@
 """Organizations, users, API tokens and partnerships.
 
-A migration repeats the tables' definitions on purpose: it must stay as it is when tables.py moves on.
+A migration repeats the tables' definitions on purpose: it must not change when tables.py does.
 """
 
 import sqlalchemy as sa
@@ -8,6 +8,9 @@ from alembic import op
 
 revision = "0001"
 down_revision = None
+# The revisions of a database that a release works with if this is its newest migration: this one, and the next one,
+# which may only add tables, columns and indexes (expand, then contract: docs/operations.md).
+accepts = frozenset({"0001", "0002"})
 
 
 def upgrade() -> None:

@@ -1,0 +1,166 @@
+"""The command line: `gateway serve`, `gateway accounts`, `gateway catalog`, `gateway ingest`.
+
+Exit codes of `serve`: 0 after SIGTERM or Ctrl-C, 1 if it cannot start, 2 if the settings are wrong.
+"""
+
+import gc
+import json
+import os
+import ssl
+import sys
+from enum import Enum
+from importlib.metadata import version
+from textwrap import fill, indent
+from typing import Annotated, Any, NoReturn
+
+import typer
+import uvloop
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from typer.core import TyperGroup
+
+from gateway.accounts.cli import app as accounts
+from gateway.accounts.schema import DatabaseNotReady
+from gateway.app import create_app
+from gateway.catalog.load import CatalogInvalid, load_catalog
+from gateway.cli.catalog import app as catalog
+from gateway.ingest.cli import app as ingest
+from gateway.settings import Settings, SettingsInvalid, load_settings, reject_unknown_variables, variables
+from gateway.telemetry.logging import configure_logging
+from gateway.web.server import serve as serve_until_signal
+
+
+class _CheckedEnvironment(TyperGroup):
+    """Rejects misspelt settings before any command runs. `--help`, which lists the right ones, always works."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 typer's own copy of click is private
+        if args and not {"--help", "--version"} & set(args):
+            try:
+                reject_unknown_variables(os.environ)
+            except SettingsInvalid as error:
+                _end(str(error), 2)
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_CheckedEnvironment,
+    help="A public, multi-tenant reporting API in front of Apache Druid.",
+    no_args_is_help=True,
+    add_completion=False,
+    # A traceback of a fault must not show the values of local variables.
+    pretty_exceptions_show_locals=False,
+)
+app.add_typer(accounts, name="accounts")
+app.add_typer(catalog, name="catalog")
+app.add_typer(ingest, name="ingest")
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 typer calls it with the option's value
+    if wanted:
+        print(f"gateway {version('druid-gateway')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def default_of(field: FieldInfo) -> str:
+    """Return a setting's default as it would be written in the environment."""
+    match field.default:
+        case None | ():
+            text = "unset"
+        case SecretStr() as secret:
+            text = secret.get_secret_value()
+        case Enum() as member:
+            text = str(member.value)
+        case tuple() | frozenset() as several:
+            text = ",".join(map(str, several))
+        case dict() as mapping:
+            text = json.dumps(mapping)
+        case float() as number:
+            text = f"{number:g}"
+        case value:
+            text = str(value)
+    return text
+
+
+def _serve_help() -> str:
+    lines = [
+        "Serve the reporting API over HTTP until Ctrl-C or SIGTERM.",
+        "",
+        "A first start, with the account database in var/accounts.db:",
+        "",
+        "  export GATEWAY_TOKEN_SECRET=$(openssl rand -base64 32)   # keep it",
+        "  export GATEWAY_DRUID_BROKER_URL=http://broker.example:8082",
+        "  export GATEWAY_DRUID_COORDINATOR_URL=http://coordinator.example:8081",
+        "  gateway accounts migrate",
+        "  gateway serve",
+        "",
+        "GET /readyz says whether reports can be answered. docs/operations.md",
+        "describes how to run the gateway.",
+        "",
+        "Settings are environment variables. Unknown GATEWAY_ variables are rejected.",
+        "A secret can be in a file: GATEWAY_TOKEN_SECRET_FILE=/run/secrets/token.",
+    ]
+    for title, fields in variables():
+        lines += ["", title.upper().rstrip(".")]
+        for variable, field in fields.items():
+            default = "required" if field.is_required() else f"default: {default_of(field)}"
+            description = (field.description or "").replace("`", "")
+            lines += ["", f"{variable} ({default})", indent(fill(description, 76, break_long_words=False), "  ")]
+    lines += [
+        "",
+        "TRACES",
+        "",
+        "OTEL_EXPORTER_OTLP_ENDPOINT and OpenTelemetry's other variables (default: no traces)",
+        "  Where to send traces of requests: see docs/operations.md.",
+    ]
+    return "\b\n" + "\n".join(lines)
+
+
+@app.command(help=_serve_help())
+def serve() -> None:
+    try:
+        settings = load_settings()
+    except SettingsInvalid as error:
+        _end(str(error), 2)
+    configure_logging(settings.log_format)
+    try:
+        _run(settings)
+    except CatalogInvalid as error:
+        _end(f"These data set files are wrong:\n{error}", 2)
+    except DatabaseNotReady as error:
+        _end(str(error), 1)
+    except ssl.SSLCertVerificationError as error:
+        _end(f"Cannot start: a server's certificate is not trusted: {error.verify_message}.", 1)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        _end(
+            f"Cannot listen on {settings.host}, port {settings.port} (metrics: {settings.metrics_port or 'no port'}): "
+            f"{reason}. Set GATEWAY_HOST, GATEWAY_PORT and GATEWAY_METRICS_PORT to an address that is free.",
+            1,
+        )
+
+
+def _run(settings: Settings) -> None:
+    application = create_app(settings, load_catalog(settings.catalog).values())
+    # Objects created so far live as long as the process: the garbage collector need not scan them again.
+    gc.freeze()
+    uvloop.run(serve_until_signal(application, settings))
+
+
+def _end(message: str, code: int) -> NoReturn:
+    print(message, file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

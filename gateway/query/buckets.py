@@ -1,0 +1,157 @@
+"""Granularities, and the buckets into which one divides an interval.
+
+A *wall* time is what a local clock shows, as milliseconds: a moment plus the zone's offset at that moment. Druid
+returns a bucket's *label*, from which the bucket's start follows.
+
+Druid never learns the zone. If one fixed offset yields the same buckets, the query uses Druid's period granularity with
+that offset. Otherwise Druid computes the label of each row from the offsets in `Buckets.spans`.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import pairwise
+
+from gateway.query.time import Interval
+from gateway.query.zones import DAY, EPOCH, Span, spans
+
+MINUTE, HOUR = 60_000, 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Granularity:
+    """How long a bucket is.
+
+    `floor` and `following` work on wall times: the start of the bucket that contains one, and of the next bucket.
+    With `by_offset`, a wall time that occurs twice is in two buckets, one for each offset; otherwise it is in one.
+    """
+
+    name: str
+    period: str
+    longest: int
+    floor: Callable[[int], int]
+    following: Callable[[int], int]
+    by_offset: bool = False
+
+
+def _steps(name: str, period: str, step: int, *, origin: int = 0, by_offset: bool = False) -> Granularity:
+    def floor(wall: int) -> int:
+        return wall - (wall - origin) % step
+
+    return Granularity(name, period, step, floor, lambda wall: floor(wall) + step, by_offset)
+
+
+def _months(name: str, period: str, months: int) -> Granularity:
+    def begin(wall: int, later: int) -> int:
+        day = (EPOCH + timedelta(milliseconds=wall)).date()
+        index = (day.year * 12 + day.month - 1) // months * months + later * months
+        return (date(index // 12, index % 12 + 1, 1) - EPOCH.date()).days * DAY
+
+    return Granularity(name, period, months * 31 * DAY, lambda wall: begin(wall, 0), lambda wall: begin(wall, 1))
+
+
+_MONDAY = 4 * DAY  # 1970-01-05
+
+GRANULARITIES = {
+    granularity.name: granularity
+    for granularity in (
+        _steps("minute", "PT1M", MINUTE, by_offset=True),
+        _steps("five_minute", "PT5M", 5 * MINUTE, by_offset=True),
+        _steps("fifteen_minute", "PT15M", 15 * MINUTE, by_offset=True),
+        _steps("thirty_minute", "PT30M", 30 * MINUTE, by_offset=True),
+        _steps("hour", "PT1H", HOUR, by_offset=True),
+        _steps("six_hour", "PT6H", 6 * HOUR),
+        _steps("day", "P1D", DAY),
+        _steps("week", "P1W", 7 * DAY, origin=_MONDAY),
+        _months("month", "P1M", 1),
+        _months("quarter", "P3M", 3),
+        _months("year", "P1Y", 12),
+    )
+}
+"""Every granularity but `all`, which has one bucket: the interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """The buckets of an interval in order: how Druid labels each one (`labels`) and when it starts (`starts`).
+
+    With one span, Druid's period granularity at the span's offset yields these labels. With several, a row's label is
+    its wall time floored to `granularity`, minus the offset again if the granularity is `by_offset`.
+    """
+
+    granularity: Granularity
+    labels: tuple[int, ...]
+    starts: tuple[int, ...]
+    spans: tuple[Span, ...]
+
+    @property
+    def have_fixed_offset(self) -> bool:
+        """Whether Druid's period granularity yields the labels."""
+        return len(self.spans) == 1
+
+
+def buckets(interval: Interval, granularity: Granularity) -> Buckets:
+    """Return every bucket that contains a moment of the interval, in order."""
+    offsets = spans(interval.zone, interval.start, interval.end)
+    sequence = [label for span in offsets for label in _labels(granularity, span)]
+    # A label that occurs in two spans is one bucket: dict keeps the first.
+    labels = tuple(dict.fromkeys(sequence))
+    starts = _starts(interval, granularity, labels)
+    contiguous = all(a <= b for a, b in pairwise(sequence))
+    if contiguous and (fixed := _fixed_span(interval, granularity, offsets, labels, starts)):
+        shift = 0 if granularity.by_offset else fixed.offset
+        return Buckets(granularity, tuple(label - shift for label in labels), starts, (fixed,))
+    return Buckets(granularity, labels, starts, offsets)
+
+
+def _labels(granularity: Granularity, span: Span) -> Iterator[int]:
+    wall = granularity.floor(span.start + span.offset)
+    if granularity.by_offset:
+        yield from range(wall - span.offset, span.end, granularity.longest)
+        return
+    while wall < span.end + span.offset:
+        yield wall
+        wall = granularity.following(wall)
+
+
+def _starts(interval: Interval, granularity: Granularity, labels: tuple[int, ...]) -> tuple[int, ...]:
+    # The first bucket may start before the interval, and before a change of the offset.
+    earliest = interval.start - granularity.longest - DAY * (not granularity.by_offset)
+    offsets = spans(interval.zone, earliest, interval.end)
+    if not granularity.by_offset:
+        return tuple(_first_moments(offsets, labels))
+    # Where a change is no multiple of the bucket (Lord Howe's half hour), the bucket after it starts with the change.
+    starts: dict[int, int] = {}
+    for span in offsets:
+        for label in _labels(granularity, span):
+            starts.setdefault(label, max(label, span.start))
+    return tuple(starts[label] for label in labels)
+
+
+def _first_moments(offsets: tuple[Span, ...], walls: tuple[int, ...]) -> Iterator[int]:
+    """Yield the first moment at which a local clock shows each of the ascending wall times, or a later one."""
+    index = 0
+    for wall in walls:
+        while wall >= offsets[index].end + offsets[index].offset:
+            index += 1
+        yield max(offsets[index].start, wall - offsets[index].offset)
+
+
+def _fixed_span(
+    interval: Interval,
+    granularity: Granularity,
+    offsets: tuple[Span, ...],
+    labels: tuple[int, ...],
+    starts: tuple[int, ...],
+) -> Span | None:
+    """Return a span over the interval, with an offset at which contiguous buckets have the same starts and labels."""
+    offset = offsets[0].offset
+    if len(labels) > 1 and not granularity.by_offset:
+        # The only candidate is the offset at the boundary between the first two buckets.
+        offset = labels[1] - starts[1]
+    fixed = Span(interval.start, interval.end, offset)
+    shift = 0 if granularity.by_offset else offset
+    same = tuple(_labels(granularity, fixed)) == labels and all(
+        start == label - shift for label, start in zip(labels[1:], starts[1:], strict=True)
+    )
+    return fixed if same else None

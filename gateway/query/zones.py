@@ -1,0 +1,66 @@
+"""Time zones: one database, and the stretches of time in which a zone has one offset from UTC.
+
+Druid has a tz database of its own, whose version nobody controls from here. Two versions disagree about offsets and
+hence about buckets. So the only database in use is that of the pinned `tzdata` package, and Druid receives offsets,
+never the name of a zone.
+"""
+
+import zoneinfo
+from bisect import bisect_left
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import tzdata
+
+# Without a search path Python reads the package only. The system's files would take precedence over it otherwise.
+zoneinfo.reset_tzpath(to=())
+ZoneInfo.clear_cache()
+
+TZDATA_VERSION: str = tzdata.IANA_VERSION
+"""The version of the tz database in use, such as 2025b."""
+
+# "Factory" means that nobody has set a zone yet.
+TIME_ZONES = frozenset(zoneinfo.available_timezones() - {"Factory"})
+"""The names that a report may use."""
+
+DAY = 86_400_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The time from `start` up to but not including `end`, with one offset from UTC (all in milliseconds)."""
+
+    start: int
+    end: int
+    offset: int
+
+
+def spans(zone: ZoneInfo, start: int, end: int) -> tuple[Span, ...]:
+    """Return the spans, in order, that make up the time from `start` to `end`."""
+    years = range((EPOCH + start * _MILLISECOND).year, (EPOCH + end * _MILLISECOND).year + 1)
+    changes = [moment for year in years for moment in _offset_changes(zone, year) if start < moment < end]
+    return tuple(Span(a, b, _offset(zone, a)) for a, b in pairwise([start, *changes, end]))
+
+
+def _offset(zone: ZoneInfo, moment: int) -> int:
+    offset = (EPOCH + moment * _MILLISECOND).astimezone(zone).utcoffset() or timedelta()
+    return offset // _MILLISECOND
+
+
+@lru_cache(maxsize=10_000)
+def _offset_changes(zone: ZoneInfo, year: int) -> tuple[int, ...]:
+    """Return the moments of a UTC year at which the zone's offset changes: at most one a day, at a whole second."""
+    first, last = ((date(each, 1, 1) - EPOCH.date()).days * DAY for each in (year, year + 1))
+    found = []
+    for day in range(first, last, DAY):
+        before, after = _offset(zone, day - 1000), _offset(zone, day + DAY - 1000)
+        if before != after:
+            seconds = range(day // 1000, (day + DAY) // 1000)
+            index = bisect_left(seconds, 1, key=lambda second: _offset(zone, second * 1000) != before)
+            found.append(seconds[index] * 1000)
+    return tuple(found)

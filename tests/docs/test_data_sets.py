@@ -1,0 +1,108 @@
+"""docs/data-sets.md is right: its files are valid, its tables list every key, its example runs on a real Druid."""
+
+import asyncio
+import json
+import re
+import secrets
+import textwrap
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from gateway import ingest
+from gateway.catalog.check import SCHEMA_FILE
+from gateway.catalog.load import load_catalog
+from tests.conftest import ROOT, Druid
+from tests.serving import D, Gateway, serving_aside, settings_for
+
+PAGE: Final = (ROOT / "docs" / "data-sets.md").read_text(encoding="utf-8")
+SCHEMA: Final[dict[str, Any]] = json.loads(SCHEMA_FILE.read_text())
+
+
+def block(kind: str) -> str:
+    (found,) = re.findall(rf"^ *```{kind}\n(.*?)^ *```$", PAGE, re.DOTALL | re.MULTILINE)
+    return textwrap.dedent(found)
+
+
+def keys(section: str) -> list[str]:
+    text = PAGE.split(f"### {section}\n")[1].split("\n#")[0]
+    return re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "orders.yaml"
+    file.write_text(text)
+    return file
+
+
+def test_the_tables_list_every_key() -> None:
+    properties = SCHEMA["properties"]
+    assert keys("The data set") == list(properties)
+    assert keys("`tenant`") == list(properties["tenant"]["properties"])
+    assert keys("`dimensions`") == list(properties["dimensions"]["items"]["properties"])
+
+
+def test_required_keys_are_marked() -> None:
+    dimension = SCHEMA["properties"]["dimensions"]["items"]
+    required = {*SCHEMA["required"], *SCHEMA["properties"]["tenant"]["required"], *dimension["required"]}
+    assert set(re.findall(r"^\| `(\w+)` \| required \|", PAGE, re.MULTILINE)) == required
+
+
+def test_reserved_names_are_listed() -> None:
+    (line,) = re.findall(r"^- (`start_time`.*?) are names", PAGE, re.DOTALL | re.MULTILINE)
+    assert re.findall(r"`(\w+)`", line) == SCHEMA["definitions"]["dimension_name"]["not"]["enum"]
+
+
+@pytest.mark.parametrize("part", ["tenant", "dimensions", "advice"])
+def test_the_parts_are_valid(part: str, tmp_path: Path) -> None:
+    text = block(f"yaml {part}")
+    rest = {
+        "tenant": "tenant: {column: customer}\n",
+        "dimensions": "dimensions: [{name: scope, description: The scope.}]\n",
+    }
+    head = "name: part\ntitle: Part\ndescription: A part.\ndata_source: part\n"
+    load_catalog([write(tmp_path, head + text + "".join(value for key, value in rest.items() if key != part))])
+
+
+@pytest.fixture(scope="module")
+def orders(druid: Druid, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """The page's rows in Druid, and a gateway with the page's file."""
+    folder = tmp_path_factory.mktemp("orders")
+    datasets = load_catalog([write(folder, block("yaml"))])
+    data_source = f"test_orders_{secrets.token_hex(4)}"
+    rows = folder / "rows.jsonl"
+    rows.write_text(block("jsonl"))
+    task = json.loads((ROOT / "ingestion-specs" / "chat_sessions.json").read_text())
+    task["spec"]["dataSchema"] |= {
+        "dataSource": "shop-orders",
+        "timestampSpec": {"column": "__time", "format": "iso"},
+        "dimensionsSpec": {
+            "dimensions": [
+                "customer",
+                "ship_country",
+                {"name": "amount", "type": "double"},
+                {"name": "items", "multiValueHandling": "SORTED_SET"},
+            ]
+        },
+        "metricsSpec": [],
+    }
+    task["spec"]["dataSchema"]["granularitySpec"]["intervals"] = ["2024-03-01/2024-04-01"]
+    task["spec"]["tuningConfig"]["partitionsSpec"]["partitionDimensions"] = ["customer"]
+    spec = ingest.parse("orders.json", json.dumps(task), datasets, brings_files=True)
+    cluster = ingest.Cluster(overlord=druid.coordinator_url, broker=druid.broker_url)
+    asyncio.run(ingest.ingest(spec, cluster, files=[rows], data_source=data_source))
+    served = [replace(dataset, data_source=data_source) for dataset in datasets.values()]
+    with serving_aside(settings_for(folder, druid.broker_url), organizations=[D], datasets=served) as gateway:
+        yield gateway
+    url = f"{druid.coordinator_url}/druid/coordinator/v1/datasources/{data_source}"
+    urllib.request.urlopen(urllib.request.Request(url, method="DELETE"), timeout=30).close()
+
+
+def test_the_first_answer_is_the_one_on_the_page(orders: Gateway) -> None:
+    answer = orders.post(json.loads(block("json")), dataset="orders")
+    assert answer.status == 200, answer.body
+    assert answer.json == json.loads(block("json answer"))
