@@ -25,7 +25,7 @@ def are_there(home: Path) -> bool:
 def fetch(home: Path, say: Callable[[str], None]) -> None:
     """Create `home` unless it exists. Safe to interrupt, and to run concurrently.
 
-    Raises ClusterError with Maven's own last words when a jar cannot be had.
+    Raises ClusterError with Maven's last lines of output if a download fails.
     """
     home.parent.mkdir(parents=True, exist_ok=True)
     with alone(home.parent / f".{home.name}.lock", say):
@@ -33,7 +33,7 @@ def fetch(home: Path, say: Callable[[str], None]) -> None:
             return
         if home.exists():
             raise ClusterError(
-                f"{home} exists but holds no complete Druid. Remove it to have it fetched anew, "
+                f"{home} exists but contains no complete Druid. Remove it to download it again, "
                 "or set DRUID_HOME to another folder."
             )
         partial = home.parent / f".{home.name}.partial"

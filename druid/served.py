@@ -1,7 +1,7 @@
 """Checks whether the broker knows a server for every used segment.
 
-Healthy services are not enough: for about a second after a start the broker does not know yet what the historical
-holds, and answers without it, with 200 and numbers that are too small.
+Healthy services are not enough: for about a second after a start the broker does not know all segments of the
+historical. It answers without them, with 200 and numbers that are too small.
 """
 
 import collections

@@ -105,7 +105,7 @@ def druid() -> Iterator[Druid]:
 def ingested(druid: Druid) -> Iterator[Callable[..., Dataset]]:
     """Ingest a file of chat sessions into a new data source, and return the data set that reads it."""
     text = (SPECS / "chat_sessions.json").read_text()
-    cluster = ingest.Cluster(overlord=druid.coordinator_url, broker=druid.broker_url)
+    cluster = ingest.DruidUrls.parse(overlord=druid.coordinator_url, broker=druid.broker_url)
     made = []
 
     def fill(purpose: str, file: Path, intervals: str = "2018-12-01/2020-02-01", segments: str = "month") -> Dataset:

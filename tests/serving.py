@@ -1,4 +1,4 @@
-"""The real gateway on a free port, with an account store of its own, for tests that ask it over a socket."""
+"""The real gateway on a free port, with a new account store, for tests over a socket."""
 
 import http.client
 import json
@@ -23,16 +23,16 @@ from gateway.web.server import Runner
 from tests.datasets import CHAT_SESSIONS
 
 D = "b0a1d32b-e82c-11e4-b081-6c4008adf7e8"
-"""The documented organization, and the one that asks unless another one is named."""
+"""The documented organization, and the default caller."""
 P = "c7d0f6a4-1c5e-11e5-9f3c-6c4008adf7e8"
-"""D's partner: D may ask for it, and not the other way round."""
+"""D's partner: D may request its data, but not vice versa."""
 T = "5d0c7a1e-7f0b-4b1e-8a55-0d9c5f0e2a11"
-"""A third organization, of which the others know nothing."""
+"""A third organization without a relation to the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: header names are in small letters, `data` are the rows of a report."""
+    """A response. Header names are in lower case, `data` are the rows of a report."""
 
     status: int
     headers: Mapping[str, str]
@@ -51,7 +51,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """A running gateway: `tokens` holds a token for each organization, of a user who may ask for reports."""
+    """A running gateway. `tokens` has a token of each organization, with permission for reports."""
 
     url: str
     tokens: Mapping[str, str]
@@ -70,7 +70,7 @@ class Gateway:
         token: str | None = None,
         dataset: str = CHAT_SESSIONS.name,
     ) -> Answer:
-        """Ask for a report; of any thread but the gateway's own. `caller` (an organization) asks with its own token."""
+        """Request a report with the token of `caller`, an organization. Must not be called in the gateway's thread."""
         headers = {"Authorization": f"Token {token or self.tokens[caller or organization]}"}
         connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=120)
         try:
@@ -82,7 +82,7 @@ class Gateway:
 
 
 def settings_for(folder: Path, broker_url: str, **changes: Any) -> Settings:
-    """Settings with an account store in `folder`; `changes` are fields of Settings."""
+    """Return settings with an account store in `folder`. `changes` are fields of Settings."""
     given: dict[str, Any] = {
         "database_url": SecretStr(f"sqlite:///{folder}/accounts.db"),
         "token_secret": SecretStr(secrets.token_hex(32)),
@@ -94,7 +94,7 @@ def settings_for(folder: Path, broker_url: str, **changes: Any) -> Settings:
 
 
 async def make_accounts(settings: AccountSettings, organizations: Iterable[str]) -> dict[str, str]:
-    """Make tables, these organizations with a user and a token each, and D's partnership with P; the tokens."""
+    """Create tables, organizations with a user and a token each, and D's partnership with P. Return the tokens."""
     tokens = {}
     async with Accounts(settings) as accounts:
         await accounts.migrate()
@@ -110,7 +110,7 @@ async def make_accounts(settings: AccountSettings, organizations: Iterable[str])
 
 @asynccontextmanager
 async def listening(app: web.Application, **how: Any) -> AsyncIterator[str]:
-    """Serve an application on a free loopback port, in this event loop; its URL."""
+    """Serve an application on a free loopback port, in this event loop, and return its URL."""
     async with _running(web.AppRunner(app, access_log=None, **{"shutdown_timeout": 0.01, **how})) as url:
         yield url
 
@@ -140,7 +140,7 @@ async def serving(
 def serving_aside(
     settings: Settings, *, organizations: Iterable[str] = (D, P, T), datasets: Iterable[Dataset] = (CHAT_SESSIONS,)
 ) -> Iterator[Gateway]:
-    """Run the gateway in a thread with an event loop of its own, so that any test, async or not, can ask it."""
+    """Run the gateway in a separate thread and event loop, so that synchronous and async tests can use it."""
     with (
         start_blocking_portal(backend_options={"use_uvloop": True}) as portal,
         portal.wrap_async_context_manager(serving(settings, organizations=organizations, datasets=datasets)) as gateway,

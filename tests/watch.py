@@ -1,8 +1,7 @@
-"""Watches the log of a whole test run: no credential and no filter's value may be in any line of it.
+"""Checks the log of a whole test run: no line may contain a credential or a value of a filter.
 
-What is secret is noted where it enters the gateway: each token that is made, each Authorization header that is shown,
-each string that a filter compares with, the settings' secrets. At the end of the run all of it is looked for in all
-that was logged.
+Secrets are recorded where they enter the gateway: each created token, each Authorization header, each string in a
+filter, and the secrets of the settings. At the end of the run, all log lines are searched for all of them.
 """
 
 import logging
@@ -29,11 +28,11 @@ from gateway.tenancy.tenant import Partnerships, Tenant, authorize
 from tests.datasets import DATASETS
 
 SHORTEST = 8
-"""Shorter texts are found in anything."""
+"""Shorter strings occur everywhere."""
 
-# Names of columns are in log lines by right, whoever compares with them.
+# Log lines may contain column names, even if a filter has the same string.
 _NAMES = {name for dataset in DATASETS.values() for name in (*dataset.by_name, dataset.tenant.partner_column)}
-# Hypothesis draws words of the program's own, which are in log lines by right, too.
+# Hypothesis also draws words of the program's source, which log lines may contain.
 _WORDS = set(
     re.findall(
         r"\w+",
@@ -48,7 +47,7 @@ _CREDENTIAL = re.compile(r"gwt_[a-z2-7]{8}_[A-Za-z0-9_-]{8,}|eyJ[A-Za-z0-9_-]{8,
 
 
 class Watch:
-    """What was secret, and what was logged."""
+    """The secrets and the log lines of a run."""
 
     def __init__(self) -> None:
         self._secrets: set[str] = set()
@@ -60,14 +59,14 @@ class Watch:
             self._secrets.add(text)
 
     def know(self, *ids: str) -> None:
-        """Ids of users and organizations that ask are in log lines by right, also where a filter has a part of one."""
+        """Log lines may contain the ids of calling users and organizations, even if a filter has a part of one."""
         self._callers.update(ids)
 
     def saw(self, line: str) -> None:
         self._lines.add(line)
 
     def told(self) -> list[str]:
-        """What is secret and was logged all the same, each with its line."""
+        """Return each logged secret with its line."""
         by_start = defaultdict(list)
         callers = "\n".join(self._callers)
         for secret in self._secrets:
@@ -85,7 +84,7 @@ class Watch:
 
 
 class _Handler(logging.Handler):
-    """For what libraries log."""
+    """Receives the log records of libraries."""
 
     def __init__(self, watch: Watch) -> None:
         super().__init__()
@@ -97,7 +96,7 @@ class _Handler(logging.Handler):
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_secret_is_logged() -> Iterator[None]:
-    """Fail at the end of the run if anything secret was logged in it."""
+    """Fail at the end of the run if a secret was logged."""
     watch = Watch()
     with pytest.MonkeyPatch.context() as patch:
         _note_secrets(watch, patch)
@@ -145,7 +144,7 @@ def _note_secrets(watch: Watch, patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(tokens, "generate", generating)
     patch.setattr(credentials, "parse", parsing)
-    # Within compound filters it is called by this name; at the top by that of the parser's module.
+    # Compound filters call it by the first name, and the parser by the second.
     patch.setattr(filters, "parse_filter", parsing_filter)
     patch.setattr("gateway.query.parse.parse_filter", parsing_filter)
     patch.setattr(Accounts, "__init__", opening)
@@ -160,7 +159,7 @@ def _note_lines(watch: Watch, patch: pytest.MonkeyPatch) -> None:
     capture = LogCapture.__call__
 
     def capturing(self: LogCapture, logger: WrappedLogger, name: str, event: EventDict) -> Any:
-        # A test that reads the log takes it away from everyone else.
+        # A test that captures the log bypasses the processors below.
         return capture(self, logger, name, see(logger, name, event))
 
     patch.setattr(LogCapture, "__call__", capturing)

@@ -7,13 +7,13 @@ import pytest
 from druid.cluster import Cluster
 from druid.services import Ports
 
-# Far from Druid's own ports, where a developer's cluster may run.
+# Different from Druid's default ports, which a developer's cluster may use.
 PORT_OFFSET = 12000
 
 
 @pytest.fixture(scope="package")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A cluster of these tests' own; a test that wants it up starts it, which costs nothing when it is."""
+    """A separate cluster. A test that needs it running starts it; this is cheap if it is already running."""
     cluster = Cluster(var=tmp_path_factory.mktemp("druid"), ports=Ports.shifted(PORT_OFFSET))
     yield cluster
     cluster.stop()
@@ -27,7 +27,7 @@ def running(cluster: Cluster) -> Cluster:
 
 @pytest.fixture
 def fake_java(tmp_path: Path) -> Path:
-    """A folder for PATH whose `java -version` says that it is Java 8."""
+    """A folder for PATH whose `java -version` reports Java 8."""
     folder = tmp_path / "java8"
     folder.mkdir()
     java = folder / "java"
@@ -38,6 +38,6 @@ def fake_java(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
-    """Another program's socket, listening on 127.0.0.1 at a port of its own."""
+    """A listening socket on a free port of 127.0.0.1, like that of another program."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server

@@ -37,11 +37,11 @@ def problem_of_start(cluster: Cluster) -> str:
         ("no java at all\n", None),
     ],
 )
-def test_the_java_version_is_read_from_every_form_of_it(output: str, version: int | None) -> None:
+def test_every_form_of_a_java_version_is_parsed(output: str, version: int | None) -> None:
     assert checks.java_version(output) == version
 
 
-def test_a_wrong_java_is_named_with_its_version(
+def test_an_unsupported_java_is_reported_with_its_version(
     stopped: Cluster, fake_java: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("JAVA_HOME", raising=False)
@@ -51,24 +51,26 @@ def test_a_wrong_java_is_named_with_its_version(
     assert "openjdk-17-jre-headless" in problem
 
 
-def test_java_home_goes_before_path(stopped: Cluster, fake_java: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_java_home_overrides_path(stopped: Cluster, fake_java: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = fake_java.parent
     fake_java.rename(home / "bin")
     monkeypatch.setenv("JAVA_HOME", str(home))
     assert f"{home / 'bin' / 'java'} is Java 8" in problem_of_start(stopped)
 
 
-def test_a_java_home_without_java_is_named(stopped: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_java_home_without_java_is_reported(
+    stopped: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "nowhere"))
     assert f"JAVA_HOME is {tmp_path / 'nowhere'}, where there is no bin/java" in problem_of_start(stopped)
 
 
-def test_a_java_that_does_not_run_is_quoted(stopped: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_output_of_a_failing_java_is_shown(stopped: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JDK_JAVA_OPTIONS", "-XX:+NoSuchOption")
     assert "NoSuchOption" in problem_of_start(stopped)
 
 
-def test_missing_java_and_maven_are_both_named_at_once(
+def test_missing_java_and_maven_are_reported_together(
     stopped: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("JAVA_HOME", raising=False)
@@ -78,7 +80,7 @@ def test_missing_java_and_maven_are_both_named_at_once(
     assert "Maven is missing" in problem
 
 
-def test_maven_is_not_needed_once_the_jars_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_maven_is_not_needed_when_the_jars_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "jars"
     for folder in ("lib", "extensions/druid-datasketches", "extensions/druid-kafka-indexing-service"):
         (home / folder).mkdir(parents=True)
@@ -89,27 +91,27 @@ def test_maven_is_not_needed_once_the_jars_are_there(tmp_path: Path, monkeypatch
     assert "Maven" not in problem
 
 
-def test_a_taken_port_is_named_with_its_service(stopped: Cluster, listener: socket.socket) -> None:
+def test_a_used_port_is_reported_with_its_service(stopped: Cluster, listener: socket.socket) -> None:
     port = listener.getsockname()[1]
     problem = problem_of_start(replace(stopped, ports=replace(stopped.ports, broker=port)))
     assert f"Port {port} (broker) is taken" in problem
     assert "DRUID_PORT_OFFSET" in problem
 
 
-def test_every_taken_port_is_named(listener: socket.socket) -> None:
+def test_every_used_port_is_reported(listener: socket.socket) -> None:
     port = listener.getsockname()[1]
     problems = checks.port_problems(replace(PORTS, zookeeper=port, derby=port))
     assert [f"Port {port} ({name}" in problem for name, problem in zip(["zookeeper", "derby"], problems, strict=True)]
 
 
-def test_too_little_memory_is_told_in_numbers() -> None:
+def test_too_little_memory_is_reported_with_numbers() -> None:
     assert checks.memory_problem(3 * checks.GIB) is None
     problem = checks.memory_problem(int(1.5 * checks.GIB))
     assert problem is not None
     assert "1.5 GiB are available, the cluster needs 3" in problem
 
 
-def test_memory_is_read_where_the_system_tells_it(tmp_path: Path) -> None:
+def test_available_memory_is_read_if_the_system_reports_it(tmp_path: Path) -> None:
     meminfo = tmp_path / "meminfo"
     assert checks.memory_available(meminfo) is None
     meminfo.write_text("MemTotal:       8000000 kB\nMemFree:         100000 kB\nMemAvailable:    2097152 kB\n")
@@ -123,12 +125,12 @@ def test_a_path_too_long_for_a_socket_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("offset", ["-1", "ten", "1.5", str(MAX_PORT_OFFSET + 1)])
-def test_a_port_offset_that_is_none_is_refused(offset: str) -> None:
+def test_an_invalid_port_offset_is_refused(offset: str) -> None:
     with pytest.raises(ClusterError, match=r"DRUID_PORT_OFFSET is .* not a number from 0 to"):
         Cluster.from_environment({"DRUID_PORT_OFFSET": offset})
 
 
-def test_the_environment_chooses_folders_and_ports(tmp_path: Path) -> None:
+def test_the_environment_sets_folders_and_ports(tmp_path: Path) -> None:
     cluster = Cluster.from_environment(
         {"DRUID_VAR": str(tmp_path), "DRUID_HOME": "/opt/druid", "DRUID_PORT_OFFSET": "100"}
     )

@@ -1,4 +1,4 @@
-"""How the jars are laid out, with a shell script in Maven's place that writes empty ones or fails."""
+"""The layout of the jars, with a shell script instead of Maven that writes empty jars or fails."""
 
 import os
 from pathlib import Path
@@ -44,7 +44,7 @@ def files(home: Path) -> set[str]:
     return {str(path.relative_to(home)) for path in home.rglob("*.jar")}
 
 
-def test_an_extension_holds_only_the_jars_that_lib_lacks(maven: Path, tmp_path: Path) -> None:
+def test_an_extension_contains_only_jars_that_are_not_in_lib(maven: Path, tmp_path: Path) -> None:
     maven.write_text("#!/bin/sh\n" + WRITES_JARS)
     said: list[str] = []
     jars.fetch(tmp_path / "druid", said.append)
@@ -57,7 +57,7 @@ def test_an_extension_holds_only_the_jars_that_lib_lacks(maven: Path, tmp_path: 
     assert any("files downloaded" in line for line in said)
 
 
-def test_a_fetch_that_broke_off_leaves_no_home_and_the_next_one_succeeds(maven: Path, tmp_path: Path) -> None:
+def test_an_interrupted_download_leaves_no_folder_and_the_next_one_succeeds(maven: Path, tmp_path: Path) -> None:
     home = tmp_path / "druid"
     maven.write_text("#!/bin/sh\n" + FAILS_AT_THE_LAST)
     with pytest.raises(ClusterError, match="Could not transfer artifact"):
@@ -68,11 +68,11 @@ def test_a_fetch_that_broke_off_leaves_no_home_and_the_next_one_succeeds(maven: 
     assert jars.are_there(home)
 
 
-def test_a_folder_that_is_no_druid_is_left_alone(maven: Path, tmp_path: Path) -> None:
+def test_a_folder_without_druid_is_not_changed(maven: Path, tmp_path: Path) -> None:
     home = tmp_path / "druid"
     home.mkdir()
     (home / "mine.txt").touch()
     maven.write_text("#!/bin/sh\n" + WRITES_JARS)
-    with pytest.raises(ClusterError, match="holds no complete Druid"):
+    with pytest.raises(ClusterError, match="contains no complete Druid"):
         jars.fetch(home, lambda _: None)
     assert (home / "mine.txt").exists()

@@ -1,4 +1,4 @@
-"""A true cluster, started, hurt and stopped."""
+"""A real cluster is started, disturbed and stopped."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def pids(cluster: Cluster) -> dict[Service, int]:
 
 def is_alive(pid: int) -> bool:
     try:
-        # A process that has ended and that nobody has waited for is a Z.
+        # Z: the process has ended, and its parent has not waited for it.
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
@@ -101,7 +101,7 @@ def test_every_service_is_healthy_after_start(running: Cluster) -> None:
     assert all(service in shown.stdout for service in Service)
 
 
-def test_starting_again_changes_nothing_and_succeeds(running: Cluster) -> None:
+def test_a_second_start_succeeds_and_changes_nothing(running: Cluster) -> None:
     before = pids(running)
     again = command(running, "start")
     assert again.returncode == 0
@@ -109,7 +109,7 @@ def test_starting_again_changes_nothing_and_succeeds(running: Cluster) -> None:
     assert pids(running) == before
 
 
-def test_nothing_listens_beyond_this_machine(running: Cluster) -> None:
+def test_services_listen_on_loopback_only(running: Cluster) -> None:
     ports = {port for _, port in running.ports.named()}
     listening = [
         (address, int(port, 16))
@@ -119,11 +119,11 @@ def test_nothing_listens_beyond_this_machine(running: Cluster) -> None:
         if line.split()[3] == "0A" and int(port, 16) in ports
     ]
     assert {port for _, port in listening} == ports
-    # 127.0.0.1, and the same in IPv6's clothes, each as the kernel writes it.
+    # 127.0.0.1, and the same address mapped to IPv6, in the kernel's notation.
     assert {address for address, _ in listening} <= {"0100007F", "0000000000000000FFFF00000100007F"}
 
 
-def test_other_ports_than_the_running_ones_are_refused(running: Cluster) -> None:
+def test_ports_that_differ_from_those_of_the_running_cluster_are_refused(running: Cluster) -> None:
     other = replace(running, ports=Ports.shifted(32000))
     with pytest.raises(ClusterError, match="runs on other ports"):
         other.start()
@@ -131,7 +131,7 @@ def test_other_ports_than_the_running_ones_are_refused(running: Cluster) -> None
         other.status()
 
 
-def test_env_prints_what_a_shell_understands(running: Cluster) -> None:
+def test_env_prints_valid_shell_commands(running: Cluster) -> None:
     lines = command(running, "env").stdout
     printed = subprocess.run(
         ["sh", "-c", f'{lines}\necho "$DRUID_BROKER_URL $DRUID_COORDINATOR_URL"'],
@@ -148,20 +148,20 @@ def test_logs_shows_the_last_lines_of_one_service(running: Cluster) -> None:
     assert len(shown.stdout.splitlines()) == 3
 
 
-def test_a_killed_service_is_reported_and_comes_back(running: Cluster) -> None:
+def test_a_killed_service_is_reported_and_restarted(running: Cluster) -> None:
     killed = pids(running)[Service.HISTORICAL]
     os.kill(killed, signal.SIGKILL)
     assert eventually(lambda: not is_alive(killed), 5)
     shown = command(running, "status")
     assert shown.returncode == 1
     assert not running.status()[list(Service).index(Service.HISTORICAL)].healthy
-    # start on a running cluster waits for its health.
+    # On a running cluster, start waits until it is healthy.
     assert running.start() is False
     assert all(status.healthy for status in running.status())
     assert pids(running)[Service.HISTORICAL] != killed
 
 
-def test_data_is_served_soon_after_ingestion_and_as_soon_as_a_start_returns(running: Cluster) -> None:
+def test_data_is_served_soon_after_ingestion_and_when_a_start_returns(running: Cluster) -> None:
     months = range(1, 13)
     rows = [{"time": f"2019-{month:02}-03T00:00:00Z", "place": "here"} for month in months]
     task = {
@@ -191,7 +191,7 @@ def test_data_is_served_soon_after_ingestion_and_as_soon_as_a_start_returns(runn
     assert rows_served(running) == len(rows)
 
 
-def test_stop_leaves_no_process_and_no_port(running: Cluster) -> None:
+def test_stop_leaves_no_process_and_no_used_port(running: Cluster) -> None:
     supervisord = int(running.layout.pid.read_text())
     processes = [supervisord, *pids(running).values()]
     assert len(processes) == 6
@@ -219,7 +219,7 @@ def start_and_kill_the_coordinator(cluster: Cluster) -> Saboteur:
     return saboteur
 
 
-def test_a_service_that_ends_while_it_starts_fails_the_start_and_stops_the_rest(cluster: Cluster) -> None:
+def test_a_service_that_ends_during_the_start_fails_the_start_and_stops_the_others(cluster: Cluster) -> None:
     cluster.stop()
     saboteur = start_and_kill_the_coordinator(cluster)
     assert len(saboteur.seen) >= 5
@@ -227,7 +227,7 @@ def test_a_service_that_ends_while_it_starts_fails_the_start_and_stops_the_rest(
     assert not any(map(is_alive, saboteur.seen))
 
 
-def test_a_start_that_takes_too_long_says_who_was_late_with_its_log(cluster: Cluster) -> None:
+def test_a_start_that_times_out_names_the_late_service_and_shows_its_log(cluster: Cluster) -> None:
     cluster.stop()
     failed = command(cluster, "start", "--timeout", "3")
     assert failed.returncode == 1
@@ -237,7 +237,7 @@ def test_a_start_that_takes_too_long_says_who_was_late_with_its_log(cluster: Clu
     assert not cluster.is_running()
 
 
-def test_services_end_with_a_killed_supervisor_and_a_new_start_clears_its_remains(running: Cluster) -> None:
+def test_services_end_with_a_killed_supervisor_and_a_new_start_succeeds(running: Cluster) -> None:
     services = list(pids(running).values())
     os.kill(int(running.layout.pid.read_text()), signal.SIGKILL)
     assert eventually(lambda: not any(map(is_alive, services)), 10)
@@ -245,7 +245,7 @@ def test_services_end_with_a_killed_supervisor_and_a_new_start_clears_its_remain
     assert running.layout.pid.exists()
     assert not running.is_running()
     assert {status.state for status in running.status()} == {"STOPPED"}
-    # The main thread of a killed JVM is gone before its sockets are.
+    # The main thread of a killed JVM ends before its sockets close.
     assert eventually(lambda: not port_problems(running.ports), 20)
-    # Services with processes of their own: the remains were no hindrance.
+    # The services got processes, so that the files left behind did not prevent the start.
     assert len(start_and_kill_the_coordinator(running).seen) >= 5

@@ -1,4 +1,4 @@
-"""docs/errors.md lists every error that there is."""
+"""docs/errors.md lists every error."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ def kinds(base: type[GatewayError] = GatewayError) -> Iterator[type[GatewayError
         yield from kinds(kind)
 
 
-def test_each_error_stands_in_the_table_with_its_status_and_code() -> None:
+def test_each_error_is_in_the_table_with_its_status_and_code() -> None:
     listed = set(re.findall(r"^\| (\d{3}) \| `(\w+)` \|", PAGE, re.MULTILINE))
     missing = {(str(kind.status), kind.code) for kind in kinds()} - listed
     assert not missing
@@ -26,7 +26,7 @@ def test_errors_with_the_same_code_have_the_same_status_and_title() -> None:
     assert len(described) == len({kind.code for kind in kinds()})
 
 
-def test_each_condition_of_druids_becomes_an_error_that_there_is() -> None:
+def test_each_condition_of_druid_maps_to_an_existing_error() -> None:
     _, _, table = PAGE.partition("## What Druid's conditions become")
     rows = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("| ")][1:]
     told = {(kind.status, kind.code) for kind in kinds()}

@@ -1,4 +1,4 @@
-"""docs/operations.md lists every metric, and no other."""
+"""docs/operations.md lists exactly the metrics of the gateway."""
 
 import re
 

@@ -1,7 +1,7 @@
-"""docs/query-language.md keeps its word: its examples are run, and its tables held against the catalog.
+"""docs/query-language.md is correct: its examples are sent, and its tables are compared with the catalog.
 
-A block is a whole body (```json) or the value of one key of a body (```json filters). An answer or an error block after
-it holds what that body gets; of an error, the keys that are shown. A body that no error follows must be accepted.
+A block is a whole body (```json) or the value of one key of a body (```json filters). An answer or error block after
+it has the expected response; for an error, only the keys shown. A body without an error block must be accepted.
 """
 
 import json
@@ -27,7 +27,7 @@ TYPES: Final = {Kind.STRING: "string", Kind.LONG: "integer", Kind.DOUBLE: "numbe
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A body, and what the page says that it gets."""
+    """A body with its expected response."""
 
     line: int
     body: dict[str, Any]
@@ -51,7 +51,7 @@ EXAMPLES: Final = _examples()
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=[f"line-{example.line}" for example in EXAMPLES])
-def test_an_example_gets_what_the_page_says(example: Example, hand_counted_gateway: Gateway) -> None:
+def test_an_example_gets_the_documented_response(example: Example, hand_counted_gateway: Gateway) -> None:
     answer = hand_counted_gateway.post(example.body)
     if example.error is not None:
         assert {key: answer.json[key] for key in example.error if key != "errors"} == {
@@ -72,7 +72,7 @@ def test_every_key_and_every_kind_of_filter_has_an_example() -> None:
     assert keys >= set(re.findall(r"^\| \[`(\w+)`\]", PAGE, re.MULTILINE))
 
 
-def test_the_table_of_dimensions_is_the_catalog() -> None:
+def test_the_table_of_dimensions_matches_the_catalog() -> None:
     [section] = re.findall(r"^## Dimensions\n(.*)", PAGE, re.DOTALL | re.MULTILINE)
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line.startswith("| `")
@@ -80,7 +80,7 @@ def test_the_table_of_dimensions_is_the_catalog() -> None:
     assert rows == [_table_row(dimension) for dimension in CHAT_SESSIONS.dimensions]
 
 
-def test_the_page_names_what_the_api_itself_says_of_limits_and_granularities(hand_counted_gateway: Gateway) -> None:
+def test_the_page_has_the_limits_and_granularities_of_the_api(hand_counted_gateway: Gateway) -> None:
     told = _told(hand_counted_gateway)
     limits = told["limits"]
     for text in (
@@ -97,7 +97,7 @@ def test_the_page_names_what_the_api_itself_says_of_limits_and_granularities(han
 
 
 def _first_cells(section: str, *, order: list[dict[str, Any]]) -> list[str]:
-    """The first column of the section's table, in the order of these."""
+    """Return the first column of the section's table, in the table's order."""
     [text] = re.findall(rf"^## {section}\n(.*?)^## ", PAGE, re.DOTALL | re.MULTILINE)
     cells = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
     names = [each["type"] for each in order]
@@ -105,7 +105,7 @@ def _first_cells(section: str, *, order: list[dict[str, Any]]) -> list[str]:
 
 
 def _told(gateway: Gateway) -> Any:
-    """What GET says of the data set."""
+    """Return the description of the data set (GET)."""
     token = next(iter(gateway.tokens.values()))
     request = urllib.request.Request(gateway.url + gateway.path(), headers={"Authorization": f"Token {token}"})
     with urllib.request.urlopen(request, timeout=30) as response:
@@ -126,7 +126,7 @@ def _in_order(errors: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def _rounded(value: Any) -> Any:
-    """The same with floats of six digits: uniques are exact but for a tiny fraction."""
+    """Round floats to six digits, because unique counts can differ from integers by a tiny fraction."""
     if isinstance(value, list):
         return [_rounded(each) for each in value]
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""A server between the gateway and the real broker, for what no proxy can do: it gives other answers than Druid did."""
+"""A proxy between the gateway and the real broker that can replace Druid's responses."""
 
 import socket
 import struct
@@ -13,12 +13,12 @@ from tests.serving import listening
 
 _CONTEXT = "X-Druid-Response-Context"
 Spoil = Callable[[web.Request, bytes], Awaitable[web.StreamResponse]]
-"""Makes another answer to a query out of the body of Druid's."""
+"""Creates another response from the body of Druid's response."""
 
 
 @dataclass(slots=True)
 class Between:
-    """Everything goes through; while answers are spoiled, something else comes back from queries."""
+    """Forwards everything. While `spoiled`, queries get other responses."""
 
     url: str
     _broker: str
@@ -27,7 +27,7 @@ class Between:
 
     @contextmanager
     def spoiling(self, spoil: Spoil) -> Iterator[None]:
-        """Spoil every answer to a query until the end of the block."""
+        """Replace every response to a query until the end of the block."""
         self._spoil = spoil
         try:
             yield
@@ -47,7 +47,7 @@ class Between:
 
 @asynccontextmanager
 async def before(broker: str) -> AsyncIterator[Between]:
-    """Stand before a broker's URL, on a port of one's own."""
+    """Listen on a new port in front of a broker's URL."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         between = Between("", broker, session)
         app = web.Application()
@@ -57,7 +57,7 @@ async def before(broker: str) -> AsyncIterator[Between]:
 
 
 def instead(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Spoil:
-    """Answer with what this handler answers, whatever Druid did."""
+    """Respond with the response of this handler, regardless of Druid's."""
 
     async def spoil(request: web.Request, _: bytes) -> web.StreamResponse:
         return await handler(request)
@@ -66,17 +66,17 @@ def instead(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> 
 
 
 async def cut_with_a_clean_end(_: web.Request, body: bytes) -> web.StreamResponse:
-    """Half of Druid's rows in HTTP that ends well: so does Druid itself when it fails after the first row."""
+    """Half of Druid's rows in well-formed HTTP, as when Druid fails after the first row."""
     return web.Response(body=body[: len(body) // 2], content_type="application/json")
 
 
 async def reset_in_mid_body(request: web.Request, body: bytes) -> web.StreamResponse:
-    """Half of what is promised, then TCP's reset."""
+    """Half of the announced body, then a TCP reset."""
     response = web.StreamResponse(headers={"Content-Length": str(len(body))})
     await response.prepare(request)
     await response.write(body[: len(body) // 2])
     if (transport := request.transport) is not None:
-        # To linger for no time at all: https://man7.org/linux/man-pages/man7/socket.7.html
+        # Close without lingering: https://man7.org/linux/man-pages/man7/socket.7.html
         linger = struct.pack("ii", 1, 0)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         transport.abort()

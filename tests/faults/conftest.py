@@ -1,4 +1,4 @@
-"""A Druid that may be hurt, Toxiproxy before it, and gateways; all in one event loop, which the tests share."""
+"""A Druid for fault injection, Toxiproxy in front of it, and gateways, in one shared event loop."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -17,7 +17,7 @@ from tests.faults.trial import Fault
 from tests.faults.victim import Victim
 
 ORGANIZATIONS = 4
-"""So many of the data's organizations ask."""
+"""Number of organizations with callers."""
 Suffer = Callable[[str], AbstractAsyncContextManager[Fault]]
 Start = Callable[..., AbstractAsyncContextManager[Suffer]]
 fixture = partial(pytest_asyncio.fixture, loop_scope="session")
@@ -43,7 +43,7 @@ async def toxic() -> AsyncIterator[Toxiproxy]:
 
 @pytest.fixture(scope="package")
 def measured() -> Iterator[list[Figures]]:
-    """The figures of every fault, which are written at the end."""
+    """The figures of all faults, written at the end."""
     rows: list[Figures] = []
     yield rows
     figures.write(rows)
@@ -51,7 +51,7 @@ def measured() -> Iterator[list[Figures]]:
 
 @pytest.fixture(scope="package")
 def start(druid: Victim, measured: list[Figures], tmp_path_factory: pytest.TempPathFactory) -> Start:
-    """Start a gateway before a broker's URL, to suffer faults of which each is measured; keywords are settings."""
+    """Start a gateway for a broker's URL, in which faults are measured. Keywords are settings."""
 
     @asynccontextmanager
     async def start(broker_url: str, **settings: object) -> AsyncIterator[Suffer]:
@@ -79,13 +79,13 @@ def start(druid: Victim, measured: list[Figures], tmp_path_factory: pytest.TempP
 
 @fixture(scope="package")
 async def broker(toxic: Toxiproxy, druid: Victim) -> AsyncIterator[Proxy]:
-    """Toxiproxy's way to the broker."""
+    """Toxiproxy's route to the broker."""
     async with toxic.before(f"127.0.0.1:{druid.druid.ports.broker}") as proxy:
         yield proxy
 
 
 @fixture(scope="package")
 async def spoiler(druid: Victim) -> AsyncIterator[Between]:
-    """A way to the broker on which answers can be exchanged for others."""
+    """A route to the broker on which responses can be replaced."""
     async with between.before(druid.druid.broker_url) as spoiler:
         yield spoiler

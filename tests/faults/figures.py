@@ -1,4 +1,4 @@
-"""The figures of a run: var/faults/report.md and report.json. Pure but for the writing."""
+"""The figures of a run, in var/faults/report.md and report.json. Pure except for `write`."""
 
 import json
 import os
@@ -13,7 +13,7 @@ VAR = Path(__file__).parents[2] / "var" / "faults"
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One fault: numbers of answers, times in seconds. `slowest_error` is None where no answer was an error."""
+    """One fault: numbers of responses, times in seconds. `slowest_error` is None without errors."""
 
     fault: str
     lasted: float
@@ -27,7 +27,7 @@ class Figures:
 
     @classmethod
     def of(cls, fault: Fault) -> "Figures":
-        """Return what a fault that is over has shown."""
+        """Return the figures of a finished fault."""
         outcome = fault.outcome
         errors = [took for (status, _), took in outcome.slowest.items() if status != 200]
         return cls(
@@ -56,7 +56,7 @@ def table(rows: Sequence[Figures]) -> str:
 
 
 def write(rows: Sequence[Figures]) -> None:
-    """Write the figures of a run, in place of the last one's."""
+    """Write the figures of a run, and overwrite those of the last one."""
     VAR.mkdir(parents=True, exist_ok=True)
     machine = f"On {os.cpu_count()} cores."
     (VAR / "report.md").write_text(f"{machine}\n\n{table(rows)}")

@@ -1,4 +1,4 @@
-"""Callers of several organizations who ask all the time, and know the right answers."""
+"""Callers of several organizations who send requests constantly, and know the correct responses."""
 
 import asyncio
 import json
@@ -21,17 +21,17 @@ REPORTS: tuple[Mapping[str, Any], ...] = (
     report(COUNT, UNIQUES, filters=has("scope", "org")),
     report(interval={**ALL_TIME, "start": "2019-03-01", "end": "2019-03-08"}, granularity="hour"),
     report(COUNT, granularity="day", group_by=["chat_type"], totals=True),
-    # So many groups that the gateway takes it for a long one, and its answer has a middle in which to break off.
+    # So many groups that the gateway classifies it as heavy, and that its response can be interrupted in the middle.
     report(COUNT, SUMS, granularity="day", group_by=["user_id"]),
 )
 CALLERS = 8
-# Seconds between two questions of a caller: every moment of a fault is met, and there is time for others' work.
+# Seconds between two requests of a caller: short enough for every phase of a fault, and not a full load.
 PAUSE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A report of one organization, and its answer while nothing was wrong."""
+    """A report of one organization, with its response without faults."""
 
     path: str
     authorization: str
@@ -41,13 +41,13 @@ class Question:
 
 @dataclass(slots=True)
 class Load:
-    """`timeline` grows for as long as the callers ask."""
+    """`timeline` grows while the callers are active."""
 
     timeline: list[Seen] = field(default_factory=list)
     wrong: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     async def until_right(self, answers: int = 2 * CALLERS) -> None:
-        """Wait until so many answers in a row, from now on, were right."""
+        """Wait until so many consecutive responses from now on were correct."""
         first = len(self.timeline)
 
         async def right() -> bool:
@@ -57,7 +57,7 @@ class Load:
         await until(right)
 
     async def until_seen(self, code: str, answers: int = 1) -> None:
-        """Wait until so many answers of this code have come from now on."""
+        """Wait until so many responses from now on had this code."""
         first = len(self.timeline)
 
         async def seen() -> bool:
@@ -77,7 +77,7 @@ class Load:
 
 
 async def known(url: str, tokens: Mapping[str, str]) -> list[Question]:
-    """Return every report of every organization with its answer, which must be right now."""
+    """Return every report of every organization with its response. No fault may be active."""
     questions = []
     async with aiohttp.ClientSession(url) as session:
         for organization, token in tokens.items():
@@ -94,7 +94,7 @@ async def known(url: str, tokens: Mapping[str, str]) -> list[Question]:
 
 @asynccontextmanager
 async def asking(url: str, questions: Sequence[Question], *, callers: int = CALLERS) -> AsyncIterator[Load]:
-    """Have so many callers ask these questions over and over until the block ends."""
+    """Let so many callers repeat these requests until the block ends."""
     load = Load()
     async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=0)) as session:
         tasks = [

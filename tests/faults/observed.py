@@ -1,4 +1,4 @@
-"""`gateway serve`, with one more port on which it shows what it holds.
+"""`gateway serve` with an additional port that shows its resources.
 
     OBSERVED_PORT=… python -m tests.faults.observed serve
 
@@ -25,7 +25,7 @@ from tests.links import link, slots
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What is there at a moment: asyncio's tasks by what they run, and connections to the brokers."""
+    """The current asyncio tasks by their coroutine, and the connections to the brokers."""
 
     tasks: dict[str, int]
     flights: int
@@ -36,7 +36,7 @@ class Held:
     idle_connections: int
 
     def is_idle(self) -> bool:
-        """Whether no report is under way, nor anything left of one."""
+        """Return whether no report is running, and no resource of one is in use."""
         return not any((self.flights, self.running, self.queued, self.cancellations, self.connections))
 
 

@@ -1,4 +1,4 @@
-"""What callers saw of a fault: pure counting."""
+"""Counts what callers got during a fault. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ RIGHT, WRONG = "right", "wrong"
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One answer. `asked` is a moment of the event loop's clock, `took` are seconds.
+    """One response. `asked` is a time of the event loop's clock, `took` is in seconds.
 
     `code` is RIGHT, WRONG (a 200 that is not the known answer), the code of an error, or what broke the connection to
     the gateway (`status` is 0 then).
@@ -27,7 +27,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`recovery`: seconds from the fault's end until the last error to what was asked after it.
+    """`recovery`: seconds from the end of the fault to the last error of a request sent after it.
 
     `slowest`: the longest that an answer of each kind took, in seconds, of what was asked after the fault began.
     """
@@ -40,7 +40,7 @@ class Outcome:
 
     @classmethod
     def of(cls, timeline: Iterable[Seen], *, began: float, ended: float) -> "Outcome":
-        """Sum up what was answered from the beginning of a fault on."""
+        """Summarize the responses since the start of a fault."""
         seen = [each for each in timeline if each.answered >= began]
         slowest: dict[tuple[int, str], float] = {}
         for each in seen:

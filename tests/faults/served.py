@@ -1,4 +1,4 @@
-"""The gateway in a process of its own, as it runs in earnest; tests/faults/observed.py shows what it holds."""
+"""The gateway in a separate process, as in production. tests/faults/observed.py shows its resources."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A running gateway. `tokens`: one for each organization; `log`: the file of its JSON lines."""
+    """A running gateway. `tokens` has one per organization, `log` is the file of its JSON lines."""
 
     url: str
     pid: int
@@ -34,19 +34,19 @@ class Served:
     _observed: str
 
     async def held(self) -> Held:
-        """Return what it holds at this moment."""
+        """Return its current resources."""
         async with aiohttp.ClientSession() as session, session.get(self._observed, raise_for_status=True) as response:
             return Held(**await response.json())
 
     def sockets(self) -> int:
-        """Return how many connections to a broker the process has, as the kernel counts them."""
+        """Return the number of its connections to a broker, as counted by the kernel."""
         found = psutil.Process(self.pid).net_connections("tcp")
         return sum(bool(each.raddr) and each.raddr.port in self._brokers for each in found)
 
 
 @asynccontextmanager
 async def serving(folder: Path, organizations: Iterable[str], **settings: object) -> AsyncIterator[Served]:
-    """Run a gateway with these settings until the end of the block, which SIGTERM brings about."""
+    """Run a gateway with these settings until the end of the block. SIGTERM ends it."""
     port, observed = _free_port(), _free_port()
     given = {
         "database_url": f"sqlite:///{folder}/accounts.db",

@@ -1,4 +1,4 @@
-"""`make soak`: minutes of load on the real gateway and a real Druid, with faults drawn at random.
+"""`make soak`: minutes of load on the real gateway and a real Druid, with random faults.
 
 No answer may be wrong, every error must be one that docs/errors.md knows for such a fault, all must be well again after
 each fault, and at the end nothing may be left: no task, no connection, no query in Druid, no memory.
@@ -26,6 +26,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from druid.errors import ClusterError
 from druid.services import Service
+from gateway.druid.api.http import ServiceError
 from gateway.ingest import IngestError
 from tests.faults import served, toxiproxy, victim
 from tests.faults.load import Load, Question, asking, known
@@ -37,11 +38,11 @@ from tests.faults.trial import nothing_is_left
 from tests.faults.victim import Victim
 
 VAR = Path(__file__).parents[2] / "var" / "soak"
-# Away from those of the tests' clusters, and below the ports of clients' connections.
+# Different from the ports of the tests' clusters, and below those of outgoing connections.
 PORT_OFFSET = 24500
 ORGANIZATIONS = 4
 DEADLINE = 5.0
-"""Seconds for a request: shorter than some of the faults."""
+"""Seconds. Some faults last longer."""
 ERRORS = frozenset(
     {
         "bad_upstream_answer",
@@ -52,7 +53,7 @@ ERRORS = frozenset(
         "too_many_requests",
     }
 )
-"""What callers may be told of a fault of Druid's. `internal` is none of them, and neither is a broken connection."""
+"""The error codes that faults of Druid explain. They explain neither `internal` nor a broken connection."""
 
 console = Console(highlight=False, soft_wrap=True)
 app = typer.Typer(add_completion=False)
@@ -60,7 +61,7 @@ app = typer.Typer(add_completion=False)
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What faults may touch: the two ways to the broker, that to the coordinator, Druid itself, and callers."""
+    """The targets of faults: two routes to the broker, one to the coordinator, Druid itself, and callers."""
 
     brokers: tuple[Proxy, Proxy]
     coordinator: Proxy
@@ -71,11 +72,11 @@ class Scene:
 
 
 Fault = Callable[[Scene, float], Awaitable[None]]
-"""Lasts for so many seconds, roughly; what was killed may be away for longer."""
+"""Causes a fault for about so many seconds. A killed service may be away for longer."""
 
 
 def _ways(scene: Scene) -> tuple[Proxy, ...]:
-    """One way to the broker, or both."""
+    """Select one route to the broker, or both."""
     return scene.random.choice([scene.brokers[:1], scene.brokers[1:], scene.brokers])
 
 
@@ -121,7 +122,7 @@ async def _coordinator_cut_off(scene: Scene, seconds: float) -> None:
 
 
 async def _callers_leave(scene: Scene, seconds: float) -> None:
-    """Ask, and go away before the answer has come."""
+    """Send requests, and disconnect before the response."""
     clock = asyncio.get_running_loop().time
     until = clock() + seconds
 
@@ -144,7 +145,7 @@ async def _asked(session: aiohttp.ClientSession, path: str, body: bytes, headers
 
 
 async def _rubbish_is_sent(scene: Scene, seconds: float) -> None:
-    """Send what is no HTTP, no JSON, no report, or only half of it."""
+    """Send invalid HTTP, invalid JSON, invalid reports, and incomplete requests."""
     host, port = scene.gateway.url.removeprefix("http://").split(":")
     until = asyncio.get_running_loop().time() + seconds
     question = scene.questions[0]
@@ -187,7 +188,7 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
 
 @dataclass(slots=True)
 class Findings:
-    """What a run has shown. Memory is in bytes; `recoveries` are the longest, in seconds, of each fault."""
+    """The results of a run. Memory is in bytes. `recoveries` has the longest recovery of each fault in seconds."""
 
     seed: int
     seconds: float = 0.0
@@ -205,7 +206,7 @@ class Findings:
     left_behind: str = ""
 
     def count(self, load: Load) -> None:
-        """Count what callers were answered."""
+        """Count the responses of callers."""
         codes = Counter(each.code for each in load.timeline)
         self.requests = codes.total()
         self.right, self.wrong = codes.pop(RIGHT, 0), codes.pop(WRONG, 0)
@@ -214,7 +215,7 @@ class Findings:
 
     @property
     def complaints(self) -> list[str]:
-        """What should not have been; nothing in a good run."""
+        """Return the failures; a good run has none."""
         found = []
         if self.wrong:
             found.append(f"{self.wrong} wrong answers")
@@ -279,7 +280,7 @@ async def _soak(seconds: float, seed: int, folder: Path) -> Findings:
     findings = Findings(seed)
     async with _scene(seed, folder) as scene:
         process = psutil.Process(scene.gateway.pid)
-        # Caches fill, pools open: what comes then should stay.
+        # After the warm-up, resource usage should not grow.
         async with asking(scene.gateway.url, scene.questions) as load:
             await load.until_right(500)
         before = await _settled(scene.gateway)
@@ -314,7 +315,7 @@ async def _soak(seconds: float, seed: int, folder: Path) -> Findings:
 
 
 async def _settled(gateway: Served) -> Held:
-    """Return what the gateway holds when nobody asks: connections of callers who have gone are closed by then."""
+    """Return the resources of the idle gateway, after it has closed the connections of former callers."""
     last, held = None, await gateway.held()
     while last is None or not held.is_idle() or held.tasks != last.tasks:
         await asyncio.sleep(0.5)
@@ -325,10 +326,12 @@ async def _settled(gateway: Served) -> Held:
 @app.command()
 def main(
     *,
-    minutes: Annotated[float, typer.Option(min=0.1, max=600, help="How long to ask.")] = 10,
-    seed: Annotated[int | None, typer.Option(help="Draws the same faults in the same order.")] = None,
+    minutes: Annotated[float, typer.Option(min=0.1, max=600, help="Duration in minutes.")] = 10,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed: the same one gives the same faults in the same order.")
+    ] = None,
 ) -> None:
-    """Ask a gateway before a Druid of its own for minutes on end, while faults come and go at random.
+    """Send requests to a gateway with a separate Druid for minutes, under random faults.
 
     The exit code is 0 when no answer was wrong, each error was one that such faults explain, and nothing was left
     behind. Reports: var/soak/report.md and report.json; what the gateway logged: var/soak/gateway.jsonl.
@@ -338,7 +341,7 @@ def main(
     try:
         with tempfile.TemporaryDirectory() as folder:
             findings = asyncio.run(_soak(minutes * 60, chosen, Path(folder)))
-    except (ClusterError, IngestError, ToxiproxyError) as error:
+    except (ClusterError, IngestError, ServiceError, ToxiproxyError) as error:
         console.print(str(error), style="bold red", markup=False)
         raise typer.Exit(2) from error
     (VAR / "report.md").write_text(findings.table())

@@ -1,4 +1,4 @@
-"""The account database fails under load: what is known serves for some seconds, then reports are refused, clearly."""
+"""The account database fails under load: cached accounts work for some seconds, then reports get a clear error."""
 
 import asyncio
 import signal
@@ -28,7 +28,7 @@ def server() -> Iterator[PostgreSql]:
 
 @fixture(scope="module")
 async def way(toxic: Toxiproxy, server: PostgreSql) -> AsyncIterator[Proxy]:
-    """Toxiproxy's way to the database."""
+    """Toxiproxy's route to the database."""
     url = URL(server.url("postgres"))
     async with toxic.before(f"{url.host}:{url.port}") as proxy:
         yield proxy
@@ -41,21 +41,21 @@ async def suffer(start: Start, druid: Victim, server: PostgreSql, way: Proxy) ->
         yield suffer
 
 
-async def test_a_database_that_refuses(suffer: Suffer, way: Proxy) -> None:
+async def test_a_database_that_refuses_connections(suffer: Suffer, way: Proxy) -> None:
     async with suffer("accounts: refused") as fault, way.refusing():
         await fault.load.until_seen("accounts_unavailable", 4 * CALLERS)
     assert fault.outcome.errors.keys() == {CLOSED}
     assert fault.outcome.recovery < BACK
 
 
-async def test_a_database_that_swallows_everything(suffer: Suffer, way: Proxy) -> None:
+async def test_a_database_that_does_not_respond(suffer: Suffer, way: Proxy) -> None:
     async with suffer("accounts: swallowed") as fault, way.toxic("timeout", timeout=0):
         await fault.load.until_seen("accounts_unavailable", 2 * CALLERS)
     assert fault.outcome.errors.keys() == {CLOSED}
     assert fault.outcome.recovery < BACK
 
 
-async def test_a_database_that_is_killed(suffer: Suffer, server: PostgreSql) -> None:
+async def test_a_killed_database(suffer: Suffer, server: PostgreSql) -> None:
     async with suffer("accounts: PostgreSQL killed") as fault:
         server.signal(signal.SIGKILL)
         await fault.load.until_seen("accounts_unavailable", 4 * CALLERS)

@@ -1,4 +1,4 @@
-"""Druid's answers are replaced by others under load: each becomes its error, and the next whole one is right."""
+"""Druid's responses are replaced under load: each gets its error, and the next complete one is used."""
 
 from collections.abc import AsyncIterator
 
@@ -12,7 +12,7 @@ from tests.http.stand_in import error, respond, respond_with
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 LONGEST = 2_000_000
-"""Bytes of an answer: more than any that is asked for here."""
+"""Bytes; more than any response in this module."""
 NO_USE = (502, "bad_upstream_answer")
 PAGE = b"<html><body>Jetty</body></html>"
 
@@ -43,12 +43,12 @@ async def suffer(start: Start, spoiler: Between) -> AsyncIterator[Suffer]:
         ("504", instead(error(504)), (504, "timeout")),
     ],
 )
-async def test_an_answer_that_is_none(
+async def test_an_invalid_response(
     suffer: Suffer, spoiler: Between, name: str, spoil: Spoil, told: tuple[int, str]
 ) -> None:
     async with suffer(name) as fault:
         with spoiler.spoiling(spoil):
             await fault.load.until_seen(told[1], 4 * CALLERS)
     assert fault.outcome.errors.keys() == {told}
-    # It was the answer that failed, not the broker: nothing is left out, and the next answer counts.
+    # The response failed and not the broker: it is not excluded, and the next response is used.
     assert fault.outcome.recovery == 0

@@ -1,4 +1,4 @@
-"""A month of two appended segments, of which one is lost: Druid answers with the rest."""
+"""One of two appended segments of a month is lost: Druid answers with the other one."""
 
 import json
 import shutil
@@ -39,14 +39,14 @@ def row(number: int) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """A gateway's client; `second` are the folders, in deep storage and of the historical's, of the second segment."""
+    """A client of a gateway. `second` are the folders of the second segment, in deep storage and in the historical."""
 
     client: Client
     second: tuple[Path, ...]
 
 
 async def _counts(victim: Victim, rows: int) -> bool:
-    """Whether Druid itself counts so many rows."""
+    """Return whether Druid itself counts so many rows."""
     native = {
         "queryType": "timeseries",
         "dataSource": DATA_SOURCE,
@@ -61,7 +61,7 @@ async def _counts(victim: Victim, rows: int) -> bool:
 
 
 async def _append(victim: Victim, rows: list[dict[str, Any]]) -> None:
-    """Add rows in a segment of their own, as `gateway ingest` does not: it replaces."""
+    """Append rows in a new segment. (`gateway ingest` replaces data instead.)"""
     spec = json.loads((SPECS / "chat_sessions.json").read_text())
     spec["spec"]["dataSchema"]["dataSource"] = DATA_SOURCE
     spec["spec"]["ioConfig"] |= {"appendToExisting": True, "dropExisting": False}
@@ -97,9 +97,7 @@ async def appended(druid: Victim, tmp_path: Path) -> AsyncIterator[Appended]:
         yield Appended(client, second)
 
 
-async def test_one_segment_that_is_lost_is_503_where_druid_answers_without_it(
-    appended: Appended, druid: Victim
-) -> None:
+async def test_a_lost_segment_is_503_where_druid_answers_without_it(appended: Appended, druid: Victim) -> None:
     assert (await appended.client.post(COUNT, organization=T)).data[0][-1] == ROWS
     stored, cached = appended.second
     shutil.move(stored, stored.with_name("away"))
@@ -107,7 +105,7 @@ async def test_one_segment_that_is_lost_is_503_where_druid_answers_without_it(
     druid.signal(Service.HISTORICAL, signal.SIGTERM)
 
     async def druid_is_wrong() -> bool:
-        # Meanwhile as always: right, or no answer.
+        # Meanwhile every response is correct or an error.
         answer = await appended.client.post(COUNT, organization=T)
         assert answer.status != 200 or answer.data[0][-1] == ROWS
         return await _counts(druid, ROWS // 2)

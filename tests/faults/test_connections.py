@@ -1,4 +1,4 @@
-"""The way to the broker fails under load: right answers or clear errors in bounded time, and then all is well again."""
+"""The connection to the broker fails under load: correct responses or clear errors in bounded time, then recovery."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -14,8 +14,8 @@ from tests.faults.toxiproxy import Proxy
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 DEADLINE = 3.0
-# Promised are a quarter of a second after a deadline, and five seconds to be back. The figures of a run are in its
-# report; machines that run tests are busy.
+# The objectives are 0.25 s after a deadline and 5 s for recovery. The limits here are larger, because machines that run
+# tests are busy. The report of a run has its figures.
 LATE = 1.5
 BACK = 10.0
 
@@ -40,16 +40,16 @@ CUT = partial(Proxy.toxic, kind="limit_data", bytes=1000)
 @pytest.mark.parametrize(
     ("name", "hurt", "errors"),
     [
-        # The first error is what comes most; the others come of answers that were on their way.
+        # The first error is the most frequent one. The others are of responses in transit.
         ("refused", Proxy.refusing, (UNAVAILABLE, BROKEN_OFF)),
         ("reset before the first byte", RESET, (UNAVAILABLE, BROKEN_OFF)),
         ("swallowed", SWALLOWED, (TIMEOUT, UNAVAILABLE)),
         ("stalled in mid-body", STALLED, (TIMEOUT, UNAVAILABLE)),
-        # Small answers come whole, until their connection has carried so much.
+        # Small responses arrive completely, until their connection has transferred so many bytes.
         ("cut by closing", CUT, (BROKEN_OFF, UNAVAILABLE)),
     ],
 )
-async def test_an_error_says_what_broke(
+async def test_an_error_names_the_failure(
     suffer: Suffer, broker: Proxy, name: str, hurt: Hurt, errors: Sequence[tuple[int, str]]
 ) -> None:
     async with suffer(name) as fault, hurt(broker):
@@ -70,9 +70,9 @@ async def test_an_error_says_what_broke(
         ),
     ],
 )
-async def test_what_is_only_slow_is_right(suffer: Suffer, broker: Proxy, name: str, hurt: Hurt) -> None:
+async def test_slow_responses_are_correct(suffer: Suffer, broker: Proxy, name: str, hurt: Hurt) -> None:
     async with suffer(name) as fault, hurt(broker):
         await fault.load.until_seen(RIGHT, 2 * CALLERS)
-    # The longest reports may take too long now.
+    # The longest reports may reach their deadline.
     assert fault.outcome.errors.keys() <= {TIMEOUT}
     assert fault.outcome.recovery == 0

@@ -1,4 +1,4 @@
-"""One of two brokers fails under load: the other one answers."""
+"""One of two brokers fails under load, and the other one answers."""
 
 from collections.abc import AsyncIterator
 
@@ -17,7 +17,7 @@ DEADLINE = 3.0
 
 @fixture(scope="module")
 async def other(toxic: Toxiproxy, druid: Victim) -> AsyncIterator[Proxy]:
-    """A second way to the same broker: to the gateway it is another one."""
+    """A second route to the same broker, which is a different broker for the gateway."""
     async with toxic.before(f"127.0.0.1:{druid.druid.ports.broker}") as proxy:
         yield proxy
 
@@ -28,15 +28,15 @@ async def suffer(start: Start, broker: Proxy, other: Proxy) -> AsyncIterator[Suf
         yield suffer
 
 
-async def test_when_one_refuses_nobody_notices(suffer: Suffer, other: Proxy) -> None:
+async def test_callers_do_not_notice_when_one_broker_refuses_connections(suffer: Suffer, other: Proxy) -> None:
     async with suffer("one of two brokers: refused") as fault, other.refusing():
         await fault.load.until_seen(RIGHT, 4 * CALLERS)
-    # What broke off in mid-body is no question of who else could have answered it.
+    # A response that was interrupted in the middle is not retried on the other broker.
     assert fault.outcome.errors.keys() <= {(502, "bad_upstream_answer")}
     assert fault.outcome.recovery == 0
 
 
-async def test_when_one_swallows_everything_it_is_left_out_after_a_deadline(suffer: Suffer, other: Proxy) -> None:
+async def test_a_broker_that_does_not_respond_is_excluded_after_a_deadline(suffer: Suffer, other: Proxy) -> None:
     async with suffer("one of two brokers: swallowed") as fault, other.toxic("timeout", timeout=0):
         await fault.load.until_seen("timeout")
         await fault.load.until_right()

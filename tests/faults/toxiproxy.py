@@ -1,6 +1,6 @@
-"""Toxiproxy between two programs: it refuses, delays, stalls and cuts what goes through it.
+"""Toxiproxy between two programs refuses, delays, stalls and interrupts connections.
 
-https://github.com/Shopify/toxiproxy says what its HTTP API takes, and what each toxic does.
+https://github.com/Shopify/toxiproxy documents its HTTP API and its toxics.
 """
 
 import asyncio
@@ -26,12 +26,12 @@ VAR = Path(__file__).parents[2] / "var"
 
 
 class ToxiproxyError(Exception):
-    """Toxiproxy cannot be built or started; the text says what to do."""
+    """Toxiproxy cannot be built or started. The message names the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A port of Toxiproxy's before another one. Faults last as long as their blocks."""
+    """A port of Toxiproxy in front of another one. Faults last until the end of their blocks."""
 
     address: str
     _name: str
@@ -52,7 +52,7 @@ class Proxy:
 
     @asynccontextmanager
     async def toxic(self, kind: str, *, stream: str = "downstream", **attributes: int) -> AsyncIterator[None]:
-        """Do this to all that comes back from behind the proxy (`upstream`: to all that goes there)."""
+        """Add a toxic to all responses (with `upstream`: to all requests)."""
         body = {"name": kind, "type": kind, "stream": stream, "attributes": attributes}
         await self._send("POST", "/toxics", body)
         try:
@@ -73,7 +73,7 @@ class Toxiproxy:
 
     @asynccontextmanager
     async def before(self, address: str) -> AsyncIterator[Proxy]:
-        """Listen on a port of one's own, for as long as the block, and pass all on to this `host:port`."""
+        """Listen on a new port until the end of the block, and forward to this `host:port`."""
         name = secrets.token_hex(4)
         body = {"name": name, "listen": "127.0.0.1:0", "upstream": address, "enabled": True}
         async with self._session.post("/proxies", json=body) as response:
@@ -87,7 +87,7 @@ class Toxiproxy:
 
 @asynccontextmanager
 async def running() -> AsyncIterator[Toxiproxy]:
-    """Run a server on a free loopback port, having built it where that was not done yet.
+    """Run a server on a free loopback port, and build it first if necessary.
 
     Raises ToxiproxyError.
     """

@@ -1,4 +1,4 @@
-"""One fault under load: what callers saw of it, how long it was felt, and what it left behind."""
+"""One fault under load: the responses to callers, the recovery time, and what was left behind."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -15,7 +15,7 @@ from tests.faults.waiting import until
 
 @dataclass(slots=True)
 class Fault:
-    """A fault that lasts until the end of its block, or until it is `over` if that is earlier.
+    """A fault that lasts until the end of its block, or until `over` is called.
 
     `outcome`, and `tidy` (seconds from the load's end until nothing was left of it), are there after the block.
     """
@@ -28,7 +28,7 @@ class Fault:
     tidy: float = field(init=False)
 
     def over(self) -> None:
-        """Count recovery from now on."""
+        """Measure the recovery from now on."""
         self.ended = asyncio.get_running_loop().time()
 
     @property
@@ -39,7 +39,7 @@ class Fault:
 
 @asynccontextmanager
 async def fault(name: str, gateway: Served, questions: Sequence[Question], victim: Victim) -> AsyncIterator[Fault]:
-    """Put the gateway under load for as long as the fault of this block lasts, until answers are right again.
+    """Put the gateway under load during the fault of this block, until responses are correct again.
 
     Then nothing of the load may be left: no task, place or connection of the gateway's, no query in Druid. Raises
     TimeoutError where something is, or where answers are not right again.
@@ -60,7 +60,7 @@ async def fault(name: str, gateway: Served, questions: Sequence[Question], victi
 
 
 async def nothing_is_left(gateway: Served, before: Held, victim: Victim) -> None:
-    """Wait until the gateway holds what it held before. Raises TimeoutError with what was left behind."""
+    """Wait until the gateway uses the same resources as before. Raises TimeoutError with what was left behind."""
     held, queries = before, set[str]()
 
     async def tidy() -> bool:

@@ -1,4 +1,4 @@
-"""A Druid that may be hurt, with sample data in it."""
+"""A Druid with sample data, for fault injection."""
 
 import asyncio
 import json
@@ -23,18 +23,18 @@ from tests.faults.waiting import PATIENCE, until
 ROOT = Path(__file__).parents[2]
 SPECS = ROOT / "ingestion-specs"
 SHAPE = {"sessions": 4000, "organizations": 6, "seed": 1}
-# Away from Druid's own ports, from those of the other tests' clusters, and from those that the kernel gives to clients'
-# connections: one of these could have the port of a service that is away.
+# Different from Druid's default ports and those of the other tests' clusters, and below the ports of outgoing
+# connections, one of which could take the port of a stopped service.
 PORT_OFFSET = 23500
 
-# The gateway's query ids, which Druid writes into the name of the thread that works on the query.
+# The gateway's query ids, which are in the names of Druid's processing threads.
 _QUERY = re.compile(r"[0-9a-f]{32}-(?:report|totals|range)")
 _DUMPED = "JNI global ref"
 
 
 @dataclass(frozen=True, slots=True)
 class Victim:
-    """A cluster whose services may be killed and frozen; supervisord starts again what was killed.
+    """A cluster whose services tests kill and freeze. supervisord restarts killed ones.
 
     `organizations` are those of the data.
     """
@@ -46,13 +46,13 @@ class Victim:
         os.kill(self._pid(service), number)
 
     async def kill(self, service: Service) -> None:
-        """End its process at once; return when it is gone, and another one perhaps on its way."""
+        """Kill its process, and return when it is gone. A new one may already be starting."""
         pid = self._pid(service)
         os.kill(pid, signal.SIGKILL)
         await until(lambda: asyncio.to_thread(_is_gone, pid))
 
     async def is_ready(self, service: Service) -> None:
-        """Wait until the service says that it can do its work."""
+        """Wait until the service is ready."""
         await until(lambda: asyncio.to_thread(is_healthy, service, self.druid.ports))
 
     async def is_well(self) -> None:
@@ -60,17 +60,17 @@ class Victim:
         await asyncio.to_thread(self.druid.start, timeout=PATIENCE)
 
     async def replace_data(self) -> None:
-        """Ingest the same rows again: new segments take the place of all that there are."""
+        """Ingest the same rows again, which replaces all segments."""
         await _ingest(self.druid)
 
     async def queries(self) -> set[str]:
-        """Return the ids of the gateway's queries on which broker or historical work, as their threads tell."""
+        """Return the ids of the gateway's queries that broker or historical are processing, from their thread names."""
         services = (Service.BROKER, Service.HISTORICAL)
         dumps = await asyncio.gather(*(self._threads(service) for service in services))
         return {found for dump in dumps for found in _QUERY.findall(dump)}
 
     async def _threads(self, service: Service) -> str:
-        """Return the dump of its threads that a JVM writes to its output when it gets SIGQUIT."""
+        """Return the thread dump that a JVM prints on SIGQUIT."""
         path = self.druid.layout.log(service)
         with path.open() as log:
             log.seek(0, os.SEEK_END)
@@ -81,7 +81,7 @@ class Victim:
                     await asyncio.sleep(0.02)
                     dump += log.read()
                     if not path.samefile(f"/proc/self/fd/{log.fileno()}"):
-                        # supervisord goes on in a new file when one is full.
+                        # supervisord continues in a new file when one is full.
                         return dump + await self._threads(service)
         return dump
 
@@ -102,16 +102,16 @@ def _is_gone(pid: int) -> bool:
 
 @asynccontextmanager
 async def running(name: str = "test-faults", port_offset: int = PORT_OFFSET) -> AsyncIterator[Victim]:
-    """Start a cluster of this name from nothing, with sample data in it. Raises ClusterError or IngestError."""
+    """Start a new cluster of this name with sample data. Raises ClusterError or IngestError."""
     druid = Cluster(var=ROOT / "var" / name, ports=Ports.shifted(port_offset))
-    # What an earlier run left, perhaps one that was killed.
+    # Remove what an earlier run left behind, for example a killed one.
     await asyncio.to_thread(druid.stop)
     shutil.rmtree(druid.var)
     try:
         await asyncio.to_thread(druid.start, timeout=PATIENCE)
         yield Victim(druid, await _fill(druid))
     finally:
-        # What is frozen does not end.
+        # `stop` kills frozen processes.
         await asyncio.to_thread(druid.stop)
 
 
@@ -129,7 +129,7 @@ def _rows(druid: Cluster) -> Path:
 
 async def _ingest(druid: Cluster) -> None:
     spec = ingest.parse("chat_sessions.json", (SPECS / "chat_sessions.json").read_text(), DATASETS, brings_files=True)
-    await ingest.ingest(spec, ingest.Cluster(druid.coordinator_url, druid.broker_url), files=[_rows(druid)])
+    await ingest.ingest(spec, ingest.DruidUrls.parse(druid.coordinator_url, druid.broker_url), files=[_rows(druid)])
 
 
 def _generate(rows: Path) -> None:

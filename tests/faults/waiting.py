@@ -1,14 +1,14 @@
-"""Waiting for what is to come about."""
+"""Waiting for a condition."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 PATIENCE = 240.0
-"""Seconds for what takes some on a machine that has nothing else to do."""
+"""Seconds. On an idle machine, a few are enough."""
 
 
 async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = PATIENCE) -> None:
-    """Wait until it is true. Raises TimeoutError where that takes longer."""
+    """Wait until the condition is true. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
-        while not await condition():  # noqa: ASYNC110 - only asking tells
+        while not await condition():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.02)

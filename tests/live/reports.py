@@ -1,4 +1,4 @@
-"""Words in which the live tests ask for reports."""
+"""Building blocks of the reports in the live tests."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ UNIQUES: Json = {"type": "hyperUnique", "fields": ["chat_session_id", "visitor_i
 
 
 def report(*aggregations: Json, **keys: Any) -> Json:
-    """A report over everything, of the rows' number unless aggregations are given; `keys` are further keys of it."""
+    """Return a report over all time, which counts rows unless aggregations are given. `keys` are additional keys."""
     return {"interval": ALL_TIME, "aggregations": list(aggregations or [COUNT]), **keys}
 
 
@@ -48,18 +48,18 @@ ORG = has("scope", "org")
 
 
 def numbers(gateway: Gateway, body: Json, *, organization: str = D, caller: str | None = None) -> list[Any]:
-    """The metrics of a report's only row."""
+    """Return the metrics of a report with one row."""
     [[_, *metrics]] = gateway.post(body, organization=organization, caller=caller).data
     return metrics
 
 
 def groups(gateway: Gateway, body: Json, *, organization: str = D, caller: str | None = None) -> list[list[Any]]:
-    """The rows of a report, without start_time."""
+    """Return the rows of a report without start_time."""
     return [row[1:] for row in gateway.post(body, organization=organization, caller=caller).data]
 
 
 def buckets(gateway: Gateway, start: str, end: str, zone: str, granularity: str, **keys: Any) -> Mapping[str, int]:
-    """How many of D's `org` rows begin in each bucket, by its start_time, in the answer's order."""
+    """Return the number of D's `org` rows in each bucket by its start_time, in the order of the response."""
     interval = {"start": start, "end": end, "time_zone": zone}
     body = report(interval=interval, granularity=granularity, filters=ORG, **keys)
     rows = gateway.post(body).data

@@ -1,4 +1,4 @@
-"""The contract's example request, word for word, answered by a real Druid."""
+"""The example request of the contract, with a real Druid."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_the_documented_example_is_answered_as_documented(hand_counted_gateway: 
     }
 
 
-async def test_it_can_be_asked_while_an_event_loop_runs(generated_gateway: Gateway) -> None:
+async def test_it_can_be_sent_while_an_event_loop_runs(generated_gateway: Gateway) -> None:
     answer = generated_gateway.post(EXAMPLE | {"aggregations": [{"type": "count"}]}, organization=D)
 
     [[start, sessions]] = answer.data

@@ -25,7 +25,7 @@ from tests.serving import D, Gateway, P, T
 
 
 class Counted(NamedTuple):
-    """Rows of one scope: `uniques` are sessions, visitors and visitor sessions, `sums` as in NUMBERS.
+    """Rows of one scope. `uniques` are sessions, visitors and visitor sessions, `sums` as in NUMBERS.
 
     `tracked` says how many of the rows have orders and sales: averages divide by those.
     """
@@ -73,7 +73,7 @@ def test_every_aggregation_of_every_scope(hand_counted_gateway: Gateway, counted
     assert all(isinstance(each, float) for each in told[1:] if each is not None)
 
 
-def test_the_columns_are_named_as_the_contract_says(hand_counted_gateway: Gateway) -> None:
+def test_columns_have_the_names_of_the_contract(hand_counted_gateway: Gateway) -> None:
     body = report(COUNT, UNIQUES, {"type": "avg", "fields": ["sales"]}, SUMS, group_by=["scope", "team_id"])
     answer = hand_counted_gateway.post(body)
 
@@ -94,14 +94,14 @@ def test_the_columns_are_named_as_the_contract_says(hand_counted_gateway: Gatewa
     ]
 
 
-def test_aggregations_of_nothing_are_zero_and_an_average_of_nothing_is_null(hand_counted_gateway: Gateway) -> None:
+def test_aggregations_over_no_rows_are_zero_and_averages_are_null(hand_counted_gateway: Gateway) -> None:
     body = report(COUNT, UNIQUES, SUMS, AVERAGES, filters=has("chat_session_id", "no such session"))
     told = numbers(hand_counted_gateway, body)
 
     assert told == [0, *[0.0] * 8, *[None] * 5]
 
 
-# Each dimension: D's rows of that scope by its values, in the answer's order, in which null comes first.
+# For each dimension, D's rows of the scope by value, in the order of the response, with null first.
 GROUPED: list[tuple[str, str, dict[Any, int]]] = [
     ("chat_initiator", "org", {None: 2, "autosuggest": 1, "operator": 3, "rule": 1, "visitor": 10}),
     ("chat_session_id", "org", {f"s{n:02}": 1 for n in range(1, 18)}),
@@ -137,18 +137,18 @@ GROUPED: list[tuple[str, str, dict[Any, int]]] = [
 
 
 @pytest.mark.parametrize(("dimension", "scope", "counted"), GROUPED)
-def test_grouping_by_every_dimension(
+def test_group_by_every_dimension(
     hand_counted_gateway: Gateway, dimension: str, scope: str, counted: dict[Any, int]
 ) -> None:
     told = groups(hand_counted_gateway, report(group_by=[dimension], filters=has("scope", scope)))
     assert told == [[value, count] for value, count in counted.items()]
 
 
-def test_a_row_counts_in_each_of_its_values(hand_counted_gateway: Gateway) -> None:
+def test_a_row_counts_in_the_group_of_each_of_its_values(hand_counted_gateway: Gateway) -> None:
     metrics = [{"type": "sum", "fields": ["user_message_count"]}, {"type": "hyperUnique", "fields": ["visitor_ids"]}]
     told = groups(hand_counted_gateway, report(*metrics, group_by=["room_ids"], filters=ORG))
 
-    # r1: s02, s03 and s09 have 3, 6 and 4 messages; v4 and v8 alone were never there. r2: s03, s04, s10, s11.
+    # r1: s02, s03 and s09 have 3, 6 and 4 messages; only v4 and v8 were never there. r2: s03, s04, s10, s11.
     assert told == [
         [None, 3.0, 0.0],
         ["r1", 13.0, pytest.approx(10, rel=1e-6)],
@@ -159,7 +159,8 @@ def test_a_row_counts_in_each_of_its_values(hand_counted_gateway: Gateway) -> No
 
 def test_two_dimensions_make_a_row_for_each_pair(hand_counted_gateway: Gateway) -> None:
     body = report(group_by=["room_ids", "chatted_organization_ids"], filters=every(ORG, has("chat_type", "visitor")))
-    # s02 is D in r1; s03 is D and P in r1 and r2; the others chatted with nobody: r1 s01, 6, 7, 12 to 17; r2 s04, s11.
+    # s02 is D in r1; s03 is D and P in r1 and r2.
+    # The others have no chatted organization: r1 s01, 6, 7, 12 to 17; r2 s04, s11.
     assert groups(hand_counted_gateway, body) == [
         ["r1", None, 9],
         ["r1", D, 2],
@@ -170,14 +171,14 @@ def test_two_dimensions_make_a_row_for_each_pair(hand_counted_gateway: Gateway) 
     ]
 
 
-def test_a_filter_on_an_array_chooses_rows_and_not_values(hand_counted_gateway: Gateway) -> None:
+def test_a_filter_on_an_array_selects_rows_and_not_values(hand_counted_gateway: Gateway) -> None:
     told = groups(hand_counted_gateway, report(group_by=["room_ids"], filters=every(ORG, has("room_ids", "r2"))))
     assert told == [["r1", 1], ["r2", 4]]
 
 
-# How many of D's 17 `org` rows match.
+# The number of matching rows, of D's 17 `org` rows.
 FILTERED = [
-    # Arrays match when any of their values does.
+    # Arrays match if any of their values does.
     (has("room_ids", "r1"), 12),
     (has("room_ids", "r2"), 4),
     (has("room_ids", None), 1),
@@ -222,7 +223,7 @@ FILTERED = [
     (has("user_id", "u-d1"), 0),
     (has("owner_organization_id", D), 17),
     (has("owner_organization_id", P), 0),
-    # Numbers, also as text; no value is neither 0 nor between any bounds.
+    # Numbers, also as text. A missing value is not 0 and in no bound.
     (has("order_count", 0), 10),
     (has("order_count", "1"), 3),
     (has("order_count", None), 2),
@@ -250,13 +251,13 @@ def test_filters(hand_counted_gateway: Gateway, condition: Json, rows: int) -> N
     assert numbers(hand_counted_gateway, report(filters=every(ORG, condition))) == [rows]
 
 
-def test_filters_may_be_one_a_list_or_none(hand_counted_gateway: Gateway) -> None:
+def test_filters_can_be_one_filter_a_list_or_missing(hand_counted_gateway: Gateway) -> None:
     asked: tuple[Any, ...] = (ORG, [ORG, has("room_ids", "r1")], [], {}, None)
     bodies = [report() if filters is None else report(filters=filters) for filters in asked]
     assert [numbers(hand_counted_gateway, body) for body in bodies] == [[17], [12], [27], [27], [27]]
 
 
-def test_aggregations_of_filtered_rows_stand_side_by_side(hand_counted_gateway: Gateway) -> None:
+def test_filtered_aggregations_are_independent_columns(hand_counted_gateway: Gateway) -> None:
     real = every(bound("visitor_message_count", lower=1), bound("user_message_count", lower=2))
     body = report(COUNT, {"type": "count", "name": "real_chats", "filter": real}, filters=ORG)
     # s02, s03 and s09.
@@ -268,7 +269,7 @@ def test_totals_count_each_visitor_once(hand_counted_gateway: Gateway) -> None:
     assert hand_counted_gateway.post(body).json["totals"][1:] == [None, 17, *map(pytest.approx, (17.0, 12.0, 18.0))]
 
 
-def test_having_order_and_limit(hand_counted_gateway: Gateway) -> None:
+def test_having_order_by_and_limit(hand_counted_gateway: Gateway) -> None:
     busiest = report(
         group_by=["visitor_ids"],
         filters=every(ORG, no(has("visitor_ids", None))),

@@ -1,4 +1,4 @@
-"""No organization sees another's rows, whatever it asks for."""
+"""No organization sees rows of another one, for any request."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def test_each_organization_counts_its_own_rows(hand_counted_gateway: Gateway) ->
     assert told == {D: [27], P: [3], T: [3]}
 
 
-def test_a_visitor_of_several_organizations_is_counted_in_ones_own_sessions_alone(
+def test_a_visitor_of_several_organizations_counts_only_in_the_callers_sessions(
     hand_counted_gateway: Gateway,
 ) -> None:
     body = report(filters=[has("visitor_ids", "v1"), has("scope", "org")])
@@ -38,9 +38,9 @@ def test_a_visitor_of_several_organizations_is_counted_in_ones_own_sessions_alon
     assert told == {D: [3], P: [1], T: [1]}
 
 
-def test_a_partners_name_shows_its_part_in_the_callers_sessions(hand_counted_gateway: Gateway) -> None:
+def test_a_request_for_a_partner_shows_its_part_in_the_callers_sessions(hand_counted_gateway: Gateway) -> None:
     body = report(group_by=["owner_organization_id", "chat_session_id", "scope"])
-    # s04: P's user looked on. s18 is P's own, though D's user chatted there: it is not D's to see.
+    # s04: a user of P was an observer. s18 belongs to P, although a user of D chatted: D must not see it.
     assert groups(hand_counted_gateway, body, organization=P, caller=D) == [
         [D, "s03", "org", 1],
         [D, "s03", "team", 2],

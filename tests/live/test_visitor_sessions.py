@@ -1,6 +1,6 @@
-"""The second data set, answered by a real Druid: every number against a plain count over the rows that were ingested.
+"""The second data set with a real Druid: every number is compared with a simple count over the ingested rows.
 
-And that a data set needs nothing but its file: what the gateway offers of it follows from that.
+It also shows that a data set needs only its file, from which everything else follows.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ import pytest
 
 from gateway.catalog.load import EXAMPLES, load_catalog
 from gateway.catalog.model import Dataset
-from gateway.ingest import Cluster, ingest, parse
+from gateway.ingest import DruidUrls, ingest, parse
 from gateway.query.aggregations import Uniques
 from tests.datasets import DATASETS, VISITOR_SESSIONS
 from tests.serving import Answer, D, Gateway, P, serving_aside, settings_for
@@ -54,7 +54,7 @@ class Urls(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """An organization that is asked for by another one or by itself, and the rows that this is about."""
+    """A calling organization, the requested one, and the rows of this request."""
 
     organization: str
     caller: str
@@ -77,9 +77,9 @@ def rows(file: Path) -> list[Row]:
 
 @pytest.fixture(scope="module")
 def dataset(druid: Urls, file: Path) -> Iterator[Dataset]:
-    """The catalog's data set, on a data source of its own that holds the file's rows."""
+    """The catalog's data set on a new data source with the rows of the file."""
     spec = parse("visitor_sessions.json", (SPECS / "visitor_sessions.json").read_text(), DATASETS, brings_files=True)
-    cluster = Cluster(overlord=druid.coordinator_url, broker=druid.broker_url)
+    cluster = DruidUrls.parse(overlord=druid.coordinator_url, broker=druid.broker_url)
     data_source = f"test_visitor_sessions_{secrets.token_hex(4)}"
     asyncio.run(ingest(spec, cluster, files=[file], data_source=data_source))
     yield replace(VISITOR_SESSIONS, data_source=data_source)
@@ -89,7 +89,7 @@ def dataset(druid: Urls, file: Path) -> Iterator[Dataset]:
 
 @pytest.fixture(scope="module")
 def organizations(rows: list[Row]) -> list[str]:
-    """The largest first."""
+    """The organizations, the largest first."""
     return [owner for owner, _ in Counter(row["owner_organization_id"] for row in rows).most_common()]
 
 
@@ -154,7 +154,7 @@ def different(rows: list[Row], column: str) -> int:
     return len({value for each in values for value in each})
 
 
-def test_every_aggregation_is_what_a_plain_count_gives(served: Gateway, asker: Asker) -> None:
+def test_every_aggregation_equals_a_simple_count(served: Gateway, asker: Asker) -> None:
     answer = served.post(
         {
             "interval": EVER,
@@ -193,11 +193,11 @@ def test_unique_values_can_be_counted_by_the_metrics_of_the_spec(
 
     [[_, *numbers]] = ask(served, asker, aggregations=[{"type": "hyperUnique", "fields": UNIQUES}])
 
-    # 2,048 registers: a standard error of 2.3 %.
+    # With 2,048 registers, the standard error is 2.3 %.
     assert numbers == pytest.approx([different(asker.rows, column) for column in UNIQUES], rel=0.1)
 
 
-def test_groups_of_device_types_are_what_a_plain_count_gives(served: Gateway, asker: Asker) -> None:
+def test_groups_of_device_types_equal_a_simple_count(served: Gateway, asker: Asker) -> None:
     aggregations = [{"type": "count"}, {"type": "avg", "fields": ["duration"]}]
 
     found = ask(served, asker, group_by=["device_type"], aggregations=aggregations)
@@ -221,7 +221,7 @@ def test_a_row_counts_in_the_group_of_each_of_its_chat_sessions(served: Gateway,
     assert {row[1]: row[2] for row in found} == wanted
 
 
-def test_months_begin_at_local_time(served: Gateway, asker: Asker) -> None:
+def test_months_start_at_local_time(served: Gateway, asker: Asker) -> None:
     found = ask(served, asker, granularity="month", aggregations=[{"type": "sum", "fields": ["page_view_count"]}])
 
     wanted = Counter(dict.fromkeys(MONTHS, 0))
@@ -269,7 +269,7 @@ FILTERS: list[tuple[Row, Condition]] = [
 
 
 @pytest.mark.parametrize(("condition", "matches"), FILTERS, ids=[json.dumps(each) for each, _ in FILTERS])
-def test_a_filter_leaves_the_rows_that_match(served: Gateway, asker: Asker, condition: Row, matches: Condition) -> None:
+def test_a_filter_selects_the_matching_rows(served: Gateway, asker: Asker, condition: Row, matches: Condition) -> None:
     aggregations = [{"type": "count"}, {"type": "sum", "fields": ["duration"]}]
 
     [[_, count, duration]] = ask(served, asker, aggregations=aggregations, filters=condition)
@@ -288,15 +288,13 @@ def test_a_filter_on_a_chat_session_finds_the_visit(served: Gateway, rows: list[
         assert found == [[START, row["visitor_id"], 1]]
 
 
-def test_an_organization_that_is_no_partner_is_refused(served: Gateway, organizations: list[str]) -> None:
+def test_an_organization_that_is_not_a_partner_is_refused(served: Gateway, organizations: list[str]) -> None:
     body = {"interval": EVER, "aggregations": [{"type": "count"}]}
     assert served.post(body, organization=organizations[3], caller=D, dataset=NAME).status == 403
     assert served.post(body, organization=D, caller=P, dataset=NAME).status == 403
 
 
-def test_what_can_be_asked_is_told_with_the_time_of_the_organizations_own_rows(
-    served: Gateway, rows: list[Row]
-) -> None:
+def test_the_description_has_the_time_of_the_organizations_own_rows(served: Gateway, rows: list[Row]) -> None:
     description = get(served, served.path(D, NAME)).json
 
     assert [each["name"] for each in description["dimensions"]] == list(VISITOR_SESSIONS.by_name)
@@ -327,13 +325,13 @@ PUBLIC_NAMES = ["device", "seconds", "visitor", "pages", "browser", "customer"]
 
 @pytest.fixture(scope="module")
 def stays(serve: Callable[..., Gateway], dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Gateway:
-    """A gateway with one more data set file, and nothing else changed. It has names of its own for every column."""
+    """A gateway with one additional data set file, which renames every column."""
     file = tmp_path_factory.mktemp("catalog") / "stays.yaml"
     file.write_text(MADE_UP.format(data_source=dataset.data_source))
     return serve(*load_catalog([EXAMPLES, file]).values(), uniques=Uniques.METRIC)
 
 
-def test_one_file_is_all_that_a_data_set_needs(stays: Gateway, rows: list[Row]) -> None:
+def test_a_data_set_needs_only_one_file(stays: Gateway, rows: list[Row]) -> None:
     answer = stays.post(
         {
             "interval": EVER,
@@ -404,11 +402,11 @@ def test_partners_have_no_access_to_a_data_set_without_a_partner_column(stays: G
     assert get(stays, stays.path(P, "stays")).status == 403
 
 
-def test_its_errors_name_its_own_dimensions(stays: Gateway) -> None:
+def test_its_errors_name_its_dimensions(stays: Gateway) -> None:
     answer = stays.post(
         {
             "interval": EVER,
-            "group_by": ["devic", "city"],
+            "group_by": ["devic", "city"],  # codespell:ignore devic
             "aggregations": [{"type": "avg", "fields": ["seconds"]}],
             "filters": {"type": "selector", "dimension": "device", "value": "watch"},
         },
@@ -422,7 +420,7 @@ def test_its_errors_name_its_own_dimensions(stays: Gateway) -> None:
     assert "desktop, tablet, mobile" in errors["/filters/value"].replace('"', "")
 
 
-def test_it_is_described_explained_and_in_the_openapi_document(stays: Gateway) -> None:
+def test_it_is_described_and_explained_and_in_the_openapi_document(stays: Gateway) -> None:
     description = get(stays, stays.path(D, "stays")).json
     assert [each["name"] for each in description["dimensions"]] == PUBLIC_NAMES
     assert {each["type"]: each["fields"] for each in description["aggregations"]} == {

@@ -1,4 +1,4 @@
-"""`make load`: starts what it needs, loads it, and compares the gateway with Druid alone."""
+"""`make load`: starts the services, creates load, and compares the gateway with Druid alone."""
 
 import asyncio
 import os
@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from druid.errors import ClusterError
+from gateway.druid.api.http import ServiceError
 from gateway.ingest import IngestError
 from tests.conftest import load_program
 from tests.load import accounts, mix, report, target, usage
@@ -37,7 +38,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is asked. `gateway_pids`, `druid_pids`: of what this run started."""
+    """The target of the requests. `gateway_pids` and `druid_pids` are processes started by this run."""
 
     gateway_url: str
     broker_url: str
@@ -48,36 +49,38 @@ class Target:
 
 def _loopback(url: str | None) -> str | None:
     if url is not None and urlsplit(url).hostname not in LOOPBACK:
-        raise typer.BadParameter("a load test asks this machine alone: give an address of 127.0.0.1")
+        raise typer.BadParameter("a load test uses this machine only: give an address of 127.0.0.1")
     return url.rstrip("/") if url is not None else None
 
 
 @app.command()
 def main(
     *,
-    seconds: Annotated[int, typer.Option(min=5, max=3600, help="How long to ask.")] = 60,
-    users: Annotated[
-        int, typer.Option(min=1, max=200, help="How many ask at once, each again as soon as it has been answered.")
-    ] = 4,
+    seconds: Annotated[int, typer.Option(min=5, max=3600, help="Duration of the load.")] = 60,
+    users: Annotated[int, typer.Option(min=1, max=200, help="Number of concurrent users without pauses.")] = 4,
     organizations: Annotated[
         int,
         typer.Option(min=2, max=500, help="Organizations; with --broker, those that the sample data was made with."),
     ] = 40,
-    sessions: Annotated[int, typer.Option(min=100, help="Chat sessions to generate; three rows each.")] = 40_000,
-    seed: Annotated[int, typer.Option(help="Other data, other questions; with --broker, the sample data's.")] = 1,
+    sessions: Annotated[
+        int, typer.Option(min=100, help="Number of generated chat sessions, with three rows each.")
+    ] = 40_000,
+    seed: Annotated[int, typer.Option(help="Seed of data and requests; with --broker, that of the sample data.")] = 1,
     broker: Annotated[
-        str | None, typer.Option(metavar="URL", callback=_loopback, help="A Druid that has sample data already.")
+        str | None, typer.Option(metavar="URL", callback=_loopback, help="A Druid with sample data.")
     ] = None,
     url: Annotated[
         str | None,
-        typer.Option(metavar="URL", callback=_loopback, help="A gateway that runs; needs --broker and --accounts."),
+        typer.Option(metavar="URL", callback=_loopback, help="A running gateway; needs --broker and --accounts."),
     ] = None,
     accounts_command: Annotated[
         str | None,
-        typer.Option("--accounts", metavar="COMMAND", help="That gateway's `gateway accounts`, to make tokens with."),
+        typer.Option(
+            "--accounts", metavar="COMMAND", help="The command `gateway accounts` of that gateway, to create tokens."
+        ),
     ] = None,
 ) -> None:
-    r"""Ask the gateway what callers would, and Druid's broker the same in the same run; compare.
+    r"""Send typical requests to the gateway, and the same queries to Druid's broker, and compare the times.
 
     With no options it starts a Druid of its own on other ports, ingests generated chat sessions, starts the gateway,
     and stops everything at the end. Reports: var/load/report.md and var/load/report.json.
@@ -99,7 +102,7 @@ def main(
     """
     if (url is None) != (accounts_command is None) or (url is not None and broker is None):
         raise typer.BadParameter("--url, --broker and --accounts go together", param_hint="--url")
-    # Ended from outside, it stops what it started, as after Ctrl-C.
+    # On SIGTERM it stops what it started, as on Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     target.VAR.mkdir(parents=True, exist_ok=True)
     program = load_program("sample_chat_sessions", GENERATOR)
@@ -113,7 +116,7 @@ def main(
                 asked = stack.enter_context(_started(broker, ids, shape))
             scenario = _prepared(asked, seed)
             samples, used = _load(scenario, asked, users, seconds)
-    except (LoadError, ClusterError, IngestError) as error:
+    except (LoadError, ClusterError, IngestError, ServiceError) as error:
         console.print(str(error), style="bold red", markup=False)
         raise typer.Exit(2) from error
     settings = {"users": str(users), "seconds": str(seconds), "organizations": str(organizations)}
@@ -160,12 +163,12 @@ def _prepared(asked: Target, seed: int) -> Scenario:
 
 
 def _load(scenario: Scenario, asked: Target, users: int, seconds: int) -> tuple[list[Sample], report.Usage]:
-    """Run Locust, and return every sample, and who used the processors."""
+    """Run Locust, and return all samples and the used processor time."""
     with tempfile.TemporaryDirectory() as folder, (target.VAR / "locust.log").open("wb") as log:
         given, found = Path(folder) / "scenario.json", Path(folder) / "samples.json"
         given.touch(mode=0o600)
         given.write_bytes(TypeAdapter(Scenario).dump_json(scenario))
-        # One more: the intruder.
+        # One more for the user without a valid token.
         everyone = str(users + 1)
         command = [sys.executable, "-m", "locust", "-f", str(Path(__file__).with_name("locustfile.py")), "--headless"]
         command += ["--users", everyone, "--spawn-rate", everyone, "--run-time", f"{seconds}s", "--stop-timeout", "75"]
@@ -185,7 +188,7 @@ def _load(scenario: Scenario, asked: Target, users: int, seconds: int) -> tuple[
             process.wait()
         after = _processor_time(asked)
         samples = TypeAdapter(list[Sample]).validate_json(found.read_bytes()) if found.exists() else []
-        # It also ends so after unexpected answers, of which the report will tell.
+        # Locust also exits with this code after unexpected responses, which the report lists.
         if process.returncode and not any(each.failure for each in samples):
             raise LoadError(f"Locust ended with code {process.returncode}; {target.VAR / 'locust.log'} says why.")
         gateway, druid, locust = (end - start for end, start in zip(after, before, strict=True))
@@ -204,7 +207,7 @@ def _processor_time(asked: Target) -> tuple[float, float, float]:
 
 
 def _watch(process: subprocess.Popen[bytes], seconds: int) -> None:
-    """Wait for the process's end, at most as long as its slowest answers may take."""
+    """Wait for the end of the process, at most as long as its slowest responses may take."""
     began = time.monotonic()
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("Asking", total=seconds)
@@ -217,7 +220,7 @@ def _watch(process: subprocess.Popen[bytes], seconds: int) -> None:
 
 
 def _reported(found: report.Figures) -> bool:
-    """Write both reports, show one, and tell whether all was as expected."""
+    """Write both reports, show one, and return whether everything was as expected."""
     text = report.markdown(found)
     (target.VAR / "report.md").write_text(text, encoding="utf-8")
     (target.VAR / "report.json").write_bytes(TypeAdapter(report.Figures).dump_json(found, indent=2))

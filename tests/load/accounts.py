@@ -1,4 +1,4 @@
-"""A token for each organization: in an account database of the run's own, or by somebody's `gateway accounts`."""
+"""Creates a token for each organization, in a new account database or with a given `gateway accounts` command."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ def _email(organization_id: str) -> str:
 
 
 async def make(database_url: str, secret: str, organization_ids: Sequence[str]) -> tuple[Caller, ...]:
-    """Make the tables, and the organizations with a user and a token each, in a database of their own."""
+    """Create the tables, and the organizations with a user and a token each, in a new database."""
     settings = AccountSettings(database_url=SecretStr(database_url), token_secret=SecretStr(secret))
     callers = []
     async with Accounts(settings) as accounts:
@@ -36,7 +36,7 @@ async def make(database_url: str, secret: str, organization_ids: Sequence[str]) 
 def make_by_command(
     command: Sequence[str], organization_ids: Sequence[str], on_progress: Callable[[int], object]
 ) -> tuple[Caller, ...]:
-    """Make what is missing by a `gateway accounts` command; the tokens last for a day. Raises LoadError."""
+    """Create what is missing with a `gateway accounts` command. Tokens expire after a day. Raises LoadError."""
     there = {each["id"] for each in json.loads(_run([*command, "organizations", "list", "--json"]))}
     lines: list[dict[str, object]] = [
         {"kind": "organization", "id": organization_id, "name": f"Load test {organization_id[:8]}"}

@@ -1,2 +1,2 @@
 class LoadError(Exception):
-    """The load test cannot be run; the text says why, and what to do."""
+    """The load test cannot run. The message names the reason and the remedy."""

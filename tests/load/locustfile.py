@@ -1,7 +1,7 @@
-"""Locust's part: users who ask a scenario's questions. `python -m tests.load` starts it (LOAD_SCENARIO, LOAD_SAMPLES).
+"""The Locust part: users who send the requests of a scenario.
 
-A report is asked for twice in a row by the same user, of the gateway and of Druid's broker, which of them first being
-left to chance: so both meet the same machine and the same load.
+`python -m tests.load` starts it (LOAD_SCENARIO, LOAD_SAMPLES). The same user sends each report twice in a row, to the
+gateway and to Druid's broker, in random order, so that both have the same machine and the same load.
 """
 
 import os
@@ -25,11 +25,11 @@ samples: list[Sample] = []
 
 
 class Asking(FastHttpUser):
-    """Somebody who asks, and looks at what comes back."""
+    """A user who sends requests and checks the responses."""
 
     abstract = True
     host = SCENARIO.gateway_url
-    # The gateway's own patience, and a little.
+    # A little more than the gateway's own timeout.
     network_timeout = connection_timeout = 70.0
 
     def ask_gateway(self, question: Question) -> None:
@@ -56,7 +56,7 @@ class Asking(FastHttpUser):
 
 
 class Caller(Asking):
-    """Asks again as soon as it has been answered."""
+    """Sends the next request as soon as the last one was answered."""
 
     random = Random()
 
@@ -68,7 +68,7 @@ class Caller(Asking):
 
 
 class Intruder(Asking):
-    """One, who has no good token."""
+    """A user without a valid token."""
 
     fixed_count = 1
     wait_time = constant_pacing(SECONDS_BETWEEN_INTRUSIONS)
@@ -81,14 +81,14 @@ class Intruder(Asking):
 
 
 def _fault(question: Question, way: Way, status: int, content: bytes) -> str | None:
-    """Return what is not as expected of the answer."""
+    """Describe how the response differs from the expected one, if it does."""
     expected = question.status if way is Way.GATEWAY else 200
     try:
         answer = orjson.loads(content)
     except ValueError:
         return f"answered {status}, with no JSON: {content[:100]!r}"
     if status != expected:
-        # Not the whole answer, which names the request: like faults are counted together.
+        # Without the request id, so that equal failures are counted together.
         told = {name: answer[name] for name in ("code", "detail", "error", "errorMessage") if name in answer}
         return f"answered {status}, not {expected}: {told}"
     match way:
@@ -113,6 +113,6 @@ def _write(**_: object) -> None:
     Path(os.environ["LOAD_SAMPLES"]).write_bytes(TypeAdapter(list[Sample]).dump_json(samples))
 
 
-# Of Locust's types these two are missing.
+# Locust has no types for these two.
 events.request.add_listener(_keep)  # type: ignore[no-untyped-call]
 events.quitting.add_listener(_write)  # type: ignore[no-untyped-call]

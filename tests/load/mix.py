@@ -1,4 +1,4 @@
-"""What callers ask: by how often, of whom, about when. Pure; the same seed makes the same questions.
+"""The requests of callers: how often, for which organization, for which time. Pure; the same seed makes the same ones.
 
 Organizations come in falling order of size, and as Zipf's law has it for their sizes (ingestion-specs/samples), so for
 their requests: the n-th asks one n-th as often as the first.
@@ -19,7 +19,7 @@ NEW_YEAR = date(2019, 1, 1)
 DAYS = 365
 """The sample data has all of 2019."""
 VARIANTS = 3
-"""Different bodies of each kind for each organization: other days, other months."""
+"""Number of different bodies per kind and organization, for example for different days."""
 
 Body = Mapping[str, object]
 
@@ -33,7 +33,7 @@ def _is(dimension: str, value: str) -> Body:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of report: `share` of a hundred requests ask for one."""
+    """A kind of report, with its share of a hundred requests."""
 
     name: str
     share: int
@@ -126,7 +126,7 @@ TITLES = {kind.name: kind.title for kind in KINDS} | {
 
 
 def _bad_bodies(good: Body) -> Iterator[tuple[str, str]]:
-    """Texts that are no report, each with the code of the refusal."""
+    """Invalid bodies, each with the code of its error."""
     yield json.dumps(good)[:-1], "invalid_json"
     yield json.dumps({**good, "aggregations": [{"type": "hyperUnique", "fields": ["visitors"]}]}), "invalid_report"
     yield json.dumps({**good, "granularty": "day"}), "invalid_report"  # codespell:ignore granularty
@@ -139,7 +139,7 @@ def _bad_bodies(good: Body) -> Iterator[tuple[str, str]]:
 
 
 def questions(callers: Sequence[Caller], seed: int) -> Iterator[Question]:
-    """Every report and every bad body, of every caller; callers in falling order of size."""
+    """Return all reports and invalid bodies of all callers. Callers are in descending order of size."""
     rng = Random(f"{seed}/questions")
     for rank, caller in enumerate(callers, start=1):
         path, authorization = _path(caller), f"Token {caller.token}"
@@ -153,7 +153,7 @@ def questions(callers: Sequence[Caller], seed: int) -> Iterator[Question]:
 
 
 def intrusions(callers: Sequence[Caller]) -> Iterator[Question]:
-    """Good reports without a good token: none, of no form, one that nobody has, and one known but for its secret."""
+    """Return valid reports with invalid tokens: missing, malformed, unknown, and known with a wrong secret."""
     body = json.dumps(_month_by_day(Random(0)))
     prefix = callers[0].token[: len("gwt_12345678_")]
     made_up = generate().text

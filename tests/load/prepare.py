@@ -1,4 +1,4 @@
-"""Each question once, before the load: what Druid is asked for it, and how many rows come back. It warms Druid, too."""
+"""Sends each request once before the load, to get its native query and number of rows, and to warm up Druid."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ AT_ONCE = 4
 async def explained(
     gateway_url: str, questions: Sequence[Question], on_progress: Callable[[int], object]
 ) -> tuple[Question, ...]:
-    """Return the questions in their order, the reports among them with native query and number of rows.
+    """Return the requests in their order. Reports get their native query and number of rows.
 
     `on_progress` is told how many are done. Raises LoadError where a report is not answered.
     """

@@ -1,4 +1,4 @@
-"""From samples to figures, and to the two reports: Markdown for people, JSON for programs. Pure."""
+"""Turns samples into figures, and figures into a Markdown and a JSON report. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ ALL_REPORTS = "all reports"
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Milliseconds until the last byte: percentiles of `count` answers, `per_second` of them."""
+    """Milliseconds until the last byte: percentiles of `count` responses."""
 
     count: int
     per_second: float
@@ -24,7 +24,7 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One kind of request. `ratios` are gateway by Druid, of p50, p95 and p99; refusals never reach Druid."""
+    """One kind of request. `ratios` are the times of the gateway divided by those of Druid, for p50, p95 and p99."""
 
     kind: str
     gateway: Times | None
@@ -40,7 +40,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Seconds of processor time while the load ran; None where the processes are not this run's own."""
+    """Seconds of processor time while the load ran; None for processes that this run did not start."""
 
     cores: int
     seconds: float
@@ -52,7 +52,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a run found. `failures`: each unexpected answer, as text, and how often."""
+    """The results of a run. `failures` counts unexpected responses by their description."""
 
     settings: Mapping[str, str]
     seconds: float
@@ -62,7 +62,7 @@ class Figures:
 
 
 def figures(samples: Sequence[Sample], settings: Mapping[str, str], usage: Usage) -> Figures:
-    """Return the figures of all samples; a kind that was never answered counts as a failure, too."""
+    """Return the figures of all samples. A kind without a response is a failure."""
     seconds = max(each.at + each.ms / 1000 for each in samples) - min(each.at for each in samples) if samples else 0.0
     failures = Counter(f"{each.kind} ({each.way}): {each.failure}" for each in samples if each.failure is not None)
     rows = [_row(kind, [each for each in samples if each.kind == kind], seconds) for kind in TITLES]
@@ -85,7 +85,7 @@ def _times(samples: Iterable[Sample], seconds: float) -> Times | None:
 
 
 def markdown(found: Figures) -> str:
-    """Return the report for people."""
+    """Return the Markdown report."""
     return "\n".join(_lines(found)) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""What the runner hands to Locust, and what it gets back.
+"""The input and output of the Locust process.
 
 They are processes of their own, since Locust patches the whole of its process.
 """
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Way(StrEnum):
-    """How a question was put."""
+    """The route of a request."""
 
     GATEWAY = "gateway"
     DRUID = "druid"
@@ -24,7 +24,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request and what must come back: `status`, a problem's `code` or else so many `rows`.
+    """A request with its expected `status` and error `code` or number of `rows`.
 
     `weight` says how often it is asked, beside the others'; `native` is the query that the gateway makes of it.
     """
@@ -42,7 +42,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`questions` are asked without a pause, `intrusions` slowly: failed authentications are limited by address."""
+    """`questions` are sent without pauses, `intrusions` slowly: failed authentications are limited by address."""
 
     gateway_url: str
     broker_url: str
@@ -52,7 +52,7 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One answer: `at` in seconds since 1970, when it was asked for; `ms` until its last byte was there."""
+    """One response. `at`: time of the request in seconds since 1970; `ms`: time to the last byte."""
 
     kind: str
     way: Way

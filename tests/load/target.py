@@ -1,4 +1,4 @@
-"""What is started for a run where nothing is given: Druid with sample data, the gateway in front of it."""
+"""The default target of a run: Druid with sample data, and a gateway in front of it."""
 
 import asyncio
 import os
@@ -28,15 +28,15 @@ from tests.load.errors import LoadError
 ROOT = Path(__file__).parents[2]
 VAR = ROOT / "var" / "load"
 SPECS = ROOT / "ingestion-specs"
-# Away from Druid's own ports and from those of every test.
+# Different from Druid's default ports and from those of all tests.
 PORT_OFFSET = "17000"
 REQUESTS_PER_MINUTE = 1_000_000
-"""Of one organization: the largest one here makes a fifth of all requests, more than the default lets through."""
+"""Per organization. The largest one sends a fifth of all requests, which exceeds the default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """Something that runs, with the ids of its processes."""
+    """A running service with its process ids."""
 
     url: str
     pids: tuple[int, ...]
@@ -44,11 +44,11 @@ class Process:
 
 @contextmanager
 def druid(console: Console, generator: Path, shape: Mapping[str, int]) -> Iterator[Process]:
-    """Run a Druid of the run's own, from nothing, with generated chat sessions; `url` is its broker's."""
+    """Run a new Druid with generated chat sessions. `url` is that of its broker."""
     cluster = Cluster.from_environment(
         {"DRUID_PORT_OFFSET": PORT_OFFSET, **os.environ, "DRUID_VAR": str(VAR / "druid")}
     )
-    # What an earlier run left, perhaps one that was killed.
+    # Remove what an earlier run left behind, for example a killed one.
     cluster.stop()
     shutil.rmtree(cluster.var, ignore_errors=True)
     with LiveObserver(console, "Starting Druid") as observer:
@@ -57,7 +57,7 @@ def druid(console: Console, generator: Path, shape: Mapping[str, int]) -> Iterat
         _fill(console, cluster, generator, shape)
         yield Process(cluster.broker_url, tuple(each.pid for each in cluster.status() if each.pid is not None))
     finally:
-        # A second Ctrl-C must not leave half a cluster behind.
+        # A second Ctrl-C must not leave a part of the cluster running.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         with LiveObserver(console, "Stopping Druid") as observer:
             cluster.stop(observer=observer)
@@ -71,7 +71,7 @@ def _fill(console: Console, cluster: Cluster, generator: Path, shape: Mapping[st
     with display.progress_bar(console) as bar:
         summary = asyncio.run(
             ingest.ingest(
-                spec, ingest.Cluster(cluster.coordinator_url, cluster.broker_url), files=[rows], on_progress=bar
+                spec, ingest.DruidUrls.parse(cluster.coordinator_url, cluster.broker_url), files=[rows], on_progress=bar
             )
         )
     display.summary(console, summary)
@@ -79,7 +79,7 @@ def _fill(console: Console, cluster: Cluster, generator: Path, shape: Mapping[st
 
 @contextmanager
 def gateway(broker_url: str, database_url: str, secret: str) -> Iterator[Process]:
-    """Run `gateway serve` on a free port. Settings of the environment hold, but for those that a run must choose."""
+    """Run `gateway serve` on a free port. Settings of the environment apply, except those that a run must choose."""
     port = _free_port()
     environment = {
         "GATEWAY_REQUESTS_PER_MINUTE": str(REQUESTS_PER_MINUTE),
@@ -91,7 +91,7 @@ def gateway(broker_url: str, database_url: str, secret: str) -> Iterator[Process
         "GATEWAY_PORT": str(port),
     }
     with (VAR / "gateway.log").open("wb") as log:
-        # A session of its own: Ctrl-C reaches the runner alone, which then stops one thing after the other.
+        # In a new session, so that Ctrl-C reaches only the runner, which then stops everything in order.
         process = subprocess.Popen(
             [sys.executable, "-m", "gateway", "serve"],
             env=environment,
@@ -110,7 +110,7 @@ def gateway(broker_url: str, database_url: str, secret: str) -> Iterator[Process
 
 
 def fresh_accounts() -> tuple[str, str]:
-    """Return the URL of an account database that is not there yet, and a token secret for it."""
+    """Return the URL of a new account database, and a token secret."""
     file = VAR / "accounts.db"
     for each in VAR.glob(f"{file.name}*"):
         each.unlink()

@@ -1,4 +1,4 @@
-"""The load test's questions, held against the gateway's own parser."""
+"""The requests of the load test are checked with the gateway's parser."""
 
 import json
 from collections import defaultdict
@@ -24,7 +24,7 @@ SCHEMA = compile_schema(CHAT_SESSIONS, Limits())
 
 
 def refusal_of(question: Question) -> str | None:
-    """Return the code with which the gateway refuses the body, if it does."""
+    """Return the error code of the body, if it is invalid."""
     try:
         plan(parse(read_json(question.body.encode()), SCHEMA), tenant_of(), CHAT_SESSIONS, Limits(), Uniques.SKETCH)
     except GatewayError as error:
@@ -32,17 +32,17 @@ def refusal_of(question: Question) -> str | None:
     return None
 
 
-def test_reports_are_accepted_and_bad_bodies_are_refused_as_they_say() -> None:
+def test_reports_are_valid_and_invalid_bodies_have_the_expected_code() -> None:
     assert [refusal_of(question) for question in QUESTIONS] == [question.code for question in QUESTIONS]
     assert {question.status for question in QUESTIONS if question.kind == BAD_BODY} == {400}
 
 
-def test_the_same_seed_asks_the_same_and_another_one_something_else() -> None:
+def test_requests_depend_on_the_seed_only() -> None:
     assert tuple(questions(CALLERS, seed=1)) == QUESTIONS
     assert tuple(questions(CALLERS, seed=2)) != QUESTIONS
 
 
-def test_the_nth_organization_asks_one_nth_as_often_as_the_first() -> None:
+def test_the_nth_organization_sends_one_nth_of_the_requests_of_the_first() -> None:
     weights: dict[str, float] = defaultdict(float)
     for question in QUESTIONS:
         weights[question.path] += question.weight
@@ -51,14 +51,14 @@ def test_the_nth_organization_asks_one_nth_as_often_as_the_first() -> None:
     assert first == pytest.approx(100)
 
 
-def test_the_documented_example_is_asked_most() -> None:
+def test_the_documented_example_is_the_most_frequent() -> None:
     assert max(KINDS, key=lambda kind: kind.share).name == "documented_example"
     examples = [json.loads(each.body) for each in QUESTIONS if each.kind == "documented_example"]
     assert len(examples) == len(CALLERS) * VARIANTS
     assert all(each["interval"]["end"].endswith(("23:59:59.999+02:00", "23:59:59.999+03:00")) for each in examples)
 
 
-def test_intruders_hold_no_token_that_anybody_has() -> None:
+def test_intruders_have_no_valid_token() -> None:
     tried = tuple(intrusions(CALLERS))
     assert not {each.authorization.rpartition(" ")[2] for each in tried} & {caller.token for caller in CALLERS}
     assert {(each.kind, each.status) for each in tried} == {(WRONG_TOKEN, 401)}

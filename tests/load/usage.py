@@ -1,4 +1,4 @@
-"""Processor time, from Linux itself (proc(5))."""
+"""Processor time from Linux' proc(5)."""
 
 import os
 import resource
@@ -14,13 +14,13 @@ def seconds_of(pids: Iterable[int]) -> float:
 
 
 def seconds_of_ended_children() -> float:
-    """Return those of this process's children that have ended and been waited for."""
+    """Return the processor time of this process's children that have ended and been waited for."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def _ticks(pid: int) -> int:
-    # The second field is the command's name, in parentheses, which may hold anything.
+    # The second field is the command in parentheses, which may contain any character.
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     user, system = fields[11:13]
     return int(user) + int(system)

@@ -6,8 +6,9 @@ from gateway.settings import Settings, SettingsInvalid, load_settings, reject_un
 
 
 @pytest.fixture(autouse=True)
-def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
+def _required(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_TOKEN_SECRET", "s" * 32)
+    monkeypatch.setenv("GATEWAY_COMPLETENESS", "off")
 
 
 def _load(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
@@ -84,7 +85,7 @@ def test_known_variables_and_those_of_other_programs_are_accepted() -> None:
         "GATEWAY_PORT", "gateway_port", "GATEWAY_OAUTH_USER_CLAIM", "GATEWAY_LIMITS_URL_FILE", "DRUID_BROKER_URL",
         # var/demo.env and docker compose
         "GATEWAY_URL", "GATEWAY_TOKEN", "GATEWAY_ORGANIZATION_ID", "GATEWAY_PARTNER_ORGANIZATION_ID",
-        "GATEWAY_IMAGE", "GATEWAY_ENV_FILE",
+        "GATEWAY_IMAGE", "GATEWAY_ENV_FILE", "GATEWAY_DATABASE_PASSWORD",
         # Kubernetes, for a Service named gateway
         "GATEWAY_SERVICE_HOST", "GATEWAY_SERVICE_PORT", "GATEWAY_SERVICE_PORT_HTTP", "GATEWAY_PORT_8080_TCP",
         "GATEWAY_PORT_8080_TCP_ADDR",

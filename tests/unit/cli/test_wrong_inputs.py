@@ -185,7 +185,7 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
             ({"DATABASE_URL": f"postgresql://u:{MARKER}@127.0.0.1:1/d"}, "cannot be used: "),
         )
         database = f"sqlite:///{tmp_path}/accounts.db"
-        usual = {"TOKEN_SECRET": SECRET, "DATABASE_URL": database, "LOG_FORMAT": "json"}
+        usual = {"TOKEN_SECRET": SECRET, "DATABASE_URL": database, "LOG_FORMAT": "json", "COMPLETENESS": "off"}
         migrated = {f"GATEWAY_{name}": value for name, value in usual.items()}
         assert CliRunner().invoke(app, ["accounts", "migrate"], env=migrated).exit_code == 0
 
