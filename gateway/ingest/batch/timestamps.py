@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from gateway.query.time import EPOCH
+from gateway.query.zones import EPOCH
 
 _MILLISECOND = timedelta(milliseconds=1)
 # What Druid's and Python's parsers both accept and read as the same moment.
