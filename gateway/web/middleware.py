@@ -65,15 +65,23 @@ async def _respond(request: web.Request, handler: Handler, context: RequestConte
     except web.HTTPException as error:
         code, response = code_of(HTTPStatus(error.status)), problem_of_aiohttp(error, context.request_id)
     except asyncio.CancelledError:
-        _log.info("request_abandoned", method=request.method, ms=_milliseconds(context.timer.elapsed))
-        request.app[INSTRUMENTS].of_requests(context.data_set).abandoned.inc()
+        _note_abandoned(request, context)
         raise
-    except Exception:  # noqa: BLE001 - the last resort, and it is logged
+    except Exception as error:
+        if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+            # The caller disconnected while the gateway wrote to it or read from it.
+            _note_abandoned(request, context)
+            raise
         _log.exception("request_failed")
         unforeseen = InternalError("An unexpected error occurred. The request id identifies it in the logs.")
         code, response = unforeseen.code, problem_of(unforeseen, context.request_id)
     _finish(request, response, code, context)
     return response
+
+
+def _note_abandoned(request: web.Request, context: RequestContext) -> None:
+    _log.info("request_abandoned", method=request.method, ms=_milliseconds(context.timer.elapsed))
+    request.app[INSTRUMENTS].of_requests(context.data_set).abandoned.inc()
 
 
 def _finish(request: web.Request, response: web.StreamResponse, code: str | None, context: RequestContext) -> None:

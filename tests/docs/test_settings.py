@@ -23,8 +23,9 @@ Every setting is an environment variable. `gateway serve --help` prints this lis
 - **Wrong values** stop the start with exit code 2 and a list of all problems. The messages never repeat a value.
 - **Unknown variables** that begin with `GATEWAY_` are rejected, with the nearest valid name. Exceptions are
   `GATEWAY_URL`, `GATEWAY_TOKEN`, `GATEWAY_ORGANIZATION_ID` and `GATEWAY_PARTNER_ORGANIZATION_ID`, which callers use
-  (`var/demo.env`), `GATEWAY_IMAGE` and `GATEWAY_ENV_FILE` of [docker compose](compose.md), and what Kubernetes sets
-  for a Service named `gateway`. Such a Service also sets `GATEWAY_PORT` to a URL: set `enableServiceLinks: false`.
+  (`var/demo.env`), `GATEWAY_IMAGE`, `GATEWAY_ENV_FILE` and `GATEWAY_DATABASE_PASSWORD` of
+  [docker compose](compose.md), and what Kubernetes sets for a Service named `gateway`. Such a
+  Service also sets `GATEWAY_PORT` to a URL: set `enableServiceLinks: false`.
 - **Secrets**, marked (secret), can be in a file: `GATEWAY_TOKEN_SECRET_FILE=/run/secrets/token` instead of
   `GATEWAY_TOKEN_SECRET`. If both are set, the variable wins.
 - **PostgreSQL** URLs can have libpq's parameters `sslmode`, `sslrootcert`, `sslcert`, `sslkey`, `sslpassword`,

@@ -1,12 +1,13 @@
-"""Throw a million inputs at what callers control: python -m tests.fuzz [--inputs N].
+"""Send a million inputs to a gateway over HTTP: python -m tests.fuzz [--inputs N].
 
-Each target runs in a process of its own, beginning with the golden cases and with what was found before. A finding is
-kept in var/fuzz; its fault mended, it belongs to tests/fuzz/found/TARGET, where it is tried in every run.
+Each target runs in its own process and begins with the golden cases and with earlier findings. A finding is stored in
+var/fuzz. Once the fault is fixed, move it to tests/fuzz/found/TARGET, where every run tries it again.
 """
 
 import argparse
 import asyncio
 import json
+import os
 import re
 import sys
 from asyncio.subprocess import PIPE, STDOUT
@@ -26,7 +27,8 @@ from tests.fuzz.seeds import seeds
 
 ROOT = Path(__file__).parents[2]
 VAR = ROOT / "var" / "fuzz"
-SHARES = {"body": 0.5, "headers": 0.5}
+SHARES = {"body": 0.5, "headers": 0.25, "request": 0.25}
+INSTRUMENTED_STALL_SECONDS = "0.2"
 _RUNS = re.compile(rb"(?:^|\n)#(\d+)\t|Done (\d+) runs")
 _STORY = "=== Uncaught Python exception: ==="
 _LONGEST = Settings.model_fields["max_body_bytes"].default
@@ -34,7 +36,7 @@ _LONGEST = Settings.model_fields["max_body_bytes"].default
 
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--inputs", type=int, default=1_000_000, help="in all (%(default)s)")
+    options.add_argument("--inputs", type=int, default=1_000_000, help="how many inputs (%(default)s)")
     given = options.parse_args()
     console = Console()
     began = perf_counter()
@@ -57,7 +59,7 @@ async def _all(inputs: int, progress: Progress) -> list[tuple[int, list[str]]]:
 
 
 async def _one(target: str, inputs: int, on_progress: Callable[[int], None]) -> tuple[int, list[str]]:
-    """Return how many inputs were tried, and what was found: a traceback, and where the input is."""
+    """Return how many inputs were tried, and the findings: each a traceback and the path of the input."""
     with TemporaryDirectory() as folder:
         return await _fuzz(target, inputs, Path(folder), on_progress)
 
@@ -72,8 +74,9 @@ async def _fuzz(target: str, inputs: int, folder: Path, on_progress: Callable[[i
     words.write_text("".join(f"{json.dumps(word)}\n" for word in _words()))
     options = [f"-runs={inputs}", f"-max_len={_LONGEST}", f"-dict={words}", f"-artifact_prefix={VAR}/{target}-"]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.fuzz.fuzzer", target, *options, corpus, cwd=ROOT, stdout=PIPE, stderr=STDOUT
-    )
+        sys.executable, "-m", "tests.fuzz.fuzzer", target, *options, corpus, cwd=ROOT, stdout=PIPE, stderr=STDOUT,
+        env={**os.environ, "FUZZ_STALL_SECONDS": INSTRUMENTED_STALL_SECONDS},
+    )  # fmt: skip
     assert process.stdout is not None
     done, told = 0, b""
     while chunk := await process.stdout.read(1 << 16):
@@ -87,7 +90,7 @@ async def _fuzz(target: str, inputs: int, folder: Path, on_progress: Callable[[i
 
 
 def _words() -> set[str]:
-    """Return what reports are made of: the names of the schema, in quotes."""
+    """Return the names of the schema, in quotes."""
     found: set[str] = set()
 
     def collect(node: object) -> None:

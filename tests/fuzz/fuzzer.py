@@ -1,4 +1,7 @@
-"""One target under libFuzzer, which follows what code an input reaches: python -m tests.fuzz.fuzzer TARGET OPTIONS…"""
+"""Run one target under libFuzzer, which prefers inputs that reach new code.
+
+Usage: python -m tests.fuzz.fuzzer TARGET OPTIONS…
+"""
 
 import sys
 
@@ -10,7 +13,7 @@ with atheris.instrument_imports(include=["gateway"]):
 
 def main() -> None:
     name, *options = sys.argv[1:]
-    atheris.Setup([sys.argv[0], *options], lambda data: targets.check(name, data))
+    atheris.Setup([sys.argv[0], *options], lambda data: targets.check_input(name, data))
     atheris.Fuzz()
 
 

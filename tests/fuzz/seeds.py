@@ -1,4 +1,4 @@
-"""What fuzzing begins with: good inputs and bad ones that are known, so that it gets past the first lines of code."""
+"""The first inputs of each target: valid ones and earlier findings, so that fuzzing gets past the first lines."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +15,27 @@ HEADERS = (
     b'respond-async, wait=10; foo="bar"',
     b"b0a1d32b-e82c-11e4-b081-6c4008adf7e8",
 )
+REQUEST = b"POST /api/reporting/v1/orgs/b0a1d32b-e82c-11e4-b081-6c4008adf7e8/chat_sessions HTTP/1.1\r\nHost: x\r\n"
+AUTHORIZED = REQUEST + b"Authorization: Token TOKEN\r\n"
+REQUESTS = (
+    b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 3 + b"NOT HTTP\r\n\r\n",
+    REQUEST + b"Content-Length: 2\r\n\r\n{}",
+    AUTHORIZED
+    + b"Content-Length: 2\r\n\r\n{}"
+    + AUTHORIZED
+    + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    AUTHORIZED + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
+    AUTHORIZED + b"Transfer-Encoding: gzip, chunked\r\nContent-Encoding: gzip\r\n\r\n2\r\n{}\r\nz\r\n",
+    b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\nrest",
+    b"OPTIONS * HTTP/1.0\r\n\r\n",
+)
 
 
 def seeds(target: str) -> Iterator[bytes]:
-    """Yield the target's first inputs, what was once found among them."""
-    yield from HEADERS if target == "headers" else (each.read_bytes() for each in sorted(GOLDEN.glob("*/request.json")))
+    """Yield the target's first inputs."""
+    yield from {
+        "headers": HEADERS,
+        "request": REQUESTS,
+        "body": [each.read_bytes() for each in sorted(GOLDEN.glob("*/request.json"))],
+    }[target]
     yield from (each.read_bytes() for each in sorted(FOUND.glob(f"{target}/*")))

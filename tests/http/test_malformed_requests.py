@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.http import raw
 from tests.http.asking import COUNT, Client, assert_problem
@@ -44,6 +45,16 @@ async def test_an_authenticated_caller_is_told_to_continue(client: Client) -> No
             assert (await raw.read_answer(reader)).status == 100
             writer.write(body)
             assert (await raw.read_answer(reader)).status == 200
+
+
+async def test_a_caller_that_leaves_before_it_is_told_to_continue_is_no_error(client: Client) -> None:
+    with capture_logs() as lines:
+        for _ in range(20):
+            async with raw.connected(client) as (_, writer):
+                writer.write(raw.head(client, CONTINUE, "Content-Length: 2") + b"{}")
+                writer.write_eof()
+        assert (await client.post()).status == 200
+    assert "request_failed" not in [line["event"] for line in lines]
 
 
 @pytest.mark.parametrize("coding", ["gzip, chunked", "identity, chunked", "chunked, chunked", "x, chunked"])
