@@ -213,7 +213,7 @@ async def test_an_input_source_without_rows_inside_the_intervals_is_a_failure(cl
             spec["ioConfig"].update(inputSource=source)
             spec["dataSchema"]["granularitySpec"].update(intervals=["2017-01-01/2017-02-01"])
 
-        with pytest.raises(WrongRowCount, match="33 outside the intervals"):
+        with pytest.raises(WrongRowCount, match="expected rows inside the intervals, and Druid reports 0 rows"):
             await ingest(shipped(change), cluster, data_source=table.name)
 
 
@@ -224,6 +224,34 @@ async def test_another_number_of_rows_than_was_sent_is_a_failure(
     spec = shipped(lambda spec: spec["dataSchema"]["granularitySpec"].update(intervals=[OCTOBER]))
     with pytest.raises(WrongRowCount, match=r"expected 33 rows, and Druid reports 6 rows .* 27 outside"):
         await ingest(spec, cluster, files=[HAND_COUNTED], data_source=table.name)
+
+
+async def test_the_filter_of_stream_specs_leaves_out_rows_without_exactly_one_owner(cluster: DruidUrls) -> None:
+    spec = json.loads((SPECS / "chat_sessions.kafka.json").read_text())["spec"]
+    owner = "11111111-2222-4333-8444-555555555555"
+    owners = [
+        owner,
+        [owner],
+        [owner, owner.replace("1", "2")],
+        [owner, None],
+        [],
+        None,
+        "",
+        "x" + owner,
+        "AAAAAAAA-2222-4333-8444-555555555555",
+    ]
+    rows = [
+        json.dumps({"timestamp": "2019-01-01", "owner_organization_id": owner, "chat_session_id": str(number)})
+        for number, owner in enumerate(owners)
+    ]
+    io_config = {"type": "index", "inputSource": {"type": "inline", "data": "\n".join(rows)}}
+    io_config["inputFormat"] = {"type": "json"}
+    sampled = {"type": "index", "dataSchema": spec["dataSchema"], "ioConfig": io_config}
+    async with connect(cluster) as druid:
+        kept = await druid.overlord.sample(
+            json.dumps({"type": "index", "spec": sampled, "samplerConfig": {"numRows": 50}}).encode()
+        )
+    assert [row["parsed"]["chat_session_id"] for row in kept if "parsed" in row] == ["0", "1"]
 
 
 async def test_an_empty_input_is_rejected_and_the_served_data_stays(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.catalog.model import Dataset
+from gateway.ingest.batch.rows import ORGANIZATION_ID
 from gateway.ingest.errors import InvalidSpec
 from gateway.ingest.schema_check import at, dataset_of, read, schema_problems
 
@@ -87,7 +88,12 @@ def parse(name: str, text: str, datasets: Mapping[str, Dataset]) -> StreamSpec:
     """Read a spec that fills one of the data sets. Raises InvalidSpec with all problems. `name` is for messages."""
     supervisor = read(name, text)
     dataset = dataset_of(name, supervisor, datasets)
-    problems = [*schema_problems(supervisor, dataset), *_reading(supervisor), *_event_time(supervisor)]
+    problems = [
+        *schema_problems(supervisor, dataset),
+        *_reading(supervisor),
+        *_event_time(supervisor),
+        *_owner(supervisor, dataset.tenant.column),
+    ]
     if problems:
         raise InvalidSpec(name, problems)
     io_config = supervisor["spec"]["ioConfig"]
@@ -131,6 +137,29 @@ def _reading(supervisor: Any) -> Iterator[str]:  # noqa: ANN401 - JSON of any sh
         )
     if at(supervisor, "context", "useConcurrentLocks") is not True:
         yield "context.useConcurrentLocks must be true: otherwise compaction and the stream abort each other"
+
+
+def owner_conditions(column: str) -> list[dict[str, Any]]:
+    """Return the filters of rows that belong to exactly one organization.
+
+    The first one alone would accept an empty owner. To the second one, an organization in a list is enough.
+    """
+    return [
+        {"type": "expression", "expression": f'array_length("{column}") == 1'},
+        {"type": "regex", "dimension": column, "pattern": f"^{ORGANIZATION_ID}$"},
+    ]
+
+
+def _owner(supervisor: Any, column: str) -> Iterator[str]:  # noqa: ANN401 - JSON of any shape
+    """Yield if rows with several owners would be stored: each of the owners would see them."""
+    wanted = owner_conditions(column)
+    match at(supervisor, "spec", "dataSchema", "transformSpec", "filter"):
+        case {"type": "and", "fields": [*fields]} if all(each in fields for each in wanted):
+            return
+    yield (
+        "spec.dataSchema.transformSpec.filter must leave out rows without exactly one owner: "
+        f"{json.dumps({'type': 'and', 'fields': wanted})}"
+    )
 
 
 def _event_time(supervisor: Any) -> Iterator[str]:  # noqa: ANN401 - JSON of any shape
