@@ -27,10 +27,11 @@ from gateway.accounts.settings import AccountSettings
 from gateway.accounts.store import Accounts
 from gateway.catalog.load import load_catalog
 from gateway.catalog.model import Dataset
+from gateway.druid.api.http import ServiceError
 from gateway.ingest.batch import display
-from gateway.ingest.batch.ingestion import ingest
+from gateway.ingest.batch.run import ingest
 from gateway.ingest.batch.spec import parse
-from gateway.ingest.druid_client import Cluster as IngestCluster
+from gateway.ingest.clients import DruidUrls
 from gateway.ingest.errors import IngestError
 
 ROOT = Path(__file__).parent
@@ -90,7 +91,7 @@ def main() -> int:
                 process.wait()
                 console.print(f"\n[bold red]The gateway ended with code {process.returncode}; its log is above.[/]")
                 return 1
-    except (ClusterError, IngestError, DemoError) as error:
+    except (ClusterError, IngestError, ServiceError, DemoError) as error:
         console.print(f"\n[bold red]{error}[/]")
         return 1
     except KeyboardInterrupt:
@@ -136,7 +137,7 @@ def _fill(dataset: Dataset, cluster: Cluster) -> None:
     subprocess.run([sys.executable, generator, "--out", sample], check=True)
     path = SPECS / f"{dataset.name}.json"
     spec = parse(path.name, path.read_text(encoding="utf-8"), {dataset.name: dataset}, brings_files=True)
-    druid = IngestCluster(cluster.coordinator_url, cluster.broker_url)
+    druid = DruidUrls.parse(cluster.coordinator_url, cluster.broker_url)
     with display.progress_bar(console) as bar:
         result = asyncio.run(ingest(spec, druid, files=[sample], on_progress=bar))
     display.summary(console, result)

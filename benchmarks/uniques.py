@@ -65,7 +65,7 @@ def main() -> None:
         spec = ingest.parse(
             "chat_sessions.json", (SPECS / "chat_sessions.json").read_text(), DATASETS, brings_files=True
         )
-        druid = ingest.Cluster(cluster.coordinator_url, cluster.broker_url)
+        druid = ingest.DruidUrls.parse(cluster.coordinator_url, cluster.broker_url)
         asyncio.run(ingest.ingest(spec, druid, files=[file], data_source=dataset.data_source))
         exact = _exact(file)
     asyncio.run(_compare(dataset, ServiceUrl(cluster.broker_url), exact))

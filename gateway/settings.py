@@ -35,7 +35,7 @@ OTHER_PROGRAMS_VARIABLES: Final = frozenset(
         # Callers: var/demo.env contains them.
         "GATEWAY_URL", "GATEWAY_TOKEN", "GATEWAY_ORGANIZATION_ID", "GATEWAY_PARTNER_ORGANIZATION_ID",
         # docker compose: see docs/compose.md.
-        "GATEWAY_IMAGE", "GATEWAY_ENV_FILE",
+        "GATEWAY_IMAGE", "GATEWAY_ENV_FILE", "GATEWAY_DATABASE_PASSWORD",
     }
 )  # fmt: skip
 """Variables with the gateway's prefix that it does not read and that are no mistakes."""

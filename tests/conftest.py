@@ -102,13 +102,16 @@ def druid() -> Iterator[Druid]:
 
 
 @pytest.fixture(scope="session")
-def ingested(druid: Druid) -> Iterator[Callable[[str, Path], Dataset]]:
+def ingested(druid: Druid) -> Iterator[Callable[..., Dataset]]:
     """Ingest a file of chat sessions into a new data source, and return the data set that reads it."""
-    spec = ingest.parse("chat_sessions.json", (SPECS / "chat_sessions.json").read_text(), DATASETS, brings_files=True)
-    cluster = ingest.Cluster(overlord=druid.coordinator_url, broker=druid.broker_url)
+    text = (SPECS / "chat_sessions.json").read_text()
+    cluster = ingest.DruidUrls.parse(overlord=druid.coordinator_url, broker=druid.broker_url)
     made = []
 
-    def fill(purpose: str, file: Path) -> Dataset:
+    def fill(purpose: str, file: Path, intervals: str = "2018-12-01/2020-02-01", segments: str = "month") -> Dataset:
+        wanted = text.replace("2018-12-01/2020-02-01", intervals)
+        wanted = wanted.replace('"segmentGranularity": "month"', f'"segmentGranularity": "{segments}"')
+        spec = ingest.parse("chat_sessions.json", wanted, DATASETS, brings_files=True)
         data_source = f"test_{purpose}_{secrets.token_hex(4)}"
         made.append(data_source)
         asyncio.run(ingest.ingest(spec, cluster, files=[file], data_source=data_source))

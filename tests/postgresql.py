@@ -9,13 +9,14 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 _VERSION = "16"
+_UNPRIVILEGED = "nobody"  # codespell:ignore nobody
 
 
 class PostgreSql:
@@ -24,17 +25,16 @@ class PostgreSql:
     PostgreSQL refuses to run as root. Root runs it as an unprivileged user, from a copy that this user can read.
     """
 
-    def __init__(self, folder: Path, *, options: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._programs = _programs()
-        self._options = options
         self._user = None
         self._password = secrets.token_hex(16)
         self._process: subprocess.Popen[bytes] | None = None
         password_file = folder / "password"
         password_file.write_text(self._password)
         if os.getuid() == 0:
-            self._user = "nobody"  # codespell:ignore nobody
+            self._user = _UNPRIVILEGED
             self._programs = _copied(self._programs, folder)
             for path in (folder, password_file):
                 shutil.chown(path, self._user)
@@ -56,7 +56,7 @@ class PostgreSql:
     def start(self) -> None:
         options = (
             "listen_addresses=127.0.0.1", f"port={self._port}", "unix_socket_directories=", "fsync=off",
-            "full_page_writes=off", "shared_buffers=16MB", "max_connections=50", *self._options,
+            "full_page_writes=off", "shared_buffers=16MB", "max_connections=50",
         )  # fmt: skip
         log = self._folder / "log"
         with log.open("wb") as output:
@@ -115,19 +115,11 @@ def _copied(programs: Path, folder: Path) -> Path:
 
 
 @contextmanager
-def running(*, certificate: bytes | None = None, key: bytes | None = None) -> Iterator[PostgreSql]:
-    """Run a new server until the end of the block; with a certificate and its key (PEM) it offers TLS."""
+def running() -> Iterator[PostgreSql]:
+    """Run a new server until the end of the block."""
     # pytest's own temporary folder is readable by its owner only.
-    with tempfile.TemporaryDirectory(prefix="gateway-postgresql-") as name:
-        folder, options = Path(name), []
-        if certificate is not None and key is not None:
-            for file, content in (("certificate", certificate), ("key", key)):
-                (folder / file).write_bytes(content)
-                (folder / file).chmod(0o600)
-                if os.getuid() == 0:
-                    shutil.chown(folder / file, "nobody")
-            options = ["ssl=on", f"ssl_cert_file={folder}/certificate", f"ssl_key_file={folder}/key"]
-        server = PostgreSql(folder, options=options)
+    with tempfile.TemporaryDirectory(prefix="gateway-postgresql-") as folder:
+        server = PostgreSql(Path(folder))
         server.start()
         try:
             yield server

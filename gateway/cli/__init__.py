@@ -1,6 +1,6 @@
 """The command line: `gateway serve`, `gateway accounts`, `gateway catalog`, `gateway ingest`.
 
-Exit codes of `serve`: 0 after SIGTERM or Ctrl-C, 1 if it cannot start, 2 if the settings are wrong.
+Exit codes of `serve`: 0 after SIGTERM or Ctrl-C, 1 if it cannot start, 2 if settings or data set files are wrong.
 """
 
 import gc
@@ -8,6 +8,7 @@ import json
 import os
 import ssl
 import sys
+from collections.abc import Iterable
 from enum import Enum
 from importlib.metadata import version
 from textwrap import fill, indent
@@ -23,6 +24,7 @@ from gateway.accounts.cli import app as accounts
 from gateway.accounts.schema import DatabaseNotReady
 from gateway.app import create_app
 from gateway.catalog.load import CatalogInvalid, load_catalog
+from gateway.catalog.model import Dataset
 from gateway.cli.catalog import app as catalog
 from gateway.ingest.cli import app as ingest
 from gateway.settings import Settings, SettingsInvalid, load_settings, reject_unknown_variables, variables
@@ -129,13 +131,14 @@ def _serve_help() -> str:
 def serve() -> None:
     try:
         settings = load_settings()
+        datasets = load_catalog(settings.catalog).values()
     except SettingsInvalid as error:
         _end(str(error), 2)
-    configure_logging(settings.log_format)
-    try:
-        _run(settings)
     except CatalogInvalid as error:
         _end(f"These data set files are wrong:\n{error}", 2)
+    configure_logging(settings.log_format)
+    try:
+        _run(settings, datasets)
     except DatabaseNotReady as error:
         _end(str(error), 1)
     except ssl.SSLCertVerificationError as error:
@@ -149,8 +152,8 @@ def serve() -> None:
         )
 
 
-def _run(settings: Settings) -> None:
-    application = create_app(settings, load_catalog(settings.catalog).values())
+def _run(settings: Settings, datasets: Iterable[Dataset]) -> None:
+    application = create_app(settings, datasets)
     # Objects created so far live as long as the process: the garbage collector need not scan them again.
     gc.freeze()
     uvloop.run(serve_until_signal(application, settings))

@@ -12,7 +12,7 @@ from prometheus_client import Counter
 
 from gateway.druid.chain import DruidRequest, DruidResponse, LeasedRequest, Link
 from gateway.druid.memory_budget import MemoryBudget, MemoryLease
-from gateway.errors import DeadlineExceeded
+from gateway.errors import DeadlineExceeded, GatewayError
 
 _LONG_ENOUGH = 0.9
 """A query in flight is joined if it may take at least this part of the time that the caller would wait."""
@@ -106,6 +106,10 @@ class Coalesce:
         try:
             response = await asyncio.shield(flight.task)
             return replace(response, lease=response.lease.share())
+        except GatewayError as error:
+            # Its traceback refers to the response that was being read, which may be many megabytes long: without it,
+            # they are free at once and not when the garbage collector runs.
+            raise error.with_traceback(None) from error.__cause__
         finally:
             flight.waiting -= 1
             if not flight.waiting:
@@ -115,8 +119,7 @@ class Coalesce:
                     # At once, so that no request joins a query that is being cancelled.
                     self._forget(key, flight)
                     flight.task.cancel()
-            # An error of the task refers to this frame: without this, all that the error refers to waits for the
-            # garbage collector, which may be a response of many megabytes.
+            # The task's error refers to this frame, and so would to itself.
             del flight
 
     def _land(self, key: bytes, flight: _Flight, task: asyncio.Task[DruidResponse]) -> None:

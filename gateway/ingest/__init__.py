@@ -1,19 +1,19 @@
-"""Ingestion by spec: checked against the catalog, sent to Druid, followed until the segments answer queries.
+"""Ingestion by spec: the spec and its rows are checked, sent to Druid, and followed until queries read them.
 
-`ingest` is the function behind `gateway ingest SPEC`; `parse` makes the checked spec that it takes. Streams:
-`gateway.ingest.stream.streaming` and `gateway.ingest.stream.spec`.
+`ingest` does what `gateway ingest SPEC` does with a batch spec, which `parse` reads. For streams see
+`gateway.ingest.stream.lifecycle` and `gateway.ingest.stream.spec`.
 """
 
-from gateway.ingest.batch.files import ServeAddress
-from gateway.ingest.batch.ingestion import Progress, Summary, ingest
-from gateway.ingest.batch.reports import Phase, RowError, RowStats
+from gateway.druid.tasks import Phase, RowError, RowStats
+from gateway.ingest.batch.file_server import ServeAddress
+from gateway.ingest.batch.run import Progress, Summary, ingest
 from gateway.ingest.batch.spec import BatchSpec, parse
-from gateway.ingest.druid_client import Cluster
+from gateway.ingest.clients import DruidUrls
 from gateway.ingest.errors import FailedTask, IngestError
 
 __all__ = [
     "BatchSpec",
-    "Cluster",
+    "DruidUrls",
     "FailedTask",
     "IngestError",
     "Phase",

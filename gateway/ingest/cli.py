@@ -1,4 +1,4 @@
-"""`gateway ingest SPEC` and what goes with it."""
+"""`gateway ingest SPEC`, and the commands that show and cancel its tasks."""
 
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
@@ -10,25 +10,37 @@ from typer.core import TyperGroup
 
 from gateway.catalog.load import CatalogInvalid, load_catalog
 from gateway.catalog.model import Dataset
+from gateway.druid.api.overlord import Overlord
+from gateway.druid.tasks import Phase, Report, State, TaskStatus
 from gateway.ingest.batch import display
-from gateway.ingest.batch.files import ServeAddress
-from gateway.ingest.batch.ingestion import ingest, submit
-from gateway.ingest.batch.reports import Phase, Report, State, TaskStatus
-from gateway.ingest.batch.spec import parse
-from gateway.ingest.connection import BROKER_URL, OVERLORD_URL, Broker, Coordinator, Overlord, fail
-from gateway.ingest.connection import run as run_
-from gateway.ingest.druid_client import Cluster, DruidClient, connect
-from gateway.ingest.stream import spec as stream_spec
+from gateway.ingest.batch.file_server import ServeAddress
+from gateway.ingest.batch.run import ingest, submit
+from gateway.ingest.batch.spec import BatchSpec, parse
+from gateway.ingest.clients import connect
+from gateway.ingest.command import (
+    BROKER_URL,
+    OVERLORD_URL,
+    BrokerOption,
+    CoordinatorOption,
+    OverlordOption,
+    fail,
+    spec_text,
+    urls,
+)
+from gateway.ingest.command import run as run_
+from gateway.ingest.errors import IngestError
 from gateway.ingest.stream.cli import app as stream
 from gateway.ingest.stream.cli import start as start_stream
+from gateway.ingest.stream.spec import is_stream
+from gateway.ingest.terminal import markup
 
 T = TypeVar("T")
 
 
 class _SpecFirst(TyperGroup):
-    """`gateway ingest SPEC` is `gateway ingest run SPEC`, so that the usual thing needs no word for it."""
+    """Reads `gateway ingest SPEC` as `gateway ingest run SPEC`."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 typer's own copy of click is private
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - typer's own copy of click is private
         if args and args[0] not in self.commands and args[0] != "--help":
             args = ["run", *args]
         return super().parse_args(ctx, args)
@@ -39,10 +51,10 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     help=(
-        "Fill a data source by a Druid ingestion spec: [bold]gateway ingest SPEC[/bold].\n\n"
-        "A batch spec starts a task, which replaces intervals and ends: [bold]status[/bold], [bold]cancel[/bold] and "
-        "[bold]list[/bold] are about tasks. A Kafka supervisor spec starts a stream, which goes on: see [bold]gateway "
-        "ingest stream --help[/bold]."
+        "Fill a data source according to a Druid ingestion spec: [bold]gateway ingest SPEC[/bold].\n\n"
+        "A batch spec starts a task, which replaces intervals and ends: see [bold]status[/bold], [bold]cancel[/bold] "
+        "and [bold]list[/bold]. A Kafka supervisor spec starts a stream, which has no end: see [bold]gateway ingest "
+        "stream --help[/bold]."
     ),
     rich_markup_mode="rich",
 )
@@ -50,7 +62,7 @@ app.add_typer(stream, name="stream")
 
 
 @app.command()
-def run(  # noqa: PLR0913 these are the command line's options
+def run(  # noqa: PLR0913 - these are the command line's options
     spec: Annotated[
         Path,
         typer.Argument(
@@ -64,23 +76,30 @@ def run(  # noqa: PLR0913 these are the command line's options
     data: Annotated[
         list[Path] | None,
         typer.Option(
-            help="A file of rows, served to Druid in place of the spec's input source; repeat it for more files.",
-            exists=True,
-            dir_okay=False,
+            help="A file of rows, one JSON object per line, which replaces the spec's input source. Repeat the option "
+            "for more files. gzip, bzip2 and xz files are read by their suffix.",
         ),
     ] = None,
-    overlord: Overlord = OVERLORD_URL,
-    broker: Broker = BROKER_URL,
-    coordinator: Coordinator = None,
+    skip_bad_rows: Annotated[
+        bool,
+        typer.Option(
+            "--skip-bad-rows", help="List and leave out rows of --data that are not valid, instead of ending."
+        ),
+    ] = False,
+    overlord: OverlordOption = OVERLORD_URL,
+    broker: BrokerOption = BROKER_URL,
+    coordinator: CoordinatorOption = None,
     data_source: Annotated[
-        str | None, typer.Option(help="Fill this data source in place of the spec's.", metavar="NAME")
+        str | None, typer.Option(help="Fill this data source instead of the spec's.", metavar="NAME")
     ] = None,
-    wait: Annotated[bool, typer.Option(help="Return when the rows answer queries, or the stream reads.")] = True,
+    wait: Annotated[
+        bool, typer.Option(help="Return when queries read the rows, or when the stream reads its topic.")
+    ] = True,
     bootstrap_servers: Annotated[
         str | None,
         typer.Option(
             envvar="KAFKA_BOOTSTRAP_SERVERS",
-            help="Where Druid finds Kafka, in place of what a supervisor spec says.",
+            help="Kafka's address for Druid, instead of the one in a supervisor spec.",
             metavar="HOST:PORT,…",
         ),
     ] = None,
@@ -96,78 +115,85 @@ def run(  # noqa: PLR0913 these are the command line's options
         str | None,
         typer.Option(
             envvar="GATEWAY_CATALOG",
-            help="Files that describe the data sets, or folders of them, in place of the gateway's examples.",
+            help="Files that describe the data sets, or folders of them, instead of the gateway's examples.",
             metavar="FILE,…",
         ),
     ] = None,
 ) -> None:
-    """Replace a batch spec's intervals with its rows, and return when they answer queries; or start a stream.
+    """Replace a batch spec's intervals with rows and return when queries read them; or start a stream.
 
-    The spec is checked against the gateway's catalog first. Whatever fails, what is served stays as it was.
+    The spec is first compared with the gateway's catalog, and every row of --data is checked. If anything fails, the
+    existing data stays as it is. Ctrl-C and SIGTERM cancel the task.
 
     [bold]gateway ingest spec.json --data rows.jsonl.gz[/bold]
 
-    With Druid in containers, give the address by which they see this machine:
+    If Druid runs in containers, give the address at which they reach this machine:
 
     [bold]gateway ingest SPEC --data FILE --serve-address 172.17.0.1[/bold]
 
-    A stream goes on by itself when this command has returned. The same spec, changed, changes it:
+    A stream continues when this command has returned. To change it, run the command with a changed spec:
 
     [bold]gateway ingest spec.kafka.json --bootstrap-servers kafka:9092[/bold]
     """
-    cluster = Cluster(overlord, broker, coordinator)
-    text = spec.read_text(encoding="utf-8")
+    druid = urls(overlord, broker, coordinator)
     datasets = _datasets(catalog)
-    if stream_spec.is_stream(text):
-        if data:
+    console = Console()
+    files = data or []
+
+    def read() -> tuple[str, bool]:
+        text = spec_text(spec)
+        return text, is_stream(text)
+
+    text, streams = _or_fail(read)
+    if streams:
+        if files:
             raise typer.BadParameter("A stream reads its topic: --data is for batch specs.", param_hint="--data")
         start_stream(
             spec.name,
             text,
             datasets,
-            cluster,
+            druid,
             data_source=data_source,
             bootstrap_servers=bootstrap_servers,
             wait=wait,
         )
         return
-    console = Console()
-    files = data or []
     if files and not wait:
         raise typer.BadParameter(
-            "Druid fetches --data from this command, which therefore has to stay: leave --no-wait out, or let the spec "
-            "name an input source that Druid reads itself"
+            "Druid fetches --data from this command, which must run until then. Leave out --no-wait, or use a spec "
+            "with an input source that Druid reads itself."
         )
     try:
         address = ServeAddress.parse(serve_address)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--serve-address") from error
+    checked: BatchSpec = _or_fail(lambda: parse(spec.name, text, datasets, brings_files=bool(files)))
 
     async def follow() -> None:
-        checked = parse(spec.name, text, datasets, brings_files=bool(files))
         if not wait:
-            task_id = await submit(checked, cluster, data_source=data_source)
-            console.print(f"Task {task_id}\nSee how it goes: gateway ingest status {task_id}", highlight=False)
+            task_id = markup(await submit(checked, druid, data_source=data_source))
+            console.print(f"Task {task_id}\nShow its state: gateway ingest status {task_id}", highlight=False)
             return
         with display.progress_bar(console) as bar:
             result = await ingest(
                 checked,
-                cluster,
+                druid,
                 files=files,
+                skip_bad_rows=skip_bad_rows,
                 serve_address=address,
                 data_source=data_source,
                 on_progress=bar,
             )
         display.summary(console, result)
 
-    run_(follow())
+    run_(follow(), interrupted="Interrupted. If this command had started a task, the task is cancelled.")
 
 
 @app.command()
-def status(task_id: str, *, overlord: Overlord = OVERLORD_URL) -> None:
-    """Say how far a task is, or how it ended. The exit code is 1 if it failed."""
+def status(task_id: str, *, overlord: OverlordOption = OVERLORD_URL) -> None:
+    """Show a task's state and rows. The exit code is 1 if the task failed."""
 
-    async def ask(client: DruidClient) -> tuple[TaskStatus, Phase | None, Report | None]:
+    async def ask(client: Overlord) -> tuple[TaskStatus, Phase | None, Report | None]:
         task = await client.status(task_id)
         running = await client.tasks(task.data_source, running=True) if task.state is State.RUNNING else []
         phases = [t.phase for t in running if t.group_id == task_id and t.phase is not None]
@@ -180,10 +206,10 @@ def status(task_id: str, *, overlord: Overlord = OVERLORD_URL) -> None:
 
 
 @app.command()
-def cancel(task_id: str, *, overlord: Overlord = OVERLORD_URL) -> None:
-    """End a task. What was served before still is."""
+def cancel(task_id: str, *, overlord: OverlordOption = OVERLORD_URL) -> None:
+    """Cancel a task. The existing data stays as it is."""
 
-    async def ask(client: DruidClient) -> TaskStatus:
+    async def ask(client: Overlord) -> TaskStatus:
         task = await client.status(task_id)
         if task.state is State.RUNNING:
             await client.cancel(task_id)
@@ -191,32 +217,39 @@ def cancel(task_id: str, *, overlord: Overlord = OVERLORD_URL) -> None:
 
     task = _ask(overlord, ask)
     if task.state is State.RUNNING:
-        Console().print(f"Task {task_id} is cancelled.", highlight=False)
+        Console(soft_wrap=True).print(f"Task {markup(task_id)} is cancelled.", highlight=False)
     else:
-        fail(f"Task {task_id} has ended already ({task.state.value.lower()}).")
+        fail(f"Task {task_id} has already ended ({task.state.value.lower()}).")
 
 
 @app.command("list")
 def list_(
     *,
-    data_source: Annotated[str | None, typer.Option(help="Only of this data source.", metavar="NAME")] = None,
-    overlord: Overlord = OVERLORD_URL,
+    data_source: Annotated[str | None, typer.Option(help="Show only this data source's tasks.", metavar="NAME")] = None,
+    overlord: OverlordOption = OVERLORD_URL,
 ) -> None:
-    """Show the tasks that Druid knows of, newest first."""
+    """Show the state, time and id of Druid's tasks, newest first."""
     tasks = _ask(overlord, lambda client: client.tasks(data_source))
-    display.listing(Console(), [task for task in tasks if task.group_id == task.task_id])
+    display.listing([task for task in tasks if task.group_id == task.task_id])
 
 
 def _datasets(catalog: str | None) -> Mapping[str, Dataset]:
     try:
         return load_catalog(None if catalog is None else map(Path, filter(None, map(str.strip, catalog.split(",")))))
     except CatalogInvalid as error:
-        fail(f"These data set files are wrong:\n{error}")
+        fail(f"These data set files are not valid:\n{error}")
 
 
-def _ask(overlord: str, question: Callable[[DruidClient], Coroutine[Any, Any, T]]) -> T:
+def _ask(overlord: str, question: Callable[[Overlord], Coroutine[Any, Any, T]]) -> T:
     async def ask() -> T:
-        async with connect(Cluster(overlord, BROKER_URL)) as client:
-            return await question(client)
+        async with connect(urls(overlord)) as druid:
+            return await question(druid.overlord)
 
     return run_(ask())
+
+
+def _or_fail(action: Callable[[], T]) -> T:
+    try:
+        return action()
+    except IngestError as error:
+        fail(str(error))

@@ -7,7 +7,7 @@ Druid never learns the zone. If one fixed offset yields the same buckets, the qu
 that offset. Otherwise Druid computes the label of each row from the offsets in `Buckets.spans`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
@@ -97,21 +97,28 @@ def buckets(interval: Interval, granularity: Granularity) -> Buckets:
     # A label that occurs in two spans is one bucket: dict keeps the first.
     labels = tuple(dict.fromkeys(sequence))
     starts = _starts(interval, granularity, labels)
-    contiguous = all(a <= b for a, b in pairwise(sequence))
-    if contiguous and (fixed := _fixed_span(interval, granularity, offsets, labels, starts)):
-        shift = 0 if granularity.by_offset else fixed.offset
-        return Buckets(granularity, tuple(label - shift for label in labels), starts, (fixed,))
+    contiguous = sequence == sorted(sequence)
+    if contiguous and (fixed := _fixed_offset(interval, granularity, labels, starts)):
+        return Buckets(granularity, _shifted(granularity, labels, fixed.offset), starts, (fixed,))
     return Buckets(granularity, labels, starts, offsets)
 
 
-def _labels(granularity: Granularity, span: Span) -> Iterator[int]:
+def _labels(granularity: Granularity, span: Span) -> Iterable[int]:
     wall = granularity.floor(span.start + span.offset)
     if granularity.by_offset:
-        yield from range(wall - span.offset, span.end, granularity.longest)
-        return
-    while wall < span.end + span.offset:
+        return range(wall - span.offset, span.end, granularity.longest)
+    return _wall_labels(granularity, wall, span.end + span.offset)
+
+
+def _wall_labels(granularity: Granularity, wall: int, end: int) -> Iterator[int]:
+    while wall < end:
         yield wall
         wall = granularity.following(wall)
+
+
+def _shifted(granularity: Granularity, labels: tuple[int, ...], offset: int) -> tuple[int, ...]:
+    """Return the moments of the labels at this offset, which are the labels of Druid's period granularity."""
+    return labels if granularity.by_offset else tuple(label - offset for label in labels)
 
 
 def _starts(interval: Interval, granularity: Granularity, labels: tuple[int, ...]) -> tuple[int, ...]:
@@ -121,11 +128,12 @@ def _starts(interval: Interval, granularity: Granularity, labels: tuple[int, ...
     if not granularity.by_offset:
         return tuple(_first_moments(offsets, labels))
     # Where a change is no multiple of the bucket (Lord Howe's half hour), the bucket after it starts with the change.
-    starts: dict[int, int] = {}
-    for span in offsets:
-        for label in _labels(granularity, span):
-            starts.setdefault(label, max(label, span.start))
-    return tuple(starts[label] for label in labels)
+    cut: dict[int, int] = {}
+    for before, span in pairwise(offsets):
+        label = granularity.floor(span.start + span.offset) - span.offset
+        if label < span.start and label not in _labels(granularity, before):
+            cut[label] = span.start
+    return tuple(cut.get(label, label) for label in labels) if cut else labels
 
 
 def _first_moments(offsets: tuple[Span, ...], walls: tuple[int, ...]) -> Iterator[int]:
@@ -137,21 +145,18 @@ def _first_moments(offsets: tuple[Span, ...], walls: tuple[int, ...]) -> Iterato
         yield max(offsets[index].start, wall - offsets[index].offset)
 
 
-def _fixed_span(
-    interval: Interval,
-    granularity: Granularity,
-    offsets: tuple[Span, ...],
-    labels: tuple[int, ...],
-    starts: tuple[int, ...],
+def _fixed_offset(
+    interval: Interval, granularity: Granularity, labels: tuple[int, ...], starts: tuple[int, ...]
 ) -> Span | None:
-    """Return a span over the interval, with an offset at which contiguous buckets have the same starts and labels."""
-    offset = offsets[0].offset
+    """Return a span over the interval, with an offset at which contiguous buckets have the same labels and starts.
+
+    The start of the first bucket does not matter: it is not after the interval's start.
+    """
+    # The only candidate is the offset at a boundary between two buckets; for `by_offset` any offset of the interval.
     if len(labels) > 1 and not granularity.by_offset:
-        # The only candidate is the offset at the boundary between the first two buckets.
         offset = labels[1] - starts[1]
+    else:
+        offset = spans(interval.zone, interval.start, interval.start + 1)[0].offset
     fixed = Span(interval.start, interval.end, offset)
-    shift = 0 if granularity.by_offset else offset
-    same = tuple(_labels(granularity, fixed)) == labels and all(
-        start == label - shift for label, start in zip(labels[1:], starts[1:], strict=True)
-    )
-    return fixed if same else None
+    moments = _shifted(granularity, labels, offset)
+    return fixed if moments[1:] == starts[1:] and tuple(_labels(granularity, fixed)) == labels else None

@@ -123,7 +123,7 @@ class RowReader:
         if self.plan.uniques is Uniques.METRIC and row.other(ROWS_WITHOUT_METRIC):
             raise DataUnavailable(_UNIQUE_METRICS_MISSING)
         metrics = self.plan.report.metrics
-        return [self._number(metric, value, row) for metric, value in zip(metrics, row.metrics, strict=True)]
+        return tuple(self._number(metric, value, row) for metric, value in zip(metrics, row.metrics, strict=True))
 
     def _number(self, metric: Metric, value: object, row: NativeRow) -> Number | None:
         aggregation = metric.aggregation

@@ -160,7 +160,7 @@ def _only(plan: Plan, rows: Iterator[NativeRow], reader: RowReader) -> Sequence[
 
 
 def _empty(plan: Plan) -> Sequence[Number | None]:
-    return [metric.aggregation.empty for metric in plan.report.metrics]
+    return tuple(metric.aggregation.empty for metric in plan.report.metrics)
 
 
 def _totals(plan: Plan, rows: Sequence[Any]) -> Slice:
@@ -189,10 +189,11 @@ def _sort(plan: Plan, slices: Iterator[list[Bucket]], size: int) -> Iterator[lis
         number = -inf if found is None else found
         return -number if order.descending else number
 
-    # The start decides between equal buckets, so that two buckets themselves are never compared.
-    runs: list[list[tuple[list[Number], int, Bucket]]] = []
+    # The start decides between equal buckets, so that two buckets themselves are never compared. Everything is a tuple:
+    # the garbage collector stops tracking tuples of numbers, and its pauses stay short.
+    runs: list[list[tuple[tuple[Number, ...], int, Bucket]]] = []
     for found in slices:
-        keyed = [([value(bucket, order) for order in plan.report.order_by], bucket[0], bucket) for bucket in found]
+        keyed = [(tuple(value(bucket, order) for order in plan.report.order_by), bucket[0], bucket) for bucket in found]
         runs.append(sorted(keyed))
         yield []
     yield from _batches((bucket for _, _, bucket in heapq.merge(*runs)), size)

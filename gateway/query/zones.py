@@ -30,6 +30,9 @@ DAY = 86_400_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
+_STEP = 3 * DAY
+"""Shorter than the time between any two changes of an offset, which is 6 days and 23 hours (Asia/Gaza)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -54,13 +57,18 @@ def _offset(zone: ZoneInfo, moment: int) -> int:
 
 @lru_cache(maxsize=10_000)
 def _offset_changes(zone: ZoneInfo, year: int) -> tuple[int, ...]:
-    """Return the moments of a UTC year at which the zone's offset changes: at most one a day, at a whole second."""
-    first, last = ((date(each, 1, 1) - EPOCH.date()).days * DAY for each in (year, year + 1))
+    """Return the moments of a UTC year at which the zone's offset changes: at whole seconds, more than _STEP apart."""
+    first, last = ((date(each, 1, 1) - EPOCH.date()).days * DAY - 1000 for each in (year, year + 1))
     found = []
-    for day in range(first, last, DAY):
-        before, after = _offset(zone, day - 1000), _offset(zone, day + DAY - 1000)
-        if before != after:
-            seconds = range(day // 1000, (day + DAY) // 1000)
-            index = bisect_left(seconds, 1, key=lambda second: _offset(zone, second * 1000) != before)
-            found.append(seconds[index] * 1000)
+    for before, after in pairwise([*range(first, last, _STEP), last]):
+        offset = _offset(zone, before)
+        if offset != _offset(zone, after):
+            found.append(_first_other(zone, offset, before, after))
     return tuple(found)
+
+
+def _first_other(zone: ZoneInfo, offset: int, before: int, after: int) -> int:
+    """Return the first whole second between two moments at which the zone has another offset than before."""
+    seconds = range(before // 1000, after // 1000)
+    index = bisect_left(seconds, 1, key=lambda second: _offset(zone, second * 1000) != offset)
+    return (seconds[0] + index) * 1000

@@ -93,7 +93,7 @@ def orders(druid: Druid, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
     task["spec"]["dataSchema"]["granularitySpec"]["intervals"] = ["2024-03-01/2024-04-01"]
     task["spec"]["tuningConfig"]["partitionsSpec"]["partitionDimensions"] = ["customer"]
     spec = ingest.parse("orders.json", json.dumps(task), datasets, brings_files=True)
-    cluster = ingest.Cluster(overlord=druid.coordinator_url, broker=druid.broker_url)
+    cluster = ingest.DruidUrls.parse(overlord=druid.coordinator_url, broker=druid.broker_url)
     asyncio.run(ingest.ingest(spec, cluster, files=[rows], data_source=data_source))
     served = [replace(dataset, data_source=data_source) for dataset in datasets.values()]
     with serving_aside(settings_for(folder, druid.broker_url), organizations=[D], datasets=served) as gateway:

@@ -11,8 +11,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 INTRODUCTION = """\
 # Settings
 
-Every setting is an environment variable. `gateway serve --help` prints this list, too. A gateway needs only
-`GATEWAY_TOKEN_SECRET`, and for real use the addresses of Druid and of the account database:
+Every setting is an environment variable. `gateway serve --help` prints this list, too. A gateway needs
+`GATEWAY_TOKEN_SECRET`, the addresses of Druid, and usually an account database outside its own machine:
 
     export GATEWAY_TOKEN_SECRET=$(openssl rand -base64 32)   # keep it: API tokens are hashed with it
     export GATEWAY_DATABASE_URL=postgresql://gateway:…@db.example/gateway?sslmode=verify-full
@@ -23,8 +23,9 @@ Every setting is an environment variable. `gateway serve --help` prints this lis
 - **Wrong values** stop the start with exit code 2 and a list of all problems. The messages never repeat a value.
 - **Unknown variables** that begin with `GATEWAY_` are rejected, with the nearest valid name. Exceptions are
   `GATEWAY_URL`, `GATEWAY_TOKEN`, `GATEWAY_ORGANIZATION_ID` and `GATEWAY_PARTNER_ORGANIZATION_ID`, which callers use
-  (`var/demo.env`), `GATEWAY_IMAGE` and `GATEWAY_ENV_FILE` of [docker compose](compose.md), and what Kubernetes sets
-  for a Service named `gateway`. Such a Service also sets `GATEWAY_PORT` to a URL: set `enableServiceLinks: false`.
+  (`var/demo.env`), `GATEWAY_IMAGE`, `GATEWAY_ENV_FILE` and `GATEWAY_DATABASE_PASSWORD` of
+  [docker compose](compose.md), and what Kubernetes sets for a Service named `gateway`. Such a
+  Service also sets `GATEWAY_PORT` to a URL: set `enableServiceLinks: false`.
 - **Secrets**, marked (secret), can be in a file: `GATEWAY_TOKEN_SECRET_FILE=/run/secrets/token` instead of
   `GATEWAY_TOKEN_SECRET`. If both are set, the variable wins.
 - **PostgreSQL** URLs can have libpq's parameters `sslmode`, `sslrootcert`, `sslcert`, `sslkey`, `sslpassword`,

@@ -26,6 +26,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from druid.errors import ClusterError
 from druid.services import Service
+from gateway.druid.api.http import ServiceError
 from gateway.ingest import IngestError
 from tests.faults import served, toxiproxy, victim
 from tests.faults.load import Load, Question, asking, known
@@ -340,7 +341,7 @@ def main(
     try:
         with tempfile.TemporaryDirectory() as folder:
             findings = asyncio.run(_soak(minutes * 60, chosen, Path(folder)))
-    except (ClusterError, IngestError, ToxiproxyError) as error:
+    except (ClusterError, IngestError, ServiceError, ToxiproxyError) as error:
         console.print(str(error), style="bold red", markup=False)
         raise typer.Exit(2) from error
     (VAR / "report.md").write_text(findings.table())

@@ -129,7 +129,7 @@ def _rows(druid: Cluster) -> Path:
 
 async def _ingest(druid: Cluster) -> None:
     spec = ingest.parse("chat_sessions.json", (SPECS / "chat_sessions.json").read_text(), DATASETS, brings_files=True)
-    await ingest.ingest(spec, ingest.Cluster(druid.coordinator_url, druid.broker_url), files=[_rows(druid)])
+    await ingest.ingest(spec, ingest.DruidUrls.parse(druid.coordinator_url, druid.broker_url), files=[_rows(druid)])
 
 
 def _generate(rows: Path) -> None:

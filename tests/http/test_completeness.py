@@ -288,3 +288,24 @@ async def test_a_broker_that_does_not_say_what_it_has_is_not_believed(
     async with coordinator(BOTH) as url:
         client = await start(druid_stand_in.url, druid_coordinator_url=url)
         assert_problem(await client.post(), 503, "data_unavailable")
+
+
+async def test_switched_off_readyz_says_so(start: Start, druid_stand_in: StandIn) -> None:
+    with capture_logs() as lines:
+        client = await start(druid_stand_in.url, completeness="off")
+    assert [line["log_level"] for line in lines if line["event"] == "completeness_off"] == ["warning"]
+    ready = await client.send("GET", "/readyz")
+    assert (ready.status, ready.json["completeness"]) == (200, "off")
+
+
+async def test_readyz_lists_the_data_sources_that_are_not_known(start: Start, druid_stand_in: StandIn) -> None:
+    async with coordinator(None) as url:
+        client = await start(druid_stand_in.url, druid_coordinator_url=url)
+        ready = await client.send("GET", "/readyz")
+    assert (ready.json["completeness"], ready.json["unknown_data_sources"]) == ("on", ["chat_sessions"])
+
+
+async def test_missing_segments_are_an_error_also_if_completeness_is_off(start: Start, druid_stand_in: StandIn) -> None:
+    druid_stand_in.answer = says({"missingSegments": [{"itvl": SEGMENT["interval"], "ver": "1", "part": 0}]}, 3)
+    client = await start(druid_stand_in.url)
+    assert_problem(await client.post(), 503, "data_unavailable")

@@ -1,4 +1,4 @@
-"""Every credential meets every organization, over a socket: who is let in, as whom, and what all others are told."""
+"""Each kind of credential with each kind of organization, over a socket: the tenant, or the error."""
 
 import asyncio
 import base64
@@ -29,10 +29,10 @@ from tests.isolation.stand_in import StandIn, standing_in
 from tests.serving import D, Gateway, P, T, serving, settings_for
 
 ONE_WAY = "0e0c7a1e-7f0b-4b1e-8a55-0d9c5f0e2a12"
-"""Has D as its partner; D hasn't it."""
+"""D is its partner, and it is not D's partner."""
 FORMER = "0f0c7a1e-7f0b-4b1e-8a55-0d9c5f0e2a13"
 CLOSED = "1c0c7a1e-7f0b-4b1e-8a55-0d9c5f0e2a14"
-"""A partner of D's that was deactivated."""
+"""A deactivated organization, a partner of D."""
 UNKNOWN = "1f0c7a1e-7f0b-4b1e-8a55-0d9c5f0e2a15"
 
 BODY = {"interval": {"start": "2019-01-01", "end": "2019-01-02"}, "aggregations": [{"type": "count"}]}
@@ -43,7 +43,7 @@ PEM = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyI
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A running gateway, what stands in Druid's place, and the tokens by name."""
+    """A running gateway, the stand-in for Druid, and the tokens by name."""
 
     gateway: Gateway
     druid: StandIn
@@ -83,7 +83,7 @@ async def _world(folder: Path) -> AsyncIterator[World]:
         async with serving(settings) as gateway:
             async with Accounts(settings) as accounts, accounts.administration() as administration:
                 made = await _fill(administration, gateway.tokens)
-            # Until the token that expires has.
+            # Until one of the tokens has expired.
             await asyncio.sleep(1)
             yield World(gateway, druid, made)
 
@@ -130,8 +130,8 @@ REFUSED: dict[str, Headers] = {
     "empty": lambda _: [""],
     "garbage": lambda _: ["%00 g\xe4rbage"],
     "unknown scheme": lambda _: ["Basic YW5uOnNlY3JldA=="],
-    "scheme alone": lambda _: ["Token"],
-    "key alone": lambda world: [world.tokens["of D"]],
+    "scheme without key": lambda _: ["Token"],
+    "key without scheme": lambda world: [world.tokens["of D"]],
     "another scheme's key": lambda world: [f"Bearer {world.tokens['of D']}"],
     "unknown token": lambda _: [f"Token {tokens.generate().text}"],
     "a right prefix with a wrong secret": lambda world: [f"Token {world.tokens['of D'][:13]}{'A' * 43}"],
@@ -164,7 +164,7 @@ ABSENT = {CLOSED: 404, UNKNOWN: 404, "malformed": 404, f"{D}0": 404, "%2e%2e": 4
 ORGANIZATIONS = {**OWN, **NO_ACCESS, **ABSENT}
 
 Outcome = int | tuple[str, str | None]
-"""A status, or the owner and the partner for whom Druid is asked."""
+"""A status, or the owner and the partner in the query that Druid receives."""
 MATRIX: list[tuple[str, Headers, str, Outcome]] = [
     *((name, of, about, outcome) for name, of in GOOD.items() for about, outcome in ORGANIZATIONS.items()),
     *(
@@ -173,7 +173,7 @@ MATRIX: list[tuple[str, Headers, str, Outcome]] = [
         for about in ORGANIZATIONS
     ),
     *((name, of, about, 401) for name, of in REFUSED.items() for about in ORGANIZATIONS),
-    # A partnership goes one way: P was not asked whether it wants D's rows, and gets none.
+    # A partnership goes one way: P has no access to D.
     *(("of the partner", token("of the partner"), about, outcome) for about, outcome in ((P, (P, None)), (D, 403))),
     *(("of a stranger", token("of a stranger"), about, outcome) for about, outcome in ((T, (T, None)), (D, 403))),
 ]  # fmt: skip
@@ -188,7 +188,7 @@ def test_every_credential_meets_every_organization(
     world: World, headers: Headers, about: str, outcome: Outcome
 ) -> None:
     before = len(world.druid.queries)
-    # Twice: what is answered from memory is what the database answered.
+    # Twice: the cached result equals that of the database.
     for _ in range(2):
         status, got, body = _ask(world, headers(world), about)
         if isinstance(outcome, tuple):

@@ -1,6 +1,6 @@
 """The second data set with a real Druid: every number is compared with a simple count over the ingested rows.
 
-And that a data set needs nothing but its file: what the gateway offers of it follows from that.
+It also shows that a data set needs only its file, from which everything else follows.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ import pytest
 
 from gateway.catalog.load import EXAMPLES, load_catalog
 from gateway.catalog.model import Dataset
-from gateway.ingest import Cluster, ingest, parse
+from gateway.ingest import DruidUrls, ingest, parse
 from gateway.query.aggregations import Uniques
 from tests.datasets import DATASETS, VISITOR_SESSIONS
 from tests.serving import Answer, D, Gateway, P, serving_aside, settings_for
@@ -79,7 +79,7 @@ def rows(file: Path) -> list[Row]:
 def dataset(druid: Urls, file: Path) -> Iterator[Dataset]:
     """The catalog's data set on a new data source with the rows of the file."""
     spec = parse("visitor_sessions.json", (SPECS / "visitor_sessions.json").read_text(), DATASETS, brings_files=True)
-    cluster = Cluster(overlord=druid.coordinator_url, broker=druid.broker_url)
+    cluster = DruidUrls.parse(overlord=druid.coordinator_url, broker=druid.broker_url)
     data_source = f"test_visitor_sessions_{secrets.token_hex(4)}"
     asyncio.run(ingest(spec, cluster, files=[file], data_source=data_source))
     yield replace(VISITOR_SESSIONS, data_source=data_source)
@@ -325,13 +325,13 @@ PUBLIC_NAMES = ["device", "seconds", "visitor", "pages", "browser", "customer"]
 
 @pytest.fixture(scope="module")
 def stays(serve: Callable[..., Gateway], dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Gateway:
-    """A gateway with one more data set file, and nothing else changed. It has names of its own for every column."""
+    """A gateway with one additional data set file, which renames every column."""
     file = tmp_path_factory.mktemp("catalog") / "stays.yaml"
     file.write_text(MADE_UP.format(data_source=dataset.data_source))
     return serve(*load_catalog([EXAMPLES, file]).values(), uniques=Uniques.METRIC)
 
 
-def test_one_file_is_all_that_a_data_set_needs(stays: Gateway, rows: list[Row]) -> None:
+def test_a_data_set_needs_only_one_file(stays: Gateway, rows: list[Row]) -> None:
     answer = stays.post(
         {
             "interval": EVER,
@@ -406,7 +406,7 @@ def test_its_errors_name_its_dimensions(stays: Gateway) -> None:
     answer = stays.post(
         {
             "interval": EVER,
-            "group_by": ["devic", "city"],
+            "group_by": ["devic", "city"],  # codespell:ignore devic
             "aggregations": [{"type": "avg", "fields": ["seconds"]}],
             "filters": {"type": "selector", "dimension": "device", "value": "watch"},
         },

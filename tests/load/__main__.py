@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from druid.errors import ClusterError
+from gateway.druid.api.http import ServiceError
 from gateway.ingest import IngestError
 from tests.conftest import load_program
 from tests.load import accounts, mix, report, target, usage
@@ -115,7 +116,7 @@ def main(
                 asked = stack.enter_context(_started(broker, ids, shape))
             scenario = _prepared(asked, seed)
             samples, used = _load(scenario, asked, users, seconds)
-    except (LoadError, ClusterError, IngestError) as error:
+    except (LoadError, ClusterError, IngestError, ServiceError) as error:
         console.print(str(error), style="bold red", markup=False)
         raise typer.Exit(2) from error
     settings = {"users": str(users), "seconds": str(seconds), "organizations": str(organizations)}

@@ -115,7 +115,7 @@ def intervals(draw: st.DrawFn, data: Data) -> Body:
     start = anchor - draw(st.sampled_from((0, length // 2, length)))
     texts = [
         draw(timestamps(start, zone)),
-        draw(timestamps(start + length, zone) | timestamps(start + length - 1, zone)),
+        draw(timestamps(start + length, zone) | timestamps(start + length - 1, zone) | late_ends(start + length, zone)),
     ]
     if clock.moment(texts[0], zone) >= clock.moment(texts[1], zone, end=True):
         # Rounding and repeated hours can turn an interval round.
@@ -148,6 +148,16 @@ def timestamps(draw: st.DrawFn, at: int, zone: str) -> str:
         local[:23] + draw(st.sampled_from(("0", "1", "999", "000001", "9"))) + local[23:],
     ]
     return draw(st.just(local) | st.sampled_from(forms))
+
+
+def late_ends(at: int, zone: str) -> Strategy:
+    """Ends around .999 in the second of the moment: those above .998 and below .999 do not include the row at .999."""
+    local = clock.shown(at, zone)
+    fractions = st.sampled_from(_LATE) | st.integers(998_000_000, 999_999_999).map(str)
+    return fractions.map(lambda fraction: f"{local[:20]}{fraction}{local[23:]}")
+
+
+_LATE: Final = ("998", "998000001", "9985", "998999999", "999", "999000001", "9995", "999999999")
 
 
 def _plain(at: int) -> str:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gateway.ingest import ingest, parse
-from gateway.ingest.stream import streaming
+from gateway.ingest.stream import lifecycle
 from tests.datasets import DATASETS
 from tests.streaming.victim import PATIENCE, SPECS, Table, Victim, numbered
 
@@ -21,8 +21,8 @@ async def test_a_batch_replaces_what_was_published_and_leaves_the_stream_what_it
     await table.send(numbered(0, 50))
     await table.stream()
     await table.holds(50)
-    await streaming.suspend(victim.urls, table.name, wait_seconds=PATIENCE)
-    await streaming.resume(victim.urls, table.name)
+    await lifecycle.suspend(victim.urls, table.name, wait_seconds=PATIENCE)
+    await lifecycle.resume(victim.urls, table.name)
     await table.send(numbered(50, 150))
     await table.holds(150)
 
@@ -30,7 +30,7 @@ async def test_a_batch_replaces_what_was_published_and_leaves_the_stream_what_it
     async with asyncio.timeout(PATIENCE):
         await ingest(spec, victim.urls, files=[HAND_COUNTED], data_source=table.name)
     await table.holds(133)
-    await streaming.suspend(victim.urls, table.name, wait_seconds=PATIENCE)
+    await lifecycle.suspend(victim.urls, table.name, wait_seconds=PATIENCE)
     assert await table.count() == 133
     by_session = await table.rows_by_session()
     assert all(by_session[f"n{number}"] == 1 for number in range(50, 150))

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.cluster
 
 async def gateway_ingest(table: Table, *arguments: str) -> tuple[int, str]:
     # In a thread: the command runs an event loop of its own.
-    overlord = ("--overlord", table.victim.urls.overlord)
+    overlord = ("--overlord", str(table.victim.urls.overlord))
     result = await asyncio.to_thread(CliRunner().invoke, app, [*arguments, *overlord])
     return result.exit_code, unwrapped(result.output)
 
@@ -52,7 +52,7 @@ async def test_a_stream_from_its_start_to_its_end(table: Table, tmp_path: Path) 
     # Without a terminal, a line each time, until there is nothing to watch any more.
     watching = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "gateway", "ingest", "stream", "watch", table.name, "--every", "0.2"),
-        *("--overlord", table.victim.urls.overlord),
+        *("--overlord", str(table.victim.urls.overlord)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

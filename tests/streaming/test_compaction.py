@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gateway.ingest.druid_client import connect
-from gateway.ingest.stream import streaming
+from gateway.ingest.clients import connect
+from gateway.ingest.stream import lifecycle
 from tests.streaming.victim import EVER, PATIENCE, Table, Victim, numbered
 
 pytestmark = pytest.mark.cluster
@@ -45,7 +45,7 @@ async def shards(table: Table) -> list[dict[str, Any]]:
 async def compact(table: Table) -> None:
     """Start now what the coordinator does every half hour: one time chunk, as it has one task slot for that."""
     async with connect(table.victim.urls) as client:
-        if any(task.type == "compact" for task in await client.tasks(table.name, running=True)):
+        if any(task.type == "compact" for task in await client.overlord.tasks(table.name, running=True)):
             return
     url = f"{table.victim.urls.overlord}/druid/coordinator/v1/compaction/compact"
     async with table.session.post(url, json={}) as response:
@@ -57,8 +57,8 @@ async def test_compaction_beside_a_stream_cuts_by_tenant_and_changes_no_number(v
     for start in (0, 300, 600):
         await table.send(numbered(start, start + 300))
         await table.holds(start + 300)
-        await streaming.suspend(victim.urls, table.name, wait_seconds=PATIENCE)
-        await streaming.resume(victim.urls, table.name)
+        await lifecycle.suspend(victim.urls, table.name, wait_seconds=PATIENCE)
+        await lifecycle.resume(victim.urls, table.name)
     before = await numbers(table)
     # Each time a segment for each of the four months.
     assert len(await shards(table)) == 12
@@ -84,7 +84,7 @@ async def test_compaction_settings_of_ones_own_stay(victim: Victim, table: Table
     own = json.loads(table.spec().compaction(table.name))
     own["skipOffsetFromLatest"] = "P7D"
     async with connect(victim.urls) as client:
-        await client.set_compaction(json.dumps(own).encode())
+        await client.compaction.configure(json.dumps(own).encode())
     await table.stream()
     url = f"{victim.urls.overlord}/druid/coordinator/v1/config/compaction/{table.name}"
     async with table.session.get(url) as response:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from druid.services import Service
-from gateway.ingest.druid_client import connect
-from gateway.ingest.stream import streaming
+from gateway.ingest.clients import connect
+from gateway.ingest.stream import lifecycle
 from tests.datasets import CHAT_SESSIONS
 from tests.http.asking import Client
 from tests.serving import D, serving, settings_for
@@ -127,7 +127,7 @@ async def watched(table: Table, tmp_path: Path) -> AsyncIterator[Watched]:
 async def shut_down_tasks(table: Table) -> None:
     """As an operator does, or a supervisor that gives a task up: another one follows at once."""
     async with connect(table.victim.urls) as client:
-        tasks = await client.tasks(table.name, running=True)
+        tasks = await client.overlord.tasks(table.name, running=True)
     for task in tasks:
         url = f"{table.victim.urls.overlord}/druid/indexer/v1/task/{task.task_id}/shutdown"
         async with table.session.post(url, json={}) as response:
@@ -170,8 +170,8 @@ async def test_nothing_is_refused_while_rows_are_handed_over_and_compacted_and_t
     async with asyncio.timeout(PATIENCE):
         while not await shards(table):  # noqa: ASYNC110 - only asking tells
             await asyncio.sleep(1)
-    await streaming.suspend(victim.urls, table.name, wait_seconds=PATIENCE)
-    await streaming.resume(victim.urls, table.name)
+    await lifecycle.suspend(victim.urls, table.name, wait_seconds=PATIENCE)
+    await lifecycle.resume(victim.urls, table.name)
     async with asyncio.timeout(PATIENCE):
         while {shard["type"] for shard in await shards(table)} != {"single"}:
             await compact(table)
@@ -191,7 +191,7 @@ async def test_rows_that_retention_drops_once_they_are_published_are_missed_no_m
     url = f"{victim.urls.overlord}/druid/coordinator/v1/rules/{table.name}"
     async with table.session.post(url, json=[{"type": "dropForever"}]) as response:
         assert response.status == 200
-    await streaming.suspend(victim.urls, table.name)
+    await lifecycle.suspend(victim.urls, table.name)
     async with asyncio.timeout(PATIENCE):
         while await watched.ask(ALL) != 0:  # noqa: ASYNC110 - only asking tells
             await asyncio.sleep(0.1)

@@ -6,10 +6,11 @@ import time
 
 import pytest
 
-from gateway.ingest.druid_client import connect
-from gateway.ingest.errors import FailedStream, UnknownStream, Unreachable
-from gateway.ingest.stream import streaming
-from gateway.ingest.stream.reports import Condition
+from gateway.druid.api.overlord import Unavailable, UnknownSupervisor
+from gateway.ingest.clients import connect
+from gateway.ingest.errors import FailedStream
+from gateway.ingest.stream import lifecycle
+from gateway.ingest.stream.status import Condition
 from tests.streaming.victim import HAND_COUNTED, PATIENCE, Table, Victim, numbered
 
 pytestmark = pytest.mark.cluster
@@ -53,9 +54,9 @@ async def test_no_row_is_lost_or_doubled_when_the_indexer_is_killed(victim: Vict
     await table.holds(3000)
     assert await table.rows_by_session() == table.sessions_sent()
     async with connect(victim.urls) as client:
-        assert any(task.error for task in await client.stream_tasks(table.name))
+        assert any(task.error for task in await client.overlord.supervisor_tasks(table.name))
 
-    await streaming.suspend(victim.urls, table.name, wait_seconds=PATIENCE)
+    await lifecycle.suspend(victim.urls, table.name, wait_seconds=PATIENCE)
     assert await table.rows_by_session() == table.sessions_sent()
 
 
@@ -65,13 +66,13 @@ async def test_no_row_is_lost_or_doubled_when_the_indexer_is_killed_as_it_publis
     await table.stream()
     await table.send(numbered(0, 1000))
     await table.holds(1000)
-    suspending = asyncio.create_task(streaming.suspend(victim.urls, table.name, wait_seconds=PATIENCE))
+    suspending = asyncio.create_task(lifecycle.suspend(victim.urls, table.name, wait_seconds=PATIENCE))
     await table.until(lambda status: status.supervisor.publishing)
     await asyncio.to_thread(victim.kill_indexer)
     await suspending
     await victim.is_well()
     await table.send(numbered(1000, 1100))
-    await streaming.resume(victim.urls, table.name)
+    await lifecycle.resume(victim.urls, table.name)
     await table.holds(1100)
     assert await table.rows_by_session() == table.sessions_sent()
 
@@ -82,7 +83,7 @@ async def test_a_suspended_stream_reads_nothing_serves_what_it_has_and_goes_on_w
     await table.send(numbered(0, 100))
     await table.stream()
     await table.holds(100)
-    await streaming.suspend(victim.urls, table.name, wait_seconds=PATIENCE)
+    await lifecycle.suspend(victim.urls, table.name, wait_seconds=PATIENCE)
     assert (await table.look()).condition is Condition.SUSPENDED
     assert await table.count() == 100
 
@@ -90,9 +91,9 @@ async def test_a_suspended_stream_reads_nothing_serves_what_it_has_and_goes_on_w
     await asyncio.sleep(5)
     assert await table.count() == 100
     # Whoever suspends what is suspended finds it so.
-    await streaming.suspend(victim.urls, table.name)
+    await lifecycle.suspend(victim.urls, table.name)
 
-    await streaming.resume(victim.urls, table.name)
+    await lifecycle.resume(victim.urls, table.name)
     await table.holds(200)
     assert await table.rows_by_session() == table.sessions_sent()
 
@@ -103,15 +104,15 @@ async def test_a_stream_that_is_being_suspended_and_resumed_is_never_unknown(vic
     async def change() -> None:
         for action in ("suspend", "resume") * 5:
             async with connect(victim.urls) as client:
-                await client.change_stream(table.name, action)
+                await client.overlord.change_supervisor(table.name, action)
 
     changing = asyncio.create_task(change())
     at_the_moment = 0
     async with connect(victim.urls) as client:
         while not changing.done():
             try:
-                assert (await client.stream(table.name)).name == table.name
-            except Unreachable:
+                assert (await client.overlord.supervisor(table.name)).name == table.name
+            except Unavailable:
                 at_the_moment += 1
     await changing
     assert at_the_moment
@@ -121,9 +122,9 @@ async def test_a_terminated_stream_started_again_goes_on_where_it_ended(victim: 
     await table.send(numbered(0, 100))
     await table.stream()
     await table.holds(100)
-    await streaming.terminate(victim.urls, table.name, wait_seconds=PATIENCE)
+    await lifecycle.terminate(victim.urls, table.name, wait_seconds=PATIENCE)
     assert await table.count() == 100
-    with pytest.raises(UnknownStream, match="stream list"):
+    with pytest.raises(UnknownSupervisor, match="stream list"):
         await table.look()
     await table.send(numbered(100, 150))
     await table.stream()
@@ -153,7 +154,7 @@ async def test_a_supervisor_that_calls_itself_healthy_while_its_tasks_fail_is_no
     supervisor["spec"]["ioConfig"]["taskDuration"] = "PT30S"
     await table.send(numbered(0, 3))
     async with connect(table.victim.urls) as client:
-        await client.start_stream(json.dumps(supervisor).encode())
+        await client.overlord.start_supervisor(json.dumps(supervisor).encode())
     status = await table.until(lambda status: status.condition is Condition.FAILING)
     assert status.supervisor.detail == "RUNNING"
     assert status.supervisor.is_healthy

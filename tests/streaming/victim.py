@@ -17,11 +17,11 @@ from druid.cluster import Cluster
 from druid.kafka.broker import Kafka
 from druid.services import Service
 from gateway import ingest
-from gateway.ingest.batch.ingestion import PATIENTLY
-from gateway.ingest.druid_client import connect
+from gateway.ingest.batch.run import PATIENTLY
+from gateway.ingest.clients import connect
+from gateway.ingest.stream import lifecycle
 from gateway.ingest.stream import spec as stream_spec
-from gateway.ingest.stream import streaming
-from gateway.ingest.stream.reports import StreamStatus
+from gateway.ingest.stream.status import StreamStatus
 from tests.datasets import DATASETS
 
 ROOT = Path(__file__).parents[2]
@@ -40,8 +40,8 @@ class Victim:
     kafka: Kafka
 
     @property
-    def urls(self) -> ingest.Cluster:
-        return ingest.Cluster(overlord=self.druid.coordinator_url, broker=self.druid.broker_url)
+    def urls(self) -> ingest.DruidUrls:
+        return ingest.DruidUrls.parse(overlord=self.druid.coordinator_url, broker=self.druid.broker_url)
 
     def kill_indexer(self, with_signal: signal.Signals = signal.SIGKILL) -> None:
         """At once, with all tasks that run in it; supervisord starts another one."""
@@ -101,12 +101,15 @@ class Table:
     def spec(self, change: Callable[[Any], object] = lambda _: None) -> stream_spec.StreamSpec:
         """The shipped one, for this topic, with the shortest tasks that there are."""
         supervisor = json.loads((SPECS / "chat_sessions.kafka.json").read_text())
-        supervisor["spec"]["ioConfig"].update(topic=self.name, taskDuration="PT1M")
+        # The samples are of 2019.
+        supervisor["spec"]["ioConfig"].update(
+            topic=self.name, taskDuration="PT1M", lateMessageRejectionPeriod="P36500D"
+        )
         change(supervisor["spec"])
         return stream_spec.parse("chat_sessions.kafka.json", json.dumps(supervisor), DATASETS)
 
     async def stream(self, change: Callable[[Any], object] = lambda _: None) -> StreamStatus:
-        return await streaming.start(
+        return await lifecycle.start(
             self.spec(change),
             self.victim.urls,
             data_source=self.name,
@@ -119,7 +122,7 @@ class Table:
 
     async def look(self) -> StreamStatus:
         async with connect(self.victim.urls) as client:
-            return await PATIENTLY(streaming.look, client, self.name)
+            return await PATIENTLY(lifecycle.inspect, client, self.name)
 
     async def until(self, condition: Callable[[StreamStatus], object], seconds: float = PATIENCE) -> StreamStatus:
         """The first status of which it is true."""

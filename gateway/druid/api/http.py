@@ -94,7 +94,10 @@ class UnexpectedStatus(ServiceError):
 
 _MEANINGS: tuple[tuple[type[BaseException], str], ...] = (
     (aiohttp.ClientConnectorDNSError, "the host name cannot be resolved"),
-    (aiohttp.ClientConnectorCertificateError, "the TLS certificate is not valid or not trusted"),
+    (
+        aiohttp.ClientConnectorCertificateError,
+        "the TLS certificate is not trusted (SSL_CERT_FILE adds a private CA)",
+    ),
     (aiohttp.ClientSSLError, "the TLS handshake failed"),
     (TimeoutError, "no response in time"),
     (aiohttp.ServerDisconnectedError, "the connection was closed before the response"),

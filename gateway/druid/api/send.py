@@ -29,12 +29,6 @@ _NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 _log = structlog.get_logger(__name__)
 
 
-_TOO_LARGE = (
-    "The report's rows take more memory than one report may have. Group by fewer dimensions, choose a coarser "
-    "granularity or a shorter interval, or set `limit`."
-)
-
-
 class Send:
     """Sends queries. `query_seconds` and `cancellation_seconds` are measured by broker and outcome."""
 
@@ -89,16 +83,15 @@ class Send:
 
     async def _read(self, response: aiohttp.ClientResponse, request: GuardedQuery) -> bytearray:
         chunks = bytearray()
-        try:
-            async for chunk in response.content.iter_chunked(_CHUNK):
-                chunks += chunk
-                request.lease.resize(GROWTH * len(chunks))
-                if len(chunks) > self._max_bytes:
-                    raise ReportTooLarge(_TOO_LARGE)  # noqa: TRY301 - the handler frees the chunks of every failure
-        except BaseException:
-            # The exception refers to this frame for as long as it is handled.
-            chunks.clear()
-            raise
+        async for chunk in response.content.iter_chunked(_CHUNK):
+            chunks += chunk
+            request.lease.resize(GROWTH * len(chunks))
+            if len(chunks) > self._max_bytes:
+                _log.error("druid_response_too_large", limit_bytes=self._max_bytes)
+                raise ReportTooLarge(
+                    "The report's rows take more memory than one report may have. Group by fewer dimensions, choose a "
+                    "coarser granularity or a shorter interval, or set `limit`."
+                )
         return chunks
 
     def _cancel(self, request: GuardedQuery, sending: asyncio.Task[aiohttp.ClientResponse], sent_at: float) -> None:

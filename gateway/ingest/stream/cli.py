@@ -1,4 +1,4 @@
-"""`gateway ingest stream`: the streams that `gateway ingest SPEC` started."""
+"""`gateway ingest stream`: show and change the streams that `gateway ingest SPEC` started."""
 
 import json
 from collections.abc import Mapping
@@ -9,57 +9,58 @@ from rich.console import Console
 from rich.live import Live
 
 from gateway.catalog.model import Dataset
-from gateway.ingest.connection import BROKER_URL, OVERLORD_URL, Overlord, run
-from gateway.ingest.druid_client import Cluster, connect
-from gateway.ingest.stream import display as stream_display
-from gateway.ingest.stream import spec as stream_spec
-from gateway.ingest.stream import streaming
-from gateway.ingest.stream.reports import Condition, StreamStatus
+from gateway.ingest.clients import DruidUrls, connect
+from gateway.ingest.command import OVERLORD_URL, OverlordOption, run, urls
+from gateway.ingest.stream import display, lifecycle
+from gateway.ingest.stream.spec import parse
+from gateway.ingest.stream.status import Condition, StreamStatus
+from gateway.ingest.terminal import visible
 
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     help=(
-        "See, hold and end streams.\n\n"
-        "A Kafka supervisor spec starts one: [bold]gateway ingest SPEC[/bold]. Its "
-        "name is that of the data source that it fills.\n\n"
-        "Do not trust Druid's own word for a stream: it says RUNNING and healthy, with a lag of 0, while each task "
-        "that it starts fails at once. These commands look at the tasks, too, and call that [bold]failing[/bold]."
+        "Show, suspend, resume and terminate streams.\n\n"
+        "A Kafka supervisor spec starts a stream: "
+        "[bold]gateway ingest SPEC[/bold]. The stream has the name of the data "
+        "source that it fills.\n\n"
+        "Druid reports RUNNING, healthy and a lag of 0 while every task of a stream fails as soon as it starts. These "
+        "commands also inspect the tasks, and call that [bold]failing[/bold]."
     ),
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The data source that the stream fills.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON, for other programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("list")
-def list_(*, as_json: AsJson = False, overlord: Overlord = OVERLORD_URL) -> None:
-    """Show every stream that Druid has."""
+def list_(*, as_json: AsJson = False, overlord: OverlordOption = OVERLORD_URL) -> None:
+    """Show all streams of Druid."""
 
     async def ask() -> list[StreamStatus]:
-        async with connect(_cluster(overlord)) as client:
-            return [await streaming.look(client, name) for name in await client.streams()]
+        async with connect(urls(overlord)) as druid:
+            return [await lifecycle.inspect(druid, name) for name in await druid.overlord.supervisors()]
 
     streams = run(ask())
     if as_json:
         typer.echo(json.dumps([status.as_json() for status in streams]))
     else:
-        stream_display.listing(Console(), streams)
+        display.listing(Console(), streams)
 
 
 @app.command()
-def status(name: Name, *, as_json: AsJson = False, overlord: Overlord = OVERLORD_URL) -> None:
-    """Say once how a stream does. The exit code is 1 if it is failing."""
+def status(name: Name, *, as_json: AsJson = False, overlord: OverlordOption = OVERLORD_URL) -> None:
+    """Show a stream's state once. The exit code is 1 if the stream is failing."""
 
     async def ask() -> StreamStatus:
-        async with connect(_cluster(overlord)) as client:
-            return await streaming.look(client, name)
+        async with connect(urls(overlord)) as druid:
+            return await lifecycle.inspect(druid, name)
 
     seen = run(ask())
     if as_json:
         typer.echo(json.dumps(seen.as_json()))
     else:
-        Console().print(stream_display.panel(seen))
+        Console().print(display.panel(seen))
     if seen.condition is Condition.FAILING:
         raise typer.Exit(1)
 
@@ -69,83 +70,79 @@ def watch(
     name: Name,
     *,
     as_json: AsJson = False,
-    every: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks.")] = 2.0,
-    overlord: Overlord = OVERLORD_URL,
+    every: Annotated[float, typer.Option(min=0.2, help="Seconds between two updates.")] = 2.0,
+    overlord: OverlordOption = OVERLORD_URL,
 ) -> None:
-    """Show how a stream does until Ctrl-C: lag, rows, tasks that failed.
+    """Show a stream's lag, rows and failed tasks until Ctrl-C.
 
-    Without a terminal, a line each time; with --json, an object a line.
+    Without a terminal, it prints one line for each update; with --json, one JSON object.
     """
     console = Console()
 
     async def follow() -> None:
-        lags = stream_display.Lags()
+        lags = display.Lags()
         with Live(console=console, auto_refresh=False) as live:
-            async for seen in streaming.watch(_cluster(overlord), name, every=every):
+            async for seen in lifecycle.watch(urls(overlord), name, every=every):
                 lags.add(seen)
-                live.update(stream_display.panel(seen, lag_grows=lags.grow), refresh=True)
+                live.update(display.panel(seen, lag_grows=lags.grow), refresh=True)
 
-    async def tell() -> None:
-        async for seen in streaming.watch(_cluster(overlord), name, every=every):
-            print(json.dumps(seen.as_json()) if as_json else stream_display.line(seen), flush=True)
+    async def log() -> None:
+        async for seen in lifecycle.watch(urls(overlord), name, every=every):
+            print(json.dumps(seen.as_json()) if as_json else display.line(seen), flush=True)
 
-    run(follow() if console.is_terminal and not as_json else tell(), interrupted="")
-
-
-@app.command()
-def suspend(name: Name, *, overlord: Overlord = OVERLORD_URL) -> None:
-    """Stop reading, and return when what was read is published. What is served stays as it is."""
-    with Console(stderr=True).status("Publishing what was read"):
-        run(streaming.suspend(_cluster(overlord), name))
-    _say(f"{name} is suspended. It goes on where it was: gateway ingest stream resume {name}")
+    run(follow() if console.is_terminal and not as_json else log(), interrupted="")
 
 
 @app.command()
-def resume(name: Name, *, overlord: Overlord = OVERLORD_URL) -> None:
-    """Go on reading where it was suspended."""
-    run(streaming.resume(_cluster(overlord), name))
-    _say(f"{name} is resumed. See how it does: gateway ingest stream watch {name}")
+def suspend(name: Name, *, overlord: OverlordOption = OVERLORD_URL) -> None:
+    """Stop reading, and return when all rows that were read are published. They stay available."""
+    with Console(stderr=True).status("Publishing rows"):
+        run(lifecycle.suspend(urls(overlord), name))
+    _say(f"{name} is suspended. To continue: gateway ingest stream resume {name}")
 
 
 @app.command()
-def terminate(name: Name, *, overlord: Overlord = OVERLORD_URL) -> None:
-    """End a stream, and return when what was read is published.
+def resume(name: Name, *, overlord: OverlordOption = OVERLORD_URL) -> None:
+    """Continue reading from where the stream was suspended."""
+    run(lifecycle.resume(urls(overlord), name))
+    _say(f"{name} is resumed. To see it: gateway ingest stream watch {name}")
 
-    Its rows stay. Started again by its spec, it goes on where it ended.
+
+@app.command()
+def terminate(name: Name, *, overlord: OverlordOption = OVERLORD_URL) -> None:
+    """End a stream, and return when all rows that were read are published.
+
+    The rows stay available. Started again with its spec, the stream continues from where it ended.
     """
-    with Console(stderr=True).status("Publishing what was read"):
-        run(streaming.terminate(_cluster(overlord), name))
+    with Console(stderr=True).status("Publishing rows"):
+        run(lifecycle.terminate(urls(overlord), name))
     _say(f"{name} is terminated.")
 
 
-def start(  # noqa: PLR0913 what `gateway ingest SPEC` was given
+def start(  # noqa: PLR0913 - the options of `gateway ingest SPEC`
     name: str,
     text: str,
     datasets: Mapping[str, Dataset],
-    cluster: Cluster,
+    druid: DruidUrls,
     *,
     data_source: str | None,
     bootstrap_servers: str | None,
     wait: bool,
 ) -> None:
-    """The command that starts a stream is `gateway ingest SPEC`."""
+    """Start a stream for `gateway ingest SPEC`."""
     console = Console()
 
     async def begin() -> StreamStatus:
-        spec = stream_spec.parse(name, text, datasets)
+        spec = parse(name, text, datasets)
         with console.status("Starting the stream"):
-            return await streaming.start(
-                spec, cluster, data_source=data_source, bootstrap_servers=bootstrap_servers, wait=wait
+            return await lifecycle.start(
+                spec, druid, data_source=data_source, bootstrap_servers=bootstrap_servers, wait=wait
             )
 
-    seen = run(begin(), interrupted="Interrupted: the stream goes on.")
-    console.print(stream_display.panel(seen))
-    _say(f"See how it does: gateway ingest stream watch {seen.supervisor.name}")
-
-
-def _cluster(overlord: str) -> Cluster:
-    return Cluster(overlord, BROKER_URL)
+    seen = run(begin(), interrupted="Interrupted. The stream continues if Druid has accepted it.")
+    console.print(display.panel(seen))
+    _say(f"To see it: gateway ingest stream watch {seen.supervisor.name}")
 
 
 def _say(sentence: str) -> None:
-    Console(soft_wrap=True).print(sentence, highlight=False)
+    typer.echo(visible(sentence))

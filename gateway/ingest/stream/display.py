@@ -1,4 +1,4 @@
-"""Streams as people see them in a terminal, and as a line each for logs and other programs."""
+"""Streams on a terminal, and as lines of text for logs."""
 
 import json
 from collections import deque
@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from rich.console import Console, Group, RenderableType
-from rich.markup import escape
 from rich.table import Column, Table
 
-from gateway.ingest.stream.reports import Condition, StreamStatus
+from gateway.ingest.stream.status import Condition, StreamStatus
+from gateway.ingest.terminal import markup, visible
 
 _STYLES = {
     Condition.STARTING: "cyan",
@@ -17,15 +17,15 @@ _STYLES = {
     Condition.SUSPENDED: "yellow",
     Condition.FAILING: "bold red",
 }
-# So many different lags, each larger than the one before, are no accident.
-GROWING = 4
+# A lag grows if this many different values were each larger than the one before.
+_GROWING = 4
 
 
 class Lags:
-    """The last lags that Druid told; it looks every few seconds, and is asked more often."""
+    """The last lags that Druid reported. Druid determines the lag less often than it is asked for it."""
 
     def __init__(self) -> None:
-        self._last: deque[tuple[str, int]] = deque(maxlen=GROWING)
+        self._last: deque[tuple[str, int]] = deque(maxlen=_GROWING)
 
     def add(self, status: StreamStatus) -> None:
         when, lag = status.supervisor.lag_known_at, status.supervisor.lag
@@ -37,60 +37,62 @@ class Lags:
     @property
     def grow(self) -> bool:
         lags = [lag for _, lag in self._last]
-        return len(lags) == GROWING and all(a < b for a, b in pairwise(lags))
+        return len(lags) == _GROWING and all(a < b for a, b in pairwise(lags))
 
 
 def panel(status: StreamStatus, *, lag_grows: bool = False) -> RenderableType:
-    """A stream in full."""
+    """Return everything about a stream."""
     supervisor, rows = status.supervisor, status.throughput.rows
-    table = Table(title=supervisor.name, show_header=False, title_justify="left")
+    table = Table(title=markup(supervisor.name), show_header=False, title_justify="left")
     condition = status.condition
-    table.add_row("condition", f"[{_STYLES[condition]}]{condition.value}[/] (Druid: {escape(supervisor.detail)})")
-    table.add_row("topic", escape(supervisor.topic))
-    table.add_row("rows behind (lag)", lag(status, lag_grows=lag_grows))
-    table.add_row(
-        "rows of the running tasks", f"{rows.read:,}, {status.throughput.rows_per_second:,.1f} a second of late"
-    )
+    table.add_row("condition", f"[{_STYLES[condition]}]{condition.value}[/] (Druid: {markup(supervisor.detail)})")
+    table.add_row("topic", markup(supervisor.topic))
+    table.add_row("rows behind (lag)", _lag(status, lag_grows=lag_grows))
+    per_second = status.throughput.rows_per_second
+    table.add_row("rows of the running tasks", f"{rows.read:,}, {per_second:,.1f} per second in the last minute")
+    if rows.thrown_away:
+        table.add_row("rows left out", f"[red]{rows.thrown_away:,}[/], outside the accepted time")
     if bad := rows.unparseable + rows.with_error:
         table.add_row("rows with errors", f"[red]{bad:,}[/], {rows.unparseable:,} of them left out")
     table.add_row("tasks", f"{len(supervisor.reading)} reading, {len(supervisor.publishing)} publishing")
     failed = f"[red]{len(status.failed):,} in a row[/], {status.failed_in_all:,} in all" if status.failed else ""
     table.add_row("tasks that failed", failed or f"{status.failed_in_all:,}")
     if status.failed or supervisor.errors:
-        table.add_row("because", escape(status.reason or "Druid does not say why; its indexer's log does"))
-    errors = [f"  {escape(str(error))}" for error in status.row_errors[:10]]
-    return Group(table, "Rows that Druid cannot read (ten at most are shown):", *errors) if errors else table
+        table.add_row("reason", markup(status.reason or "Druid gives no reason. See the log of its indexer"))
+    errors = [f"  {markup(error)}" for error in status.row_errors[:10]]
+    return Group(table, "Rows that Druid could not read (at most ten are shown):", *errors) if errors else table
 
 
-def lag(status: StreamStatus, *, lag_grows: bool) -> str:
+def _lag(status: StreamStatus, *, lag_grows: bool) -> str:
     known = status.supervisor.lag
     if known is None:
         return "unknown"
-    return f"[red]{known:,}, and growing[/]" if lag_grows else f"{known:,}"
+    return f"[red]{known:,}, growing[/]" if lag_grows else f"{known:,}"
 
 
 def line(status: StreamStatus) -> str:
-    """For a log."""
-    told = status.as_json()
-    text = (
-        f"{told['time']} {told['stream']} {told['condition']} lag={'?' if told['lag'] is None else told['lag']} "
-        f"rows={told['rows']} rows/s={told['rows_per_second']:g} unparseable={told['unparseable']} "
-        f"with_error={told['with_error']} failed_tasks={told['tasks_failed_in_a_row']}"
+    """Return one line for a log."""
+    values = status.as_json()
+    lag = "?" if values["lag"] is None else values["lag"]
+    text = visible(
+        f"{values['time']} {values['stream']} {values['condition']} lag={lag} "
+        f"rows={values['rows']} rows/s={values['rows_per_second']:g} unparseable={values['unparseable']} "
+        f"with_error={values['with_error']} failed_tasks={values['tasks_failed_in_a_row']}"
     )
-    return f"{text} {json.dumps(told['reason'])}" if told["reason"] else text
+    return f"{text} {json.dumps(values['reason'])}" if values["reason"] else text
 
 
 def listing(console: Console, streams: Iterable[StreamStatus]) -> None:
-    # Names are there to be copied.
+    # Names must be copied as a whole.
     name, topic = Column("stream", no_wrap=True), Column("topic", overflow="fold")
-    table = Table(name, topic, "condition", "lag", "rows a second", "failed tasks", box=None)
+    table = Table(name, topic, "condition", "lag", "rows per second", "failed tasks", box=None)
     for status in streams:
         condition = status.condition
         table.add_row(
-            status.supervisor.name,
-            escape(status.supervisor.topic),
+            markup(status.supervisor.name),
+            markup(status.supervisor.topic),
             f"[{_STYLES[condition]}]{condition.value}[/]",
-            lag(status, lag_grows=False),
+            _lag(status, lag_grows=False),
             f"{status.throughput.rows_per_second:,.1f}",
             f"{len(status.failed)}",
         )

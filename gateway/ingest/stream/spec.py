@@ -1,4 +1,4 @@
-"""A Kafka supervisor spec: read, and held against the data set that it is to fill, before Druid sees it. Pure.
+"""A Kafka supervisor spec: read and compared with the data set that it fills, before Druid sees it. Pure.
 
 Format: Druid's documentation, "Apache Kafka ingestion" and "Automatic compaction".
 """
@@ -7,22 +7,26 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from gateway.catalog.model import Dataset
-from gateway.ingest.data_schema import at, dataset_of, read, schema_problems
+from gateway.ingest.batch.rows import ORGANIZATION_ID
 from gateway.ingest.errors import InvalidSpec
+from gateway.ingest.schema_check import at, dataset_of, read, schema_problems
 
-TYPE = "kafka"
-# As in the batch specs: fewer rows of a time chunk than this are one segment.
-ROWS_PER_SEGMENT = 1_000_000
-BOOTSTRAP = "bootstrap.servers"
-_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)?S)?)?")
+_TYPE: Final = "kafka"
+# As in the batch specs: a time chunk with fewer rows is one segment.
+_ROWS_PER_SEGMENT: Final = 1_000_000
+_BOOTSTRAP: Final = "bootstrap.servers"
+# ISO 8601 durations that Druid accepts here: years and months have no fixed length.
+_DURATION: Final = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)?S)?)?", re.ASCII)
+_DAY: Final = 86_400
+_LONGEST_PERIOD: Final = 36_500 * _DAY
 
 
 @dataclass(frozen=True, slots=True)
 class StreamSpec:
-    """A checked spec, made by `parse` only."""
+    """A checked spec, created by `parse` only."""
 
     name: str
     data_source: str
@@ -33,18 +37,18 @@ class StreamSpec:
     _json: str
 
     def submission(self, data_source: str | None = None, bootstrap_servers: str | None = None) -> bytes:
-        """The supervisor for Druid: into another data source, or from another Kafka, if one is named."""
+        """Return the supervisor for Druid, with the data source and Kafka's address replaced if given."""
         supervisor = json.loads(self._json)
         if data_source is not None:
             supervisor["spec"]["dataSchema"]["dataSource"] = data_source
         if bootstrap_servers is not None:
-            supervisor["spec"]["ioConfig"]["consumerProperties"][BOOTSTRAP] = bootstrap_servers
+            supervisor["spec"]["ioConfig"]["consumerProperties"][_BOOTSTRAP] = bootstrap_servers
         return json.dumps(supervisor).encode()
 
     def compaction(self, data_source: str | None = None) -> bytes:
-        """Automatic compaction into segments that are cut by tenant, as a batch ingestion makes them.
+        """Return settings of automatic compaction that partition segments by tenant, as a batch ingestion does.
 
-        Without it every task of the stream leaves segments of its own, which hold all tenants.
+        Without it, each task of the stream leaves segments of its own with the rows of all tenants.
         """
         return json.dumps(
             {
@@ -54,7 +58,7 @@ class StreamSpec:
                     "queryGranularity": "none",
                     "rollup": False,
                 },
-                # Also what the stream is writing to now: its task does not hold it up, nor it the task.
+                # With concurrent locks, compaction and the stream can write to the same time chunk.
                 "skipOffsetFromLatest": "PT0S",
                 "taskContext": {"useConcurrentLocks": True},
                 "tuningConfig": {
@@ -65,7 +69,7 @@ class StreamSpec:
                     "partitionsSpec": {
                         "type": "range",
                         "partitionDimensions": [self.owner_column],
-                        "targetRowsPerSegment": ROWS_PER_SEGMENT,
+                        "targetRowsPerSegment": _ROWS_PER_SEGMENT,
                     },
                 },
             }
@@ -73,18 +77,23 @@ class StreamSpec:
 
 
 def is_stream(text: str) -> bool:
-    """Whether it is a spec for `parse`, right or wrong."""
+    """Return whether this is a supervisor spec, valid or not."""
     try:
-        return bool(at(json.loads(text), "type") == TYPE)
-    except ValueError:
+        return bool(at(json.loads(text), "type") == _TYPE)
+    except (ValueError, RecursionError):
         return False
 
 
 def parse(name: str, text: str, datasets: Mapping[str, Dataset]) -> StreamSpec:
-    """Read a spec that fills one of the data sets; raises InvalidSpec with every problem. `name` is for messages."""
+    """Read a spec that fills one of the data sets. Raises InvalidSpec with all problems. `name` is for messages."""
     supervisor = read(name, text)
     dataset = dataset_of(name, supervisor, datasets)
-    problems = [*schema_problems(supervisor, dataset), *_reading(supervisor)]
+    problems = [
+        *schema_problems(supervisor, dataset),
+        *_reading(supervisor),
+        *_event_time(supervisor),
+        *_owner(supervisor, dataset.tenant.column),
+    ]
     if problems:
         raise InvalidSpec(name, problems)
     io_config = supervisor["spec"]["ioConfig"]
@@ -92,45 +101,82 @@ def parse(name: str, text: str, datasets: Mapping[str, Dataset]) -> StreamSpec:
         name=name,
         data_source=dataset.data_source,
         topic=io_config["topic"],
-        bootstrap_servers=io_config["consumerProperties"][BOOTSTRAP],
+        bootstrap_servers=io_config["consumerProperties"][_BOOTSTRAP],
         owner_column=dataset.tenant.column,
         segment_granularity=at(supervisor, "spec", "dataSchema", "granularitySpec", "segmentGranularity"),
         _json=json.dumps(supervisor),
     )
 
 
-def _reading(supervisor: Any) -> Iterator[str]:  # noqa: ANN401 JSON of any shape
-    """What makes each message of the topic one row, once."""
+def _reading(supervisor: Any) -> Iterator[str]:  # noqa: ANN401 - JSON of any shape
+    """Yield what would keep Druid from storing each message of the topic as one row, once."""
     io_config = at(supervisor, "spec", "ioConfig")
     if not isinstance(at(io_config, "topic"), str):
-        yield "spec.ioConfig.topic must name the topic that is read"
-    if not isinstance(at(io_config, "consumerProperties", BOOTSTRAP), str):
-        yield f"spec.ioConfig.consumerProperties must have {BOOTSTRAP!r}: where Druid finds Kafka, such as 'kafka:9092'"
+        yield "spec.ioConfig.topic must name the topic"
+    if not isinstance(at(io_config, "consumerProperties", _BOOTSTRAP), str):
+        yield f"spec.ioConfig.consumerProperties must have {_BOOTSTRAP!r}, such as 'kafka:9092', for Druid"
     if at(io_config, "consumerProperties", "isolation.level") not in (None, "read_committed"):
-        yield "spec.ioConfig.consumerProperties: isolation.level must be 'read_committed', or taken-back rows count"
+        yield (
+            "spec.ioConfig.consumerProperties: isolation.level must be 'read_committed': otherwise rows of aborted "
+            "transactions count"
+        )
     if not isinstance(at(io_config, "inputFormat"), dict):
         yield "spec.ioConfig.inputFormat is missing, such as {'type': 'json'}"
     duration = at(io_config, "taskDuration")
     if duration is not None and _seconds(duration) < 60:
         yield (
-            f"spec.ioConfig.taskDuration is {duration!r}: Druid counts it in whole minutes and kills every task of a "
-            "shorter one. Give 'PT1M' or more"
+            f"spec.ioConfig.taskDuration is {duration!r}: Druid rounds it down to whole minutes, and kills every task "
+            "if it is shorter than one. Use 'PT1M' or more"
         )
     if not isinstance(at(supervisor, "spec", "dataSchema", "granularitySpec", "segmentGranularity"), str):
         yield "spec.dataSchema.granularitySpec.segmentGranularity must be a word such as 'month'"
     if at(supervisor, "spec", "tuningConfig", "resetOffsetAutomatically") is True:
         yield (
-            "spec.tuningConfig.resetOffsetAutomatically must not be true: rows that Kafka has dropped before they were "
-            "read would be left out without a word"
+            "spec.tuningConfig.resetOffsetAutomatically must not be true: Druid would silently leave out rows that "
+            "Kafka deleted before they were read"
         )
     if at(supervisor, "context", "useConcurrentLocks") is not True:
-        yield "context.useConcurrentLocks must be true: compaction and the stream would otherwise end one another"
+        yield "context.useConcurrentLocks must be true: otherwise compaction and the stream abort each other"
 
 
-def _seconds(duration: Any) -> int:  # noqa: ANN401
-    """Of an ISO 8601 duration; 0 for what is none."""
+def owner_conditions(column: str) -> list[dict[str, Any]]:
+    """Return the filters of rows that belong to exactly one organization.
+
+    The first one alone would accept an empty owner. To the second one, an organization in a list is enough.
+    """
+    return [
+        {"type": "expression", "expression": f'array_length("{column}") == 1'},
+        {"type": "regex", "dimension": column, "pattern": f"^{ORGANIZATION_ID}$"},
+    ]
+
+
+def _owner(supervisor: Any, column: str) -> Iterator[str]:  # noqa: ANN401 - JSON of any shape
+    """Yield if rows with several owners would be stored: each of the owners would see them."""
+    wanted = owner_conditions(column)
+    match at(supervisor, "spec", "dataSchema", "transformSpec", "filter"):
+        case {"type": "and", "fields": [*fields]} if all(each in fields for each in wanted):
+            return
+    yield (
+        "spec.dataSchema.transformSpec.filter must leave out rows without exactly one owner: "
+        f"{json.dumps({'type': 'and', 'fields': wanted})}"
+    )
+
+
+def _event_time(supervisor: Any) -> Iterator[str]:  # noqa: ANN401 - JSON of any shape
+    """Yield where the time of rows has no bounds: one row of the year 9999 would create a segment of that year."""
+    for key, which in (("earlyMessageRejectionPeriod", "later"), ("lateMessageRejectionPeriod", "earlier")):
+        period = at(supervisor, "spec", "ioConfig", key)
+        if not 0 < _seconds(period) <= _LONGEST_PERIOD:
+            yield (
+                f"spec.ioConfig.{key} is {period!r}: it must bound how much {which} than now a row may be, as an ISO "
+                "8601 duration such as 'P1D', at most 'P36500D'"
+            )
+
+
+def _seconds(duration: Any) -> int:  # noqa: ANN401 - JSON of any shape
+    """Return the length of an ISO 8601 duration, or 0 if it is not one."""
     found = _DURATION.fullmatch(duration) if isinstance(duration, str) else None
     if found is None:
         return 0
-    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    weeks, days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return (((weeks * 7 + days) * 24 + hours) * 60 + minutes) * 60 + seconds

@@ -132,7 +132,7 @@ async def test_impossible_changes_are_rejected_with_a_sentence(accounts: Account
             (administration.organizations.create("A", A.replace("-", "")), "not a UUID"),
             (administration.organizations.create(""), "at least 1 character"),
             (administration.organizations.get(str(uuid.uuid4())), "No organization"),
-            (administration.users.create("nobody", A), "not an e-mail address"),
+            (administration.users.create("no-address", A), "not an e-mail address"),
             (administration.users.create("c@d.e", str(uuid.uuid4())), "No organization"),
             (
                 administration.users.create("c@d.e", A, ["everything"]),
@@ -158,7 +158,7 @@ async def test_an_error_rolls_back_the_whole_transaction(accounts: Accounts) -> 
     async def half() -> None:
         async with accounts.administration() as administration:
             await administration.organizations.create("A", A)
-            await administration.users.create("nobody", A)
+            await administration.users.create("no-address", A)
 
     with pytest.raises(Rejected):
         await half()

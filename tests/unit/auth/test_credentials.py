@@ -20,7 +20,7 @@ def test_a_new_token_has_the_documented_form_and_256_random_bits() -> None:
     assert all(tokens.parse(token.text) == token for token in made)
 
 
-def test_only_the_very_token_matches_its_digest_and_only_under_its_secret() -> None:
+def test_a_digest_matches_only_its_token_and_secret() -> None:
     token = tokens.generate()
     stored = tokens.digest(token, b"secret")
     assert tokens.matches(token, stored, b"secret")
@@ -31,11 +31,11 @@ def test_only_the_very_token_matches_its_digest_and_only_under_its_secret() -> N
 
 
 @pytest.mark.parametrize("header", [f"Token {TEXT}", f"token {TEXT}", f"TOKEN   {TEXT}"])
-def test_a_token_is_read_whatever_the_case_of_its_scheme(header: str) -> None:
+def test_the_scheme_is_not_case_sensitive(header: str) -> None:
     assert credentials.parse([header], challenge="Token") == ApiToken("abcdefg2", TEXT)
 
 
-def test_an_access_token_is_read_as_it_is() -> None:
+def test_an_access_token_is_returned_unchanged() -> None:
     assert credentials.parse(["Bearer a.b.c"], challenge="Token") == BearerToken("a.b.c")
 
 
@@ -49,19 +49,19 @@ def test_an_access_token_is_read_as_it_is() -> None:
         [f'Token key="{TEXT}"'], ["\x00"], ["Token \ud800"],
     ],
 )  # fmt: skip
-def test_anything_but_one_credential_is_refused_with_a_challenge(values: list[str]) -> None:
+def test_anything_but_one_credential_is_rejected_with_a_challenge(values: list[str]) -> None:
     with pytest.raises(Unauthenticated) as refused:
         credentials.parse(values, challenge='Token realm="reporting"')
     assert refused.value.headers["WWW-Authenticate"] == 'Token realm="reporting"'
 
 
 @given(st.lists(st.text(), max_size=3))
-def test_no_header_breaks_the_parser_and_no_message_repeats_one(values: list[str]) -> None:
+def test_any_header_is_parsed_or_rejected_without_repeating_it(values: list[str]) -> None:
     with pytest.raises(Unauthenticated) as refused:
         credentials.parse(values, challenge="Token")
     assert all(value not in refused.value.detail for value in values if len(value) > 12)
 
 
-def test_no_credential_shows_in_a_representation() -> None:
+def test_a_representation_contains_no_credential() -> None:
     assert "A" * 43 not in repr(credentials.parse([f"Token {TEXT}"], challenge="Token"))
     assert "a.b.c" not in repr(credentials.parse(["Bearer a.b.c"], challenge="Token"))

@@ -21,7 +21,7 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = _load(
         monkeypatch, DRUID_BROKER_URL="http://a:8082, http://b:8082", TRUSTED_PROXIES="10.0.0.0/8,fd00::/8"
     )
-    assert [str(url) for url in settings.druid_broker_url] == ["http://a:8082", "http://b:8082"]
+    assert [str(url) for url in settings.druid_broker_url] == ["http://a:8082/", "http://b:8082/"]
     assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "fd00::/8"]
 
 
@@ -85,7 +85,7 @@ def test_known_variables_and_those_of_other_programs_are_accepted() -> None:
         "GATEWAY_PORT", "gateway_port", "GATEWAY_OAUTH_USER_CLAIM", "GATEWAY_LIMITS_URL_FILE", "DRUID_BROKER_URL",
         # var/demo.env and docker compose
         "GATEWAY_URL", "GATEWAY_TOKEN", "GATEWAY_ORGANIZATION_ID", "GATEWAY_PARTNER_ORGANIZATION_ID",
-        "GATEWAY_IMAGE", "GATEWAY_ENV_FILE",
+        "GATEWAY_IMAGE", "GATEWAY_ENV_FILE", "GATEWAY_DATABASE_PASSWORD",
         # Kubernetes, for a Service named gateway
         "GATEWAY_SERVICE_HOST", "GATEWAY_SERVICE_PORT", "GATEWAY_SERVICE_PORT_HTTP", "GATEWAY_PORT_8080_TCP",
         "GATEWAY_PORT_8080_TCP_ADDR",

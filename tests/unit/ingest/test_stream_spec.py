@@ -1,4 +1,4 @@
-"""A supervisor spec is held against the catalog before Druid sees it."""
+"""A supervisor spec is compared with the catalog before Druid sees it."""
 
 import json
 from collections.abc import Callable
@@ -31,11 +31,12 @@ def io_config(supervisor: Json) -> Json:
     return part
 
 
-def test_the_type_tells_a_stream_from_a_batch() -> None:
+def test_the_type_distinguishes_streams_from_batches() -> None:
     assert is_stream(SHIPPED)
     assert not is_stream(BATCH)
     assert not is_stream("no JSON")
     assert not is_stream("[]")
+    assert not is_stream("[" * 100_000)
 
 
 def test_the_shipped_spec_fills_the_catalogs_data_set() -> None:
@@ -47,14 +48,15 @@ def test_the_shipped_spec_fills_the_catalogs_data_set() -> None:
     )
 
 
-def test_stream_and_batch_make_the_same_rows_and_time_chunks() -> None:
+def test_stream_and_batch_specs_have_the_same_schema() -> None:
     stream, batch = (json.loads(text)["spec"]["dataSchema"] for text in (SHIPPED, BATCH))
-    # A stream has no interval of its own.
+    # A stream has no intervals. Its rows are not checked before Druid sees them.
     del batch["granularitySpec"]["intervals"]
+    del stream["transformSpec"]
     assert stream == batch
 
 
-def test_another_data_source_and_another_kafka_can_be_named() -> None:
+def test_data_source_and_kafka_address_can_be_replaced() -> None:
     spec = parse("chat_sessions.kafka.json", SHIPPED, DATASETS)
     sent = json.loads(spec.submission("copy", "kafka:9092"))["spec"]
     assert sent["dataSchema"]["dataSource"] == "copy"
@@ -63,7 +65,7 @@ def test_another_data_source_and_another_kafka_can_be_named() -> None:
     assert json.loads(spec.compaction("copy"))["dataSource"] == "copy"
 
 
-def test_compaction_cuts_as_the_batch_spec_does() -> None:
+def test_compaction_partitions_as_the_batch_spec_does() -> None:
     batch = json.loads(BATCH)["spec"]
     compaction = json.loads(parse("chat_sessions.kafka.json", SHIPPED, DATASETS).compaction())
     assert compaction["tuningConfig"]["partitionsSpec"] == batch["tuningConfig"]["partitionsSpec"]
@@ -72,14 +74,14 @@ def test_compaction_cuts_as_the_batch_spec_does() -> None:
 
 
 @pytest.mark.parametrize("duration", ["PT30S", "PT59.9S", "PT0M", "ten minutes", "PT", 60])
-def test_tasks_that_druid_would_kill_are_refused(duration: object) -> None:
+def test_a_task_duration_with_which_druid_kills_every_task_is_rejected(duration: object) -> None:
     [problem] = problems(lambda supervisor: io_config(supervisor).update(taskDuration=duration))
     assert "taskDuration" in problem
     assert "whole minutes" in problem
 
 
 @pytest.mark.parametrize("duration", ["PT1M", "PT60S", "PT1H30M", "P1D"])
-def test_tasks_of_a_minute_or_more_are_taken(duration: str) -> None:
+def test_a_task_duration_of_a_minute_or_more_is_accepted(duration: str) -> None:
     supervisor = json.loads(SHIPPED)
     io_config(supervisor)["taskDuration"] = duration
     parse("spec.json", json.dumps(supervisor), DATASETS)
@@ -101,17 +103,37 @@ def test_tasks_of_a_minute_or_more_are_taken(duration: str) -> None:
         (lambda s: s["spec"]["dataSchema"]["granularitySpec"].pop("segmentGranularity"), ["segmentGranularity"]),
         (lambda s: s["spec"]["dataSchema"]["metricsSpec"].pop(), ["lacks visitor_session_ids_unique"]),
         (lambda s: s["spec"]["dataSchema"]["dimensionsSpec"]["dimensions"].pop(0), ["lacks owner_organization_id"]),
-        (lambda s: s["spec"]["dataSchema"].update(dataSource="chat_session"), ["'chat_session'", "catalog lacks"]),
+        (lambda s: s["spec"]["dataSchema"].pop("transformSpec"), ["exactly one owner", "array_length"]),
+        (lambda s: s["spec"]["dataSchema"]["transformSpec"]["filter"]["fields"].pop(), ["exactly one owner"]),
+        (lambda s: s["spec"]["dataSchema"]["transformSpec"]["filter"].update(type="or"), ["exactly one owner"]),
+        (
+            lambda s: s["spec"]["dataSchema"].update(dataSource="chat_session"),
+            ["'chat_session'", "not in the gateway's catalog"],
+        ),
     ],
 )
-def test_what_would_lose_or_double_rows_is_refused(change: Callable[[Json], object], words: list[str]) -> None:
+def test_a_spec_that_would_lose_or_duplicate_rows_is_rejected(
+    change: Callable[[Json], object], words: list[str]
+) -> None:
     [problem] = problems(change)
     assert all(word in problem for word in words), problem
 
 
-def test_every_problem_is_named_at_once() -> None:
+@pytest.mark.parametrize("key", ["earlyMessageRejectionPeriod", "lateMessageRejectionPeriod"])
+@pytest.mark.parametrize("period", [None, "", "PT0S", "P36501D", "P1Y", "P1M", "forever", 86400])
+def test_a_spec_must_bound_the_time_of_rows(key: str, period: object) -> None:
+    [problem] = problems(lambda supervisor: io_config(supervisor).update({key: period}))
+    assert f"ioConfig.{key} is {period!r}" in problem
+
+
+def test_the_shipped_spec_bounds_the_time_of_rows() -> None:
+    shipped = io_config(json.loads(SHIPPED))
+    assert (shipped["earlyMessageRejectionPeriod"], shipped["lateMessageRejectionPeriod"]) == ("P1D", "P3650D")
+
+
+def test_all_problems_are_reported_at_once() -> None:
     def change(supervisor: Json) -> None:
         supervisor.pop("context")
         del supervisor["spec"]["ioConfig"]
 
-    assert len(problems(change)) == 4
+    assert len(problems(change)) == 6

@@ -1,4 +1,4 @@
-"""A spec is held against the catalog before Druid sees it."""
+"""A batch spec is compared with the catalog before Druid sees it."""
 
 import json
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.druid.intervals import TimeRange
 from gateway.ingest.batch.spec import BatchSpec, parse
 from gateway.ingest.errors import InvalidSpec
 from tests.datasets import DATASETS
@@ -38,12 +39,16 @@ def metric(task: Task, name: str) -> Task:
     return next(m for m in schema(task)["metricsSpec"] if m["name"] == name)
 
 
-def test_the_shipped_spec_makes_the_catalogs_data_set() -> None:
+def test_the_shipped_spec_fills_the_catalogs_data_set() -> None:
     spec = parse("chat_sessions.json", SHIPPED, DATASETS)
-    assert (spec.data_source, spec.intervals, spec.passes) == ("chat_sessions", ("2018-12-01/2020-02-01",), 2)
+    assert (spec.data_source, spec.intervals, spec.passes) == (
+        "chat_sessions",
+        (TimeRange.parse("2018-12-01/2020-02-01"),),
+        2,
+    )
 
 
-def test_the_shipped_spec_cuts_by_tenant_and_fails_at_the_first_bad_row() -> None:
+def test_the_shipped_spec_partitions_by_tenant_and_accepts_no_unparseable_row() -> None:
     tuning = json.loads(SHIPPED)["spec"]["tuningConfig"]
     assert tuning["partitionsSpec"]["type"] == "range"
     assert tuning["partitionsSpec"]["partitionDimensions"] == ["owner_organization_id"]
@@ -57,7 +62,7 @@ def test_the_shipped_spec_cuts_by_tenant_and_fails_at_the_first_bad_row() -> Non
         (lambda task: column(task, "sales").update(name="sale"), ["lacks sales (double)", "it has 'sale'"]),
         (lambda task: column(task, "sales").update(type="long"), ["sales is 'long'", "'double'"]),
         (lambda task: column(task, "order_count").pop("type"), ["order_count is 'string'", "'long'"]),
-        (lambda task: column(task, "room_ids").pop("multiValueHandling"), ["room_ids", "SORTED_SET", "twice"]),
+        (lambda task: column(task, "room_ids").pop("multiValueHandling"), ["room_ids", "SORTED_SET", "counted twice"]),
         (
             lambda task: column(task, "involved_organization_ids").update(multiValueHandling="ARRAY"),
             ["involved_organization_ids", "SORTED_SET"],
@@ -71,6 +76,8 @@ def test_the_shipped_spec_cuts_by_tenant_and_fails_at_the_first_bad_row() -> Non
         (lambda task: schema(task)["granularitySpec"].pop("rollup"), ["rollup must be false"]),
         (lambda task: schema(task)["granularitySpec"].update(queryGranularity="hour"), ["queryGranularity", "none"]),
         (lambda task: schema(task)["granularitySpec"].update(intervals=[]), ["intervals must name what is replaced"]),
+        (lambda task: schema(task)["granularitySpec"].update(intervals=["2019-01-01/P1M"]), ["P1M", "start/end"]),
+        (lambda task: schema(task)["granularitySpec"].update(intervals=["2020-01-01/2019-01-01"]), ["start/end"]),
         (lambda task: task["spec"]["ioConfig"].update(appendToExisting=True), ["appendToExisting", "twice"]),
         (lambda task: task["spec"]["ioConfig"].pop("dropExisting"), ["dropExisting must be true"]),
         (lambda task: task["spec"]["ioConfig"].pop("inputSource"), ["inputSource is missing", "--data FILE"]),
@@ -78,13 +85,13 @@ def test_the_shipped_spec_cuts_by_tenant_and_fails_at_the_first_bad_row() -> Non
         (lambda task: task.update(type="kafka"), ["'kafka'", "index_parallel"]),
     ],
 )
-def test_one_fault_is_one_problem_that_names_it(change: Callable[[Task], object], words: list[str]) -> None:
+def test_each_fault_is_one_problem_that_names_it(change: Callable[[Task], object], words: list[str]) -> None:
     [problem] = problems(change)
     for word in words:
         assert word in problem
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     def change(task: Task) -> None:
         column(task, "sales").update(type="long")
         metric(task, "visitor_ids_unique").update(type="count")
@@ -94,14 +101,15 @@ def test_all_problems_are_told_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "null", '{"type": "index_parallel"}', '{"type": "index_parallel", "spec": 5}', "{"]
+    "text",
+    ["", "[]", "null", '{"type": "index_parallel"}', '{"type": "index_parallel", "spec": 5}', "{", "[" * 100_000],
 )
-def test_what_is_no_spec_at_all_is_a_problem_too(text: str) -> None:
+def test_text_that_is_not_a_spec_is_rejected(text: str) -> None:
     with pytest.raises(InvalidSpec):
         parse("spec.json", text, DATASETS)
 
 
-def test_a_dimension_may_be_its_name_alone() -> None:
+def test_a_dimension_may_be_given_as_a_name_only() -> None:
     task = json.loads(SHIPPED)
     dimensions = schema(task)["dimensionsSpec"]["dimensions"]
     dimensions[:] = [d["name"] if d == {"name": d["name"], "type": "string"} else d for d in dimensions]
@@ -109,17 +117,48 @@ def test_a_dimension_may_be_its_name_alone() -> None:
     parse("spec.json", json.dumps(task), DATASETS)
 
 
-def test_files_make_an_input_source_needless() -> None:
+def test_a_spec_for_files_needs_no_input_source() -> None:
     task = json.loads(SHIPPED)
     del task["spec"]["ioConfig"]["inputSource"]
     parse("spec.json", json.dumps(task), DATASETS, brings_files=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda task: task["spec"]["ioConfig"]["inputFormat"].update(type="csv"), ["inputFormat.type is 'csv'"]),
+        (lambda task: task["spec"]["ioConfig"]["inputFormat"].update(flattenSpec={"fields": [{}]}), ["flattenSpec"]),
+        (lambda task: schema(task).update(transformSpec={"filter": {}}), ["transformSpec must be left out"]),
+        (lambda task: schema(task)["timestampSpec"].update(format="yyyy"), ["'yyyy'", "iso, auto, millis"]),
+    ],
+)
+def test_files_need_a_format_in_which_druid_reads_what_was_checked(
+    change: Callable[[Task], object], words: list[str]
+) -> None:
+    task = json.loads(SHIPPED)
+    change(task)
+    parse("spec.json", json.dumps(task), DATASETS)
+    with pytest.raises(InvalidSpec) as caught:
+        parse("spec.json", json.dumps(task), DATASETS, brings_files=True)
+    [problem] = caught.value.problems
+    assert all(word in problem for word in words), problem
+
+
+def test_a_key_that_is_there_twice_is_rejected() -> None:
+    with pytest.raises(InvalidSpec, match="the key 'type' twice"):
+        parse("spec.json", '{"type": "index_parallel", "type": "index_parallel"}', DATASETS)
+
+
+def test_a_syntax_error_is_reported_with_line_and_column() -> None:
+    with pytest.raises(InvalidSpec, match="line 2, column 3: not JSON: expecting property name"):
+        parse("spec.json", '{"type": "index_parallel",\n  }', DATASETS)
 
 
 def shipped() -> BatchSpec:
     return parse("chat_sessions.json", SHIPPED, DATASETS)
 
 
-def test_a_submission_is_the_spec_with_id_data_source_and_files_in_place() -> None:
+def test_a_submission_is_the_spec_with_id_data_source_and_files_replaced() -> None:
     task = json.loads(shipped().submission("an-id", "copy", ["http://127.0.0.1:1/a.jsonl"]))
     expected = json.loads(SHIPPED)
     expected["id"] = "an-id"
@@ -142,7 +181,7 @@ def test_a_submission_without_files_keeps_the_specs_own_input_source() -> None:
         (None, 1),
     ],
 )
-def test_passes_tell_how_often_druid_reads_the_input(partitions: Task | None, passes: int) -> None:
+def test_passes_are_how_often_druid_reads_the_input(partitions: Task | None, passes: int) -> None:
     task = json.loads(SHIPPED)
     task["spec"]["tuningConfig"]["partitionsSpec"] = partitions
     assert parse("spec.json", json.dumps(task), DATASETS).passes == passes

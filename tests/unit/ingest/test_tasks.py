@@ -1,40 +1,13 @@
-"""What Druid tells of tasks and segments is read as it means it."""
+"""Druid's descriptions of tasks are read as Druid means them."""
 
 import pytest
 
-from gateway.ingest.batch.reports import Phase, Report, RowError, RowStats, Segment, State, TaskStatus, served
+from gateway.druid.tasks import Phase, Report, RowError, RowStats, State, TaskStatus
 
-MAY = "2019-05-01T00:00:00.000Z/2019-06-01T00:00:00.000Z"
-OLD, OURS, NEWER = "2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z", "2026-01-03T00:00:00.000Z"
-
-
-def segment(version: str, partition: int = 0, *, is_tombstone: bool = False) -> Segment:
-    return Segment(MAY, version, partition, 100, is_tombstone)
+CREATED = "2026-01-02T00:00:00.000Z"
 
 
-@pytest.mark.parametrize(
-    ("published", "queried", "count"),
-    [
-        ([segment(OURS)], [segment(OURS)], 1),
-        ([segment(OURS)], [], 0),
-        ([segment(OURS)], [segment(OLD)], 0),
-        # Half of a time chunk beside the old one would count twice; Druid changes it as a whole.
-        ([segment(OURS)], [segment(OLD), segment(OURS)], 0),
-        ([segment(OURS), segment(OURS, 1)], [segment(OURS)], 1),
-        # Somebody else has replaced ours since.
-        ([segment(OURS), segment(OURS, 1)], [segment(NEWER)], 2),
-        ([segment(OURS, is_tombstone=True)], [], 1),
-        ([segment(OURS, is_tombstone=True)], [segment(OLD)], 0),
-        ([], [segment(OLD)], 0),
-    ],
-)
-def test_a_segment_is_served_when_the_broker_reads_it_and_nothing_older(
-    published: list[Segment], queried: list[Segment], count: int
-) -> None:
-    assert served(published, queried) == count
-
-
-def test_a_report_counts_a_row_with_a_bad_value_among_those_read() -> None:
+def test_a_report_counts_rows_with_an_unreadable_value_as_read() -> None:
     totals = {"processed": 6, "processedBytes": 5314, "processedWithError": 1, "thrownAway": 2, "unparseable": 3}
     event = {"input": "not json", "errorType": "unparseable", "details": ["Unable to parse row [not json] (Line: 7)"]}
     payload = {
@@ -50,6 +23,12 @@ def test_a_report_counts_a_row_with_a_bad_value_among_those_read() -> None:
     )
 
 
+def test_a_task_without_subtasks_reports_its_rows_without_totals() -> None:
+    stats = {"determinePartitions": {"processed": 33}, "buildSegments": {"processed": 33, "processedBytes": 18279}}
+    report = Report.parse({"ingestionStatsAndErrors": {"payload": {"rowStats": stats}}})
+    assert report.rows == RowStats(read=33, bytes=18279)
+
+
 @pytest.mark.parametrize(
     "json",
     [
@@ -58,23 +37,23 @@ def test_a_report_counts_a_row_with_a_bad_value_among_those_read() -> None:
         {"ingestionStatsAndErrors": {"payload": {"rowStats": {}, "unparseableEvents": {}, "errorMsg": None}}},
     ],
 )
-def test_a_task_that_has_read_nothing_yet_has_an_empty_report(json: dict[str, object]) -> None:
+def test_the_report_of_a_task_that_has_read_nothing_is_empty(json: dict[str, object]) -> None:
     assert Report.parse(json) == Report()
 
 
-def test_a_row_error_shows_the_line_once() -> None:
+def test_a_row_error_shows_the_row_once() -> None:
     assert str(RowError("not json", "Unable to parse row [not json]", "a.jsonl:7")) == (
         "a.jsonl:7: Unable to parse row [not json]"
     )
     assert str(RowError('{"a":1}', "No timestamp", "a.jsonl:8")) == 'a.jsonl:8: No timestamp\n    {"a":1}'
 
 
-def test_a_subtask_tells_the_phase_of_its_task() -> None:
+def test_a_subtask_has_the_phase_of_its_task() -> None:
     json = {
         "id": "partial_range_index_generate_x",
         "groupId": "x",
         "type": "partial_range_index_generate",
-        "createdTime": OURS,
+        "createdTime": CREATED,
         "statusCode": "RUNNING",
         "runnerStatusCode": "PENDING",
         "duration": -1,
@@ -88,7 +67,7 @@ def test_a_subtask_tells_the_phase_of_its_task() -> None:
         data_source="chat_sessions",
         state=State.RUNNING,
         is_waiting=True,
-        created=OURS,
+        created=CREATED,
         duration=-1,
         error=None,
     )

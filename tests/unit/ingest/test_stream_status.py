@@ -1,4 +1,4 @@
-"""What Druid says of a stream, and what to make of it. The JSON is what Druid 33.0.0 sent."""
+"""A stream's condition, derived from Druid's responses. The JSON is what Druid 33.0.0 sent."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from gateway.ingest.batch.reports import State, TaskStatus
+from gateway.druid.supervisors import Supervisor, Throughput, exists
+from gateway.druid.tasks import RowError, State, TaskStatus
 from gateway.ingest.stream.display import Lags, line
-from gateway.ingest.stream.reports import Condition, StreamStatus, Supervisor, Throughput, is_current, parse_errors
+from gateway.ingest.stream.status import Condition, StreamStatus
 
 BEGAN = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PAYLOAD: dict[str, Any] = {
@@ -56,13 +57,13 @@ def status(of: Supervisor, *tasks: TaskStatus, seconds: float = 10) -> StreamSta
 FAILED = task(State.FAILED, "Failed with exception [null]")
 
 
-def test_a_stream_with_a_task_that_knows_where_it_is_is_reading() -> None:
+def test_a_stream_is_reading_if_a_task_has_reported_its_offsets() -> None:
     reading = supervisor(**READING)
     assert (reading.topic, reading.lag, reading.reading, reading.reading_since) == ("chats", 3, ("t1",), BEGAN)
     assert status(reading).condition is Condition.READING
 
 
-def test_a_lag_of_zero_that_nobody_looked_up_is_unknown() -> None:
+def test_the_lag_is_unknown_while_druid_knows_no_offsets() -> None:
     assert supervisor().lag is None
     assert supervisor(suspended=True, latestOffsets={"0": 1}).lag is None
 
@@ -74,17 +75,17 @@ def test_a_lag_of_zero_that_nobody_looked_up_is_unknown() -> None:
         (supervisor(suspended=True), (FAILED, FAILED), 0, Condition.SUSPENDED),
         (supervisor(healthy=False), (), 0, Condition.FAILING),
         (supervisor(), (FAILED,), 0, Condition.STARTING),
-        # RUNNING and healthy, says Druid.
+        # Druid reports RUNNING and healthy.
         (supervisor(), (FAILED, FAILED), 0, Condition.FAILING),
-        # As a task does that fails at some row: it reads, and is gone.
+        # A task that fails at a certain row reads for a moment.
         (supervisor(**READING), (FAILED, FAILED), 10, Condition.FAILING),
         (supervisor(**READING), (FAILED, FAILED), 40, Condition.READING),
-        # The server was killed: one failure, and it goes on.
+        # The server was killed: one task failed, and the next one works.
         (supervisor(**READING), (FAILED, task(State.SUCCESS), FAILED), 10, Condition.READING),
         (supervisor(**READING), (task(State.RUNNING), task(State.SUCCESS), FAILED, FAILED), 10, Condition.READING),
     ],
 )
-def test_failed_tasks_tell_what_druid_does_not(
+def test_the_condition_takes_failed_tasks_into_account(
     of: Supervisor, tasks: tuple[TaskStatus, ...], seconds: float, condition: Condition
 ) -> None:
     assert status(of, *tasks, seconds=seconds).condition is condition
@@ -96,7 +97,7 @@ def test_the_reason_is_the_newest_task_s_or_the_supervisor_s() -> None:
     assert status(unreachable).reason == "no Kafka"
 
 
-def test_throughput_is_the_sum_of_all_tasks() -> None:
+def test_throughput_is_the_sum_over_all_tasks() -> None:
     stats = {
         "movingAverages": {"buildSegments": {"1m": {"processed": 1.5, "processedWithError": 0.5}}},
         "totals": {
@@ -109,25 +110,25 @@ def test_throughput_is_the_sum_of_all_tasks() -> None:
     assert (both.rows.read, both.rows.unparseable, both.rows_per_second) == (22, 6, 4.0)
 
 
-def test_errors_show_the_row_and_druids_words() -> None:
-    [error] = parse_errors([{"input": "not json", "errorType": "unparseable", "details": ["Unable to parse row"]}])
+def test_a_row_error_has_the_row_and_druids_message() -> None:
+    error = RowError.parse({"input": "not json", "errorType": "unparseable", "details": ["Unable to parse row"]})
     assert (error.line, error.message) == ("not json", "Unable to parse row")
 
 
-def test_a_lag_grows_when_it_does_each_time_that_druid_looks() -> None:
+def test_a_lag_grows_if_each_of_druids_last_values_is_larger() -> None:
     lags = Lags()
     reading = status(supervisor(**READING))
     for second, lag in enumerate((3, 3, 5, 8)):
         told = replace(reading.supervisor, lag=lag, lag_known_at=str(second))
         lags.add(replace(reading, supervisor=told))
-        # Asked again before Druid has looked again.
+        # The same value again: Druid has not determined the lag again.
         lags.add(replace(reading, supervisor=told))
         assert not lags.grow
     lags.add(replace(reading, supervisor=replace(reading.supervisor, lag=9, lag_known_at="4")))
     assert lags.grow
 
 
-def test_a_line_of_a_log_has_the_condition_the_lag_and_the_reason() -> None:
+def test_a_log_line_has_the_condition_the_lag_and_the_reason() -> None:
     text = line(status(supervisor(), FAILED, FAILED))
     assert text.startswith("2026-01-01T12:00:10.000+00:00 chat_sessions failing lag=? ")
     assert text.endswith('failed_tasks=2 "Failed with exception [null]"')
@@ -147,5 +148,5 @@ def test_a_line_of_a_log_has_the_condition_the_lag_and_the_reason() -> None:
         ([], False),
     ],
 )
-def test_a_stream_is_there_until_it_is_terminated(newest_first: list[Any], expected: bool) -> None:  # noqa: FBT001
-    assert is_current([{"spec": spec, "version": "2026-01-01"} for spec in newest_first]) is expected
+def test_a_supervisor_exists_until_it_is_terminated(newest_first: list[Any], expected: bool) -> None:  # noqa: FBT001
+    assert exists([{"spec": spec, "version": "2026-01-01"} for spec in newest_first]) is expected

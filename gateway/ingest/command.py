@@ -1,0 +1,110 @@
+"""What the commands of `gateway ingest` share: options, and how a failure ends a command."""
+
+import asyncio
+import signal
+import sys
+import threading
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import stamina
+import typer
+from rich.console import Console
+
+from gateway.druid.api.http import ServiceError
+from gateway.ingest.batch import display
+from gateway.ingest.clients import DruidUrls
+from gateway.ingest.errors import FailedTask, IngestError, InvalidRows, InvalidSpec
+from gateway.ingest.terminal import visible
+
+T = TypeVar("T")
+
+OVERLORD_URL = "http://127.0.0.1:8081"
+BROKER_URL = "http://127.0.0.1:8082"
+
+OverlordOption = Annotated[
+    str,
+    typer.Option(
+        envvar=["DRUID_OVERLORD_URL", "DRUID_COORDINATOR_URL"], help="URL of Druid's overlord.", metavar="URL"
+    ),
+]
+BrokerOption = Annotated[str, typer.Option(envvar="DRUID_BROKER_URL", help="URL of Druid's broker.", metavar="URL")]
+CoordinatorOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DRUID_COORDINATOR_URL",
+        help="URL of Druid's coordinator. The default is the overlord's.",
+        metavar="URL",
+    ),
+]
+
+
+def urls(overlord: str, broker: str = BROKER_URL, coordinator: str | None = None) -> DruidUrls:
+    """Read the options. Ends the command if one is not a URL."""
+    try:
+        return DruidUrls.parse(overlord, broker, coordinator)
+    except ValueError as error:
+        fail(f"A URL of Druid is not valid: {error}. See --overlord, --broker and --coordinator.")
+
+
+def spec_text(path: Path) -> str:
+    """Raises InvalidSpec if the file is not readable as UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidSpec(path.name, [f"byte {error.start + 1} is not UTF-8: save the file as UTF-8"]) from error
+    except OSError as error:
+        raise InvalidSpec(path.name, [f"it cannot be read: {error.strerror}"]) from error
+
+
+def run(work: Coroutine[Any, Any, T], interrupted: str = "Interrupted.") -> T:
+    """Run a command's work. A failure ends the command with one message and exit code 1.
+
+    Ctrl-C and SIGTERM cancel the work, which cleans up, and end the command with 130 and 143.
+    """
+    # Each retry would otherwise be a line of log in the middle of the progress bar.
+    stamina.instrumentation.set_on_retry_hooks([])
+    try:
+        return asyncio.run(_until_sigterm(work))
+    except KeyboardInterrupt:
+        _end(130, interrupted)
+    except asyncio.CancelledError:
+        _end(143, interrupted)
+    except (FailedTask, InvalidRows) as error:
+        display.row_errors(Console(stderr=True), error.row_errors)
+        fail(str(error))
+    except (IngestError, ServiceError) as error:
+        fail(str(error))
+    except UnicodeEncodeError as error:
+        fail(f"{error.object!r} is not valid UTF-8, so it cannot be sent to Druid.")
+
+
+async def _until_sigterm(work: Coroutine[Any, Any, T]) -> T:
+    task = asyncio.current_task()
+    # Signal handlers can be set in the main thread only.
+    if task is None or threading.current_thread() is not threading.main_thread():
+        return await work
+    loop = asyncio.get_running_loop()
+
+    def cancel() -> None:
+        # A second SIGTERM ends the process at once.
+        loop.remove_signal_handler(signal.SIGTERM)
+        task.cancel()
+
+    loop.add_signal_handler(signal.SIGTERM, cancel)
+    try:
+        return await work
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+
+
+def fail(message: str) -> NoReturn:
+    """End the command with this message on standard error, and exit code 1."""
+    _end(1, message)
+
+
+def _end(code: int, message: str) -> NoReturn:
+    if message:
+        typer.secho(visible(message), fg="red" if code == 1 else None, file=sys.stderr)
+    raise typer.Exit(code)
