@@ -4,6 +4,7 @@
 
 import asyncio
 import signal
+import socket
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ _HEAD_END: Final = b"\r\n\r\n"
 _MOST_PIECES: Final = 32
 _BUFFER_BYTES: Final = 16_384
 """How much of a body aiohttp buffers before the handler reads it; at most twice as much."""
+_SYSTEM_BUFFER_BYTES: Final = 32_768
+"""How much the system receives before the process reads it; at most twice as much."""
 
 _log = structlog.get_logger(__name__)
 
@@ -91,6 +94,12 @@ class _Protocol(web.RequestHandler):
             read_bufsize=_BUFFER_BYTES,
         )
         self._instruments = app[INSTRUMENTS]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Limit what the system receives ahead: a body may arrive before it is known whether it will be read."""
+        if (connection := transport.get_extra_info("socket")) is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SYSTEM_BUFFER_BYTES)
+        super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         """Parse the data in pieces: aiohttp discards all requests of a piece that contains a malformed one."""
