@@ -95,7 +95,15 @@ async def test_healthz_answers_while_the_process_runs(client: Client, druid_stan
 
 async def test_readyz_says_that_all_is_there(client: Client) -> None:
     answer = await client.send("GET", "/readyz")
-    assert (answer.status, answer.json) == (200, {"status": "ready", "checks": {"accounts": True, "druid": True}})
+    assert (answer.status, answer.json) == (
+        200,
+        {
+            "status": "ready",
+            "checks": {"accounts": True, "druid": True},
+            "completeness": "off",
+            "unknown_data_sources": [],
+        },
+    )
 
 
 async def test_readyz_says_that_druid_is_not_healthy(client: Client, druid_stand_in: StandIn) -> None:
