@@ -41,7 +41,7 @@ format: .venv/ready ## format the code with ruff
 	$(BIN)/ruff format -q .
 
 unit: .venv/ready ## the tests that need no service; under a minute
-	$(BIN)/pytest -n 2 -m "not druid and not postgresql" tests/unit tests/golden tests/docs tests/load
+	$(BIN)/pytest -n 2 -m "not druid and not postgresql and not slow" tests/unit tests/golden tests/docs tests/load
 
 test: .venv/ready ## all tests, with their own Druid, Kafka and PostgreSQL
 	$(BIN)/pytest -n 2

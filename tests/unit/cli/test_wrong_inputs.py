@@ -171,6 +171,7 @@ def test_help_is_shown_with_unknown_variables() -> None:
         assert CliRunner().invoke(app, arguments, env={"GATEWAY_DRUID_COORDINATOR": "x"}).exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     """In processes of their own, since they configure logging."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -86,6 +86,7 @@ def test_replaced_segments_and_tombstones_are_not_current() -> None:
     assert current([old, new, beside, Segment(TimeRange(22, 25), "1", 0), deleted]) == {new, beside}
 
 
+@pytest.mark.slow
 async def test_100_000_segments_never_stall_the_event_loop() -> None:
     """A kilobyte each, as the coordinator describes them: four partitions an hour, for three years."""
     descriptions = [
