@@ -111,7 +111,7 @@ class _Protocol(web.RequestHandler):
             received = self._request_count
 
     def _is_malformed(self) -> bool:
-        """Whether the last message is a parse error; if so, tell whoever reads the body before it."""
+        """Whether the last message is a parse error; if so, tell the handlers that read a body before it."""
         if not self._messages or isinstance(self._messages[-1][0], RawRequestMessage):
             return False
         bodies = [body for _, body in self._messages]
