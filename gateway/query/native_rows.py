@@ -137,6 +137,6 @@ class RowReader:
             return aggregation.empty
         raise unexpected(f"something other than a number for {metric.name}")
 
-    def _warn(self, column: str, place: str) -> None:
+    def _warn(self, column: str, cause: str) -> None:
         message = f"{column} is null in at least one row because the data or its sum is not a finite number"
-        self.warnings[ReportWarning("not_finite", message, place)] = None
+        self.warnings[ReportWarning("not_finite", message, cause)] = None

@@ -70,8 +70,8 @@ def _columns(index: int, body: Json, dataset: Dataset) -> Iterator[Metric]:
         return
     for position, field in enumerate(body["fields"]):
         name = body.get("name") or f"{field}_{aggregation.suffix}"
-        place = pointer("aggregations", index, "fields", position)
-        yield Metric(name, aggregation, dataset.by_name[field], condition, place)
+        cause = pointer("aggregations", index, "fields", position)
+        yield Metric(name, aggregation, dataset.by_name[field], condition, cause)
 
 
 def _filter(body: Json | list[Json] | None, dataset: Dataset) -> Filter | None:

@@ -43,7 +43,7 @@ class Plan:
 def cost(planned: Plan) -> int:
     """Estimate how much work the report is for Druid: days to read and rows to return, each times the metrics.
 
-    One unit is about one sum over one day.
+    One unit is roughly one sum over one day.
     """
     report = planned.report
     sketches = sum(metric.aggregation.name == "hyperUnique" for metric in report.metrics)

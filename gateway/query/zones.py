@@ -1,6 +1,6 @@
 """Time zones: one database, and the stretches of time in which a zone has one offset from UTC.
 
-Druid has a tz database of its own, whose version nobody controls from here. Two versions disagree about offsets and
+Druid has its own tz database, whose version the gateway does not control. Two versions disagree about offsets and
 hence about buckets. So the only database in use is that of the pinned `tzdata` package, and Druid receives offsets,
 never the name of a zone.
 """
@@ -22,7 +22,7 @@ ZoneInfo.clear_cache()
 TZDATA_VERSION: str = tzdata.IANA_VERSION
 """The version of the tz database in use, such as 2025b."""
 
-# "Factory" means that nobody has set a zone yet.
+# "Factory" is the zone of a computer without a configured one.
 TIME_ZONES = frozenset(zoneinfo.available_timezones() - {"Factory"})
 """The names that a report may use."""
 

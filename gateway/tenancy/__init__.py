@@ -1,1 +1,1 @@
-"""Who is asking and whose rows they may see. Pure."""
+"""Who the caller is, and whose rows the caller may see. Pure."""

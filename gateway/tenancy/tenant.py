@@ -1,6 +1,6 @@
-"""Whose rows may be shown: the one place where a caller's right to ask becomes a `Tenant`.
+"""Whose rows a caller may see: the only module that creates a `Tenant`.
 
-Nothing here does I/O of its own, so that the pure query language can import `Tenant`.
+It does no I/O itself, so that the pure query language can import `Tenant`.
 """
 
 import re
@@ -15,7 +15,7 @@ _CANONICAL_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12
 
 
 class Standing(Enum):
-    """What another organization is to the one that asks."""
+    """The relation of another organization to the caller's."""
 
     ABSENT = "absent"  # never existed, or deactivated
     STRANGER = "stranger"
@@ -23,16 +23,16 @@ class Standing(Enum):
 
 
 class Partnerships(Protocol):
-    """The one question that authorization asks of the account store."""
+    """What authorization needs from the account store."""
 
     async def standing(self, organization_id: str, other_id: str) -> Standing:
-        """What `other_id` is to `organization_id`; both canonical."""
+        """Return the relation of `other_id` to `organization_id`; both are canonical."""
         ...
 
 
 @final
 class _Seal:
-    """What only `authorize` holds: without it no `Tenant` is made, and mypy sees a missing argument."""
+    """The argument that creating a `Tenant` requires and only `authorize` has; mypy notices if it is missing."""
 
     __slots__ = ()
 
@@ -43,20 +43,19 @@ _SEAL: Final = _Seal()
 @final
 @dataclass(frozen=True, slots=True, init=False)
 class Tenant:
-    """The rows a caller may see: those owned by `owner_organization_id` and, if `involved_organization_id` is
-    set, among them only those that this organization was involved in.
+    """The rows that a caller may see: those that `owner_organization_id` owns and, if `involved_organization_id` is
+    set, in which that organization was also involved.
 
-    Made only by `authorize`. There is no copying, replacing or unpickling one: a tenant belongs to the request
-    it was made for.
+    Only `authorize` creates one. A tenant belongs to one request: it cannot be copied, replaced or unpickled.
     """
 
     owner_organization_id: str
     involved_organization_id: str | None
 
     def __init__(self, owner_organization_id: str, involved_organization_id: str | None, *, seal: _Seal) -> None:
-        # Checked before anything is set: a dataclass's __post_init__ would come too late.
+        # Checked before any attribute is set; the __post_init__ of a dataclass would run too late.
         if seal is not _SEAL:
-            raise TypeError("a Tenant is made only by gateway.tenancy.tenant.authorize")
+            raise TypeError("only gateway.tenancy.tenant.authorize creates a Tenant")
         object.__setattr__(self, "owner_organization_id", owner_organization_id)
         object.__setattr__(self, "involved_organization_id", involved_organization_id)
 
@@ -74,26 +73,26 @@ class Tenant:
 
 
 async def authorize(principal: Principal, organization_id: str, accounts: Partnerships) -> Tenant:
-    """Let `principal` ask about `organization_id` (as it stands in the path), or refuse.
+    """Return the tenant for reports of `principal` on `organization_id`, which comes from the path.
 
-    The caller's own organization: the rows it owns. A partner of it: the rows the caller's organization owns and
-    the partner was involved in.
+    For the caller's own organization, that is the rows that it owns. For a partner, it is the rows that the caller's
+    organization owns and in which the partner was involved.
 
-    Raises `NotFound` where no such active organization exists (whoever asks), `Forbidden` where the caller's
-    organization has no active partnership with it or the caller lacks the permission `reports`, and
-    `AccountsUnavailable` where nobody can say.
+    Raises `NotFound` if no such active organization exists, `Forbidden` if the caller's organization has no active
+    partnership with it or the caller lacks the permission `reports`, and `AccountsUnavailable` if the account store
+    does not respond.
     """
-    asked = organization_id.lower()
-    if not _CANONICAL_UUID.fullmatch(asked):
-        raise NotFound("There is no such organization.")
+    requested = organization_id.lower()
+    if not _CANONICAL_UUID.fullmatch(requested):
+        raise NotFound("No such organization.")
     involved = None
-    if asked != principal.organization_id:
-        standing = await accounts.standing(principal.organization_id, asked)
+    if requested != principal.organization_id:
+        standing = await accounts.standing(principal.organization_id, requested)
         if standing is Standing.ABSENT:
-            raise NotFound("There is no such organization.")
+            raise NotFound("No such organization.")
         if standing is not Standing.PARTNER:
             raise Forbidden("You have no access to this organization.")
-        involved = asked
+        involved = requested
     if REPORTS not in principal.permissions:
-        raise Forbidden("You have no permission to ask for reports.")
+        raise Forbidden("You have no permission to request reports.")
     return Tenant(principal.organization_id, involved, seal=_SEAL)

@@ -1,4 +1,4 @@
-"""Record golden cases: ask a Druid that holds the sample data, and write what follows from its rows."""
+"""Record golden cases: query a Druid with the sample data, and write its rows and the resulting answers."""
 
 import argparse
 import json
@@ -12,14 +12,13 @@ from tests.golden.cases import CASES, GIVEN, Case, as_text
 
 _HELP = """\
 For each case: compile its request, send the query to Druid's broker, and write the rows, the query and the answer into
-the case's folder. Rows that were written by hand (case.json says so) stay; their query and answer are written anew.
+the case's folder. Rows written by hand (see case.json) stay; their query and answer are written again.
 
-Then read every changed line of `git diff tests/golden`: what was recorded is right only when somebody who knows what
-the request means has said so.
+Then review every changed line of `git diff tests/golden`: a recorded answer is not right until it has been reviewed.
 
-The broker must hold the sample data of 20,000 sessions, 12 organizations and seed 1, as `make run` ingests it
+The broker must serve the sample data of 20,000 sessions, 12 organizations and seed 1, as `make run` ingests it
 (ingestion-specs/samples/README.md).
-A new case is a new folder with a request.json; tests/golden/cases.py says what else may be in it.
+A new case is a new folder with a request.json; tests/golden/cases.py describes the optional files.
 
 Example:
   python -m tests.golden.record --druid http://127.0.0.1:8082 documented_example filter_in
@@ -27,7 +26,7 @@ Example:
 
 
 def ask(druid: str, native: Json) -> object:
-    """Return the rows that the broker at `druid` answers the query with."""
+    """Return the rows of the query from the broker at `druid`."""
     headers = {"Content-Type": "application/json"}
     request = Request(f"{druid.rstrip('/')}/druid/v2", json.dumps(native).encode(), headers)
     with urlopen(request, timeout=60) as response:
@@ -36,7 +35,7 @@ def ask(druid: str, native: Json) -> object:
 
 
 def record(case: Case, druid: str) -> None:
-    """Write the case's files anew, and remove those that no longer follow from its request."""
+    """Write the case's files again, and remove those that its request no longer produces."""
     if not case.by_hand:
         try:
             queries = case.queries(case.plan())
@@ -53,7 +52,7 @@ def record(case: Case, druid: str) -> None:
 
 
 def main() -> int:
-    """Record the cases that the command line names, or all."""
+    """Record the cases named on the command line, or all cases."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.golden.record",
         description=__doc__,
@@ -61,7 +60,7 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--druid", default="http://127.0.0.1:8082", metavar="URL", help="the broker (%(default)s)")
-    parser.add_argument("cases", nargs="*", metavar="CASE", help="names of folders; all without any")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="names of folders (default: all)")
     arguments = parser.parse_args()
     known = {case.folder.name: case for case in CASES}
     if unknown := set(arguments.cases) - known.keys():

@@ -15,7 +15,7 @@ def test_there_are_cases() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.folder.name)
-def test_a_request_becomes_the_query_and_the_answer_that_were_reviewed(case: Case) -> None:
+def test_the_query_and_the_answer_are_as_reviewed(case: Case) -> None:
     # As text, because in Python 1 == 1.0 == True.
     stored = {path.name: path.read_text() for path in case.folder.iterdir() if path.name not in GIVEN}
     found = case.outcome()

@@ -1,4 +1,4 @@
-"""Buckets begin at local time, around both changes of the clocks; counted by hand in the samples' README.md."""
+"""Buckets start at local time around both daylight saving changes; counted by hand in the samples' README.md."""
 
 import pytest
 
@@ -34,14 +34,14 @@ def test_days_around_the_change_to_winter_time(hand_counted_gateway: Gateway) ->
     }
 
 
-def test_the_same_days_in_utc_hold_other_sessions(hand_counted_gateway: Gateway) -> None:
+def test_the_same_days_in_utc_contain_other_sessions(hand_counted_gateway: Gateway) -> None:
     assert buckets(hand_counted_gateway, "2019-03-30", "2019-04-01", "UTC", "day") == {
         "2019-03-30T00:00:00.000+00:00": 2,
         "2019-03-31T00:00:00.000+00:00": 4,
     }
 
 
-def test_the_day_that_loses_an_hour_has_23(hand_counted_gateway: Gateway) -> None:
+def test_the_day_that_loses_an_hour_has_23_hours(hand_counted_gateway: Gateway) -> None:
     hours = buckets(hand_counted_gateway, "2019-03-31", "2019-04-01", HELSINKI, "hour")
 
     assert len(hours) == 23
@@ -54,7 +54,7 @@ def test_the_day_that_loses_an_hour_has_23(hand_counted_gateway: Gateway) -> Non
     }
 
 
-def test_the_hour_that_the_clocks_repeat_is_two_buckets(hand_counted_gateway: Gateway) -> None:
+def test_a_repeated_hour_is_two_buckets(hand_counted_gateway: Gateway) -> None:
     hours = buckets(hand_counted_gateway, "2019-10-27", "2019-10-28", HELSINKI, "hour")
 
     assert len(hours) == 25
@@ -66,7 +66,7 @@ def test_the_hour_that_the_clocks_repeat_is_two_buckets(hand_counted_gateway: Ga
     }
 
 
-def test_six_hours_follow_the_clock_on_the_wall(hand_counted_gateway: Gateway) -> None:
+def test_six_hours_follow_local_time(hand_counted_gateway: Gateway) -> None:
     assert buckets(hand_counted_gateway, "2019-03-31", "2019-04-01", HELSINKI, "six_hour") == {
         "2019-03-31T00:00:00.000+02:00": 3,
         "2019-03-31T06:00:00.000+03:00": 0,
@@ -81,7 +81,7 @@ def test_six_hours_follow_the_clock_on_the_wall(hand_counted_gateway: Gateway) -
     }
 
 
-# s03 begins at noon on 2019-01-01.
+# s03 starts at noon on 2019-01-01.
 @pytest.mark.parametrize(
     ("granularity", "start", "end", "counts"),
     [
@@ -100,12 +100,12 @@ def test_parts_of_a_day(
     assert told == {f"2019-01-01T{clock}:00.000+02:00": count for clock, count in counts.items()}
 
 
-def test_weeks_begin_on_monday(hand_counted_gateway: Gateway) -> None:
+def test_weeks_start_on_monday(hand_counted_gateway: Gateway) -> None:
     assert buckets(hand_counted_gateway, "2019-03-25", "2019-04-08", HELSINKI, "week") == {
         "2019-03-25T00:00:00.000+02:00": 5,
         "2019-04-01T00:00:00.000+03:00": 1,
     }
-    # A first week that begins before the interval does holds only the interval's rows: s04 and s05.
+    # A first week that starts before the interval contains only rows of the interval: s04 and s05.
     assert buckets(hand_counted_gateway, "2019-01-01T20:00", "2019-01-08", HELSINKI, "week") == {
         "2018-12-31T00:00:00.000+02:00": 2,
         "2019-01-07T00:00:00.000+02:00": 0,
@@ -144,7 +144,7 @@ def test_quarters_and_years(hand_counted_gateway: Gateway) -> None:
 @pytest.mark.parametrize(
     ("end", "count"),
     [
-        # s04 begins at 23:59:59.999, s05 at the next midnight.
+        # s04 starts at 23:59:59.999, s05 at the next midnight.
         ("2019-01-01T23:59:59.999+02:00", 3),
         ("2019-01-01T23:59:59.999", 3),
         ("2019-01-02T00:00:00.000+02:00", 3),
@@ -154,15 +154,13 @@ def test_quarters_and_years(hand_counted_gateway: Gateway) -> None:
         ("2019-01-02T00:00:00.001+02:00", 4),
     ],
 )
-def test_the_end_is_not_in_the_interval_but_999_milliseconds_are(
-    hand_counted_gateway: Gateway, end: str, count: int
-) -> None:
+def test_the_end_is_exclusive_except_for_999_milliseconds(hand_counted_gateway: Gateway, end: str, count: int) -> None:
     start = "2019-01-01T00:00:00.000+02:00"
     assert buckets(hand_counted_gateway, start, end, HELSINKI, "all") == {start: count}
 
 
 @pytest.mark.parametrize("granularity", ["day", "six_hour", "hour", "month"])
-def test_groups_of_a_bucket_are_its_rows(hand_counted_gateway: Gateway, granularity: str) -> None:
+def test_the_groups_of_a_bucket_contain_its_rows(hand_counted_gateway: Gateway, granularity: str) -> None:
     whole = buckets(hand_counted_gateway, "2018-12-01", "2020-02-01", HELSINKI, granularity)
     body = report(interval=ALL_TIME, granularity=granularity, filters=ORG, group_by=["chat_session_id"])
     rows = hand_counted_gateway.post(body).data

@@ -1,6 +1,6 @@
-"""Every zone of the tz database: Druid's buckets are the gateway's, and hold what Python's own clocks put into them.
+"""In every zone of the tz database, Druid's buckets contain the rows that Python's own local times put into them.
 
-Half an hour lies between the rows, so that a bucket which begins at another time than it should is told by its count.
+There is a row every half hour, so the count shows whether a bucket starts at the wrong time.
 """
 
 import json
@@ -19,7 +19,7 @@ from tests.conftest import Data
 from tests.live.reports import report
 from tests.serving import D, Gateway
 
-# The samples' time, within which the ingestion spec takes rows.
+# The intervals of the ingestion spec.
 FIRST, LAST = datetime(2018, 12, 1, tzinfo=UTC), datetime(2020, 2, 1, tzinfo=UTC)
 HALF_HOUR, DAY = timedelta(minutes=30), timedelta(days=1)
 MOMENTS = [FIRST + n * HALF_HOUR for n in range((LAST - FIRST) // HALF_HOUR)]
@@ -31,7 +31,7 @@ def half_hours(
     gateway_for: Callable[[Data], Gateway],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Gateway:
-    """A gateway in front of one row each half hour."""
+    """A gateway whose data has a row every half hour."""
     file = tmp_path_factory.mktemp("half_hours") / "rows.jsonl"
     rows = ({"timestamp": moment.isoformat(), "owner_organization_id": D, "scope": "org"} for moment in MOMENTS)
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -39,7 +39,7 @@ def half_hours(
 
 
 def counted(gateway: Gateway, key: str, start: datetime, end: datetime, granularity: str) -> Counter[datetime] | str:
-    """The rows in each bucket by its start in UTC, or what went wrong."""
+    """The number of rows in each bucket by its start in UTC, or the error."""
     interval = {"start": f"{start:%Y-%m-%dT%H:%M:%SZ}", "end": f"{end:%Y-%m-%dT%H:%M:%SZ}", "time_zone": key}
     answer = gateway.post(report(interval=interval, granularity=granularity))
     if answer.status != 200:
@@ -66,7 +66,7 @@ def difference(told: Counter[datetime] | str, right: Counter[datetime], zone: Zo
 
 
 def midnight(day: date, zone: ZoneInfo) -> datetime:
-    """The first moment of a local day; where the clocks skip midnight, that at which they do."""
+    """The first moment of a local day; if midnight is skipped, the moment of the change."""
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
 
 
@@ -90,21 +90,21 @@ def test_days_of_every_zone(half_hours: Gateway) -> None:
 
 
 def hour(moment: datetime) -> datetime:
-    """The beginning of a local hour: when the clocks last showed a whole one, or with a change that left none."""
+    """The start of a local hour: the last whole hour of local time, or the change that skipped it."""
     begin = moment.astimezone(UTC) - timedelta(minutes=moment.minute)
-    # Lord Howe's clocks go back by half an hour; Chatham's change at a quarter to, by a whole one.
+    # Lord Howe changes by half an hour; Chatham by an hour, at a quarter to.
     while begin.astimezone(moment.tzinfo).minute and begin.astimezone(moment.tzinfo).utcoffset() != moment.utcoffset():
         begin += HALF_HOUR
     return begin
 
 
 def six_hours(moment: datetime) -> datetime:
-    """The beginning of a quarter of a local day; hours that are repeated belong to it twice."""
+    """The start of a quarter of a local day; repeated hours belong to one quarter."""
     return moment.replace(hour=moment.hour // 6 * 6, minute=0, fold=0).astimezone(UTC)
 
 
 @pytest.mark.parametrize(("granularity", "floor"), [("hour", hour), ("six_hour", six_hours)])
-def test_clock_hours_around_a_change_of_the_clocks_in_every_zone(
+def test_hours_around_a_change_of_the_offset_in_every_zone(
     half_hours: Gateway, granularity: str, floor: Callable[[datetime], datetime]
 ) -> None:
     def check(zone: ZoneInfo) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Moments, wall clocks and buckets, one moment at a time: slow, plain, and nobody else's code.
+"""Moments, wall clocks and buckets, one moment at a time: slow, plain, and independent of the gateway.
 
 A moment is an int: milliseconds since 1970 in UTC. A wall-clock time is a datetime without a zone.
 """
@@ -22,11 +22,11 @@ FIXED: Final = {
     "thirty_minute": 30 * MINUTE,
     "hour": 60 * MINUTE,
 }
-"""Granularities that follow the moment's own offset: an hour that the clock repeats is two buckets."""
+"""Granularities that follow the moment's own offset: a repeated hour is two buckets."""
 
 
 def _month(wall: datetime, months: int) -> datetime:
-    """The beginning of the period of so many months that `wall` lies in."""
+    """The start of the period of this many months that contains `wall`."""
     return datetime(wall.year, (wall.month - 1) // months * months + 1, 1)  # noqa: DTZ001
 
 
@@ -42,7 +42,7 @@ LABELS: Final[dict[str, Callable[[datetime], datetime]]] = {
     "quarter": lambda wall: _month(wall, 3),
     "year": lambda wall: _month(wall, 12),
 }
-"""Granularities of the wall clock: the label is the wall-clock time at which a bucket begins."""
+"""Granularities of local time: the label is the local time at which a bucket starts."""
 
 _LONGEST: Final = {"six_hour": 0.25, "day": 1, "week": 7, "month": 31, "quarter": 92, "year": 366}
 
@@ -52,7 +52,7 @@ _TIMESTAMP: Final = re.compile(
 
 
 def moment(text: str, zone: str, *, end: bool = False) -> int:
-    """The first whole millisecond that is not before the time that `text` tells."""
+    """The first whole millisecond that is not before the time in `text`."""
     match = _TIMESTAMP.fullmatch(text)
     assert match, text
     year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
@@ -62,7 +62,7 @@ def moment(text: str, zone: str, *, end: bool = False) -> int:
         wall, fraction = wall + timedelta(seconds=1), "000000000"
     whole, finer = int(fraction[:3]), int(fraction[3:])
     if offset is None:
-        # PEP 495, fold=0: the first of two, and in a gap the offset from before it.
+        # PEP 495, fold=0: the first of two moments, and in a gap the offset before it.
         aware = wall.replace(tzinfo=ZoneInfo(zone))
     elif offset == "Z":
         aware = wall.replace(tzinfo=UTC)
@@ -73,24 +73,24 @@ def moment(text: str, zone: str, *, end: bool = False) -> int:
 
 
 def shown(at: int, zone: str) -> str:
-    """The moment as an answer shows it: local, with milliseconds and the offset."""
+    """The moment as an answer formats it: local, with milliseconds and the offset."""
     return _aware(at, zone).isoformat(timespec="milliseconds")
 
 
 def bucket_of(at: int, granularity: str, zone: str) -> int:
-    """The moment at which the bucket begins that `at` lies in; not for `all`."""
+    """The start of the bucket that contains `at`; not for `all`."""
     if size := FIXED.get(granularity):
         offset = _offset(at, zone)
         begins = (at + offset) // size * size - offset
         if (begins + _offset(begins, zone)) % size:
-            # The clock has changed since, and not by whole buckets: the one that it cut short ended, this one began.
+            # The offset has changed since, and not by whole buckets: the change ended one bucket and started this one.
             begins = _bisect(begins, at, lambda moment: _offset(moment, zone) == offset)
         return begins
     return _first_moment(LABELS[granularity](_wall(at, zone)), zone)
 
 
 def buckets(start: int, end: int, granularity: str, zone: str) -> list[int]:
-    """When the buckets begin that have a moment of start ≤ t < end in them; not for `all`."""
+    """The starts of the buckets that contain a moment of start ≤ t < end; not for `all`."""
     if granularity in FIXED:
         return sorted(set(_fixed_buckets(start, end, granularity, zone)))
     label = LABELS[granularity](_wall(start, zone))
@@ -116,7 +116,7 @@ def _next(label: datetime, granularity: str) -> datetime:
 
 @cache
 def offset_changes(zone: str) -> tuple[int, ...]:
-    """Every moment from 2015 to 2024 at which the zone's offset becomes another one."""
+    """Every moment from 2015 to 2024 at which the zone's offset changes."""
     first, last = (_count(datetime(year, 1, 1, tzinfo=UTC)) for year in (2015, 2025))
     changes = []
     for before, after in pairwise(range(first, last, 1440 * MINUTE)):
@@ -127,7 +127,7 @@ def offset_changes(zone: str) -> tuple[int, ...]:
 
 @cache
 def _first_moment(label: datetime, zone: str) -> int:
-    """When the zone's clock first shows `label` or, where it skips that, later."""
+    """The first moment at which a local clock shows `label` or, if it skips that, a later time."""
     aware = label.replace(tzinfo=ZoneInfo(zone))
     at = _count(aware)
     if _wall(at, zone) == label:
@@ -136,7 +136,7 @@ def _first_moment(label: datetime, zone: str) -> int:
 
 
 def _bisect(no: int, yes: int, holds: Callable[[int], bool]) -> int:
-    """The first moment in no < t ≤ yes at which it holds."""
+    """The first moment in no < t ≤ yes for which `holds` is true."""
     while yes - no > 1:
         middle = (no + yes) // 2
         no, yes = (no, middle) if holds(middle) else (middle, yes)

@@ -19,7 +19,7 @@ NUMBERS: Final = (*INTEGERS, *FLOATS)
 COLUMNS: Final = (*TEXT, *SETS, *NUMBERS)
 
 COUNTABLE: Final = ("chat_session_id", "visitor_ids", "visitor_session_ids")
-"""What hyperUnique can be asked of."""
+"""The columns that hyperUnique accepts."""
 
 ENUMERATED: Final = {
     "chat_initiator": ("autosuggest", "visitor", "operator", "rule"),
@@ -28,4 +28,4 @@ ENUMERATED: Final = {
 }
 
 SNAKE: Final = {"avg": "avg", "sum": "sum", "hyperUnique": "hyper_unique"}
-"""How an aggregation ends its columns' names."""
+"""The end of an aggregation's column names."""

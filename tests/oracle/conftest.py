@@ -13,7 +13,7 @@ from tests.serving import D, Gateway, P
 
 @pytest.fixture(scope="session")
 def proven(generated: Data, ingested: Callable[[str, Path], Dataset], tmp_path_factory: pytest.TempPathFactory) -> Data:
-    """The realistic rows, and some that are odd."""
+    """The realistic rows and some odd ones."""
     file = tmp_path_factory.mktemp("oracle") / "chat_sessions.jsonl"
     shutil.copyfile(generated.file, file)
     odd_rows.write(file, D, P)
@@ -27,5 +27,5 @@ def oracle(proven: Data) -> Oracle:
 
 @pytest.fixture(scope="session")
 def gateways(gateway_for: Callable[..., Gateway], proven: Data) -> dict[str, Gateway]:
-    """By how they count uniques."""
+    """A gateway for each way to count uniques."""
     return {uniques: gateway_for(proven, uniques=uniques) for uniques in ("sketch", "metric")}

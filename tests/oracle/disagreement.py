@@ -8,12 +8,12 @@ from typing import Any, Final
 from tests.oracle.oracle import Expected, Metric, Row, Value, compare_values, in_order, passes
 
 RELATIVE: Final = 1e-9
-"""What sums of floats may differ by, which depends on the order of adding."""
+"""The tolerance for sums of floats, which depend on the order of addition."""
 
 
 @dataclass(frozen=True, slots=True)
 class Uniques:
-    """How far hyperUnique may be off: by a share of the exact number, and by so much where that is less."""
+    """The tolerance of hyperUnique: a share of the exact number, but no less than `least`."""
 
     share: float
     least: float
@@ -23,15 +23,15 @@ class Uniques:
 
 
 SKETCH: Final = Uniques(0.02, 0.5)
-"""The contract's promise; and small numbers are right when rounded."""
+"""What the contract promises; small numbers are exact when rounded."""
 METRIC: Final = Uniques(5 * 0.023, 3.5)
-"""Five standard errors of 2,048 registers. Among few values a shared register or two show."""
+"""Five standard errors of 2,048 registers. For few values, one or two shared registers matter."""
 
 
 def disagreements(
     body: Mapping[str, Any], expected: Expected, answer: Mapping[str, Any], uniques: Uniques
 ) -> Iterator[str]:
-    """Every way in which the answer isn't as expected, in words."""
+    """Describe every difference between the answer and the expected one."""
     dimensions = ["start_time", *expected.dimensions]
     fields = [{"name": name, "type": "dimension"} for name in dimensions]
     fields += [{"name": metric.name, "type": "metric"} for metric in expected.metrics]
@@ -85,9 +85,9 @@ def _close(metric: Metric, got: Value, want: Value, uniques: Uniques) -> bool:
 
 
 def _selection(body: Mapping[str, Any], expected: Expected, rows: Sequence[Row], uniques: Uniques) -> Iterator[str]:
-    """Whether these are the right rows, in the right order.
+    """Check that these are the right rows in the right order.
 
-    Where having or order_by look at numbers that are not exact, two right answers can differ. Then the answer must
+    If having or order_by read inexact numbers, two right answers can differ. Then the answer must
     agree with itself, and nothing may be missing that the oracle is sure of.
     """
     doubt = _Doubt(
@@ -108,9 +108,9 @@ def _selection(body: Mapping[str, Any], expected: Expected, rows: Sequence[Row],
 
 @dataclass(frozen=True, slots=True)
 class _Doubt:
-    """What can be said of rows chosen and ordered by numbers of which only about is known what they are.
+    """Checks of rows that are chosen and ordered by inexact numbers.
 
-    `inexact` holds the metrics with such numbers, `place` where each row stands in order of time and groups.
+    `inexact` contains the metrics with such numbers, `place` the position of each row by time and groups.
     """
 
     expected: Expected
@@ -146,7 +146,7 @@ class _Doubt:
         return self.place.get(row[: self.expected.width], -1)
 
     def _margin(self, column: str, value: Value) -> float:
-        """How far another right answer may be from this number."""
+        """The largest difference between this number and that of another right answer."""
         metric = self.inexact.get(column)
         if metric is None or value is None or isinstance(value, str):
             return 0.0
@@ -175,5 +175,5 @@ class _Doubt:
 
 
 def _number(value: Value) -> float:
-    # Null stands far from every number.
+    # Null is far from every number.
     return -math.inf if value is None or isinstance(value, str) else value

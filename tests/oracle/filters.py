@@ -14,7 +14,7 @@ needs two units: behind a U+10FFFF they come after."""
 
 
 class Sql:
-    """Texts of SQL and the values of their parameters."""
+    """SQL conditions and the values of their parameters."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
@@ -25,7 +25,7 @@ class Sql:
         return f"${name}"
 
     def condition(self, filters: Any) -> str:
-        """What `filters` of a report, an object or a list, say."""
+        """The condition of a report's `filters`, an object or a list."""
         every = filters if isinstance(filters, list) else [filters]
         return self._join("AND", [f for f in every if f])
 
@@ -71,13 +71,13 @@ class Sql:
 
     @staticmethod
     def _any(dimension: str, test: str) -> str:
-        """Whether a value of the row, of which there may be none, one or several, passes the test of `x`."""
+        """The condition that at least one of the row's values passes the test of `x`."""
         values = dimension if dimension in SETS else f"[{dimension}]"
         return f"coalesce(list_bool_or(list_transform({values}, lambda x: coalesce({test}, false))), false)"
 
 
 def like_as_regex(pattern: str, escape: str | None) -> str:
-    """SQL's LIKE: `%` any characters, `_` one, and what follows the escape itself."""
+    """SQL's LIKE: `%` means any characters, `_` one; a character after the escape is literal."""
     parts, characters = [], iter(pattern)
     for character in characters:
         if character == escape:
@@ -88,5 +88,5 @@ def like_as_regex(pattern: str, escape: str | None) -> str:
 
 
 def _literal(character: str) -> str:
-    # Letters and digits mustn't be escaped, other ASCII may be, and the rest needn't.
+    # Escaping is wrong for letters and digits, allowed for other ASCII, and unnecessary for the rest.
     return "\\" + character if re.fullmatch(r"[!-/:-@\[-`{-~]", character) else character

@@ -1,4 +1,4 @@
-"""Rows as no realistic generator makes them: values that break naive code, at moments when clocks change."""
+"""Unusual rows: values that break naive code, at moments when offsets change."""
 
 import json
 from collections.abc import Iterator
@@ -52,24 +52,24 @@ TEXTS: Final = (
     "\U0001f600",
     "\U0001f600a",
 )
-"""Among them strings that UTF-16 orders otherwise than UTF-8 does."""
+"""Among them are strings that UTF-16 and UTF-8 order differently."""
 
-# Small enough for sums of them to be exact as floats.
+# Small enough that their sums are exact as floats.
 NUMBERS: Final = (0, 1, 2, 3, 7, 10, 100, 1_000_000, 1_000_000_000_000)
 MONEY: Final = (0.0, 0.1, 0.2, 0.3, 1.005, 9.99, 1e-9, 33.333333333333336, 123456789.12)
 
-# What the ingestion spec takes in.
+# The intervals of the ingestion spec.
 FIRST, LAST = moment("2018-12-01", "UTC"), moment("2020-02-01", "UTC") - 1
 
 
 def write(file: Path, owner: str, partner: str) -> None:
-    """Append the rows: most are the owner's, the partner took part in half of those."""
+    """Append the rows. Most belong to the owner; the partner was involved in half of those."""
     with file.open("a", encoding="utf-8") as out:
         out.writelines(json.dumps(row) + "\n" for row in rows(owner, partner))
 
 
 def moments() -> list[int]:
-    """The beginning and the end of the data, and what is around each change of each zone's clock."""
+    """The start and the end of the data, and moments around each change of each zone's offset."""
     changes = [at for zone in ZONES for at in offset_changes(zone) if FIRST < at < LAST]
     around = (
         -120 * MINUTE,
@@ -93,7 +93,7 @@ def rows(owner: str, partner: str) -> Iterator[dict[str, Any]]:
         return random.choice((None, random.choice(TEXTS)))
 
     def texts() -> list[str]:
-        # Some values stand there twice.
+        # Some values occur twice.
         return random.choices(TEXTS, k=random.choice((0, 1, 1, 2, 3)))
 
     for at in moments():

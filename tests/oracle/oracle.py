@@ -1,4 +1,4 @@
-"""Reports, computed by DuckDB from the very rows that were ingested.
+"""Reports, computed by DuckDB from the ingested rows.
 
 Written from the public contract and from what the documentation settles, and from nothing of the gateway's: what both
 say is right twice. Here everything is as plain as can be; nothing is fast.
@@ -60,7 +60,7 @@ class Expected:
 
     @property
     def width(self) -> int:
-        """How many columns tell which row it is."""
+        """The number of columns that identify a row."""
         return 1 + len(self.dimensions)
 
     @property
@@ -78,7 +78,7 @@ class Oracle:
             **dict.fromkeys(INTEGERS, "BIGINT"),
             **dict.fromkeys(FLOATS, "DOUBLE"),
         }
-        # An empty set has no value, which is what null says; a value that stands there twice is there once.
+        # An empty set has no value, like null. A value that occurs twice in a set counts once.
         sets = ", ".join(f"nullif(list_distinct({name}), []) AS {name}" for name in SETS)
         self._database.execute(
             f"CREATE TABLE sessions AS SELECT * REPLACE ({sets}), epoch_ms(timestamp::TIMESTAMPTZ) AS t "
@@ -97,11 +97,11 @@ class Oracle:
         return [value for (value,) in found]
 
     def moments(self) -> list[int]:
-        """When something happened, in order."""
+        """The distinct moments of the rows, in order."""
         return self._moments
 
     def answer(self, body: Mapping[str, Any], *, owner: str, involved: str | None = None) -> Expected:
-        """What `body` asks of the rows that `owner` owns, and that `involved`, if given, took part in."""
+        """The answer over the rows that `owner` owns and in which `involved`, if given, was involved."""
         interval = body["interval"]
         zone = interval.get("time_zone", "UTC")
         start, end = clock.moment(interval["start"], zone), clock.moment(interval["end"], zone, end=True)
@@ -122,7 +122,7 @@ class Oracle:
         computed = [_aggregate(metric, sql) for metric in metrics]
 
         def run(bucket: str, source: str, groups: Sequence[str]) -> list[Row]:
-            # Each set that is grouped by makes a row of each of its values, or one of none.
+            # Grouping by a set yields a row for each of its values, or one with null.
             unnested = "".join(
                 f", LATERAL (SELECT unnest(coalesce({name}, [NULL]))) AS _{name}(g_{name})"
                 if name in SETS
@@ -165,7 +165,7 @@ class Oracle:
         return Expected(dimensions, metrics, candidates, rows[: body.get("limit")], totals)
 
     def _buckets(self, granularity: str, zone: str) -> str:
-        """The name of a table that tells of each moment the bucket that it lies in."""
+        """The name of a table with the bucket of each moment."""
         if (name := self._bucketed.get((granularity, zone))) is None:
             name = self._bucketed[granularity, zone] = f"buckets_{len(self._bucketed)}"
             starts = [clock.bucket_of(t, granularity, zone) for t in self._moments]
@@ -177,7 +177,7 @@ class Oracle:
 
 
 def passes(row: Sequence[Value], columns: Sequence[str], having: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the row is what all of `having` ask for."""
+    """Whether the row matches all of `having`."""
     for each in having:
         value = row[columns.index(each["metric"])]
         if value is None or not COMPARISONS[each["type"]](value, each["value"]):
@@ -186,7 +186,7 @@ def passes(row: Sequence[Value], columns: Sequence[str], having: Sequence[Mappin
 
 
 def in_order(rows: Sequence[Row], columns: Sequence[str], order_by: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """The rows, which are in order of time and groups, as `order_by` wants them; those that it finds equal stay so."""
+    """Sort rows, which are in order of time and groups, by `order_by`. Equal rows keep their order."""
 
     def compare(a: Row, b: Row) -> int:
         for each in order_by:

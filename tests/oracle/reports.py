@@ -1,4 +1,4 @@
-"""What hypothesis draws reports from: the whole language, with values of the data and values that it lacks."""
+"""Hypothesis strategies for reports in the whole language, with values that the data has and values that it lacks."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -36,12 +36,12 @@ SIZES: Final = {
     **{name: hours * 60 * clock.MINUTE for name, hours in {"six_hour": 6, "day": 24, "week": 168}.items()},
     **{name: days * 24 * 60 * clock.MINUTE for name, days in {"month": 31, "quarter": 92, "year": 366}.items()},
 }
-"""About how long a bucket is, in milliseconds."""
+"""The approximate length of a bucket, in milliseconds."""
 DAY: Final = SIZES["day"]
 
 
 class Data:
-    """What the rows hold: some values of each column, and moments at which something happened.
+    """A sample of the rows: some values of each column, and some of their moments.
 
     No dataclass, which hypothesis would print whole for every draw.
     """
@@ -101,7 +101,7 @@ def havings(names: Sequence[str]) -> Strategy:
 
 @st.composite
 def intervals(draw: st.DrawFn, data: Data) -> Body:
-    """The keys interval and granularity; the interval begins or ends at or near a clock change, a row, or anywhere."""
+    """The keys interval and granularity. The interval is near a change of the offset, near a row, or anywhere."""
     zone = draw(st.sampled_from(ZONES) | st.sampled_from(OTHER_ZONES))
     granularity = draw(st.sampled_from(("all", *SIZES)))
     changes = [at for at in clock.offset_changes(zone) if _PERIOD[0] < at < _PERIOD[1]]
@@ -118,7 +118,7 @@ def intervals(draw: st.DrawFn, data: Data) -> Body:
         draw(timestamps(start + length, zone) | timestamps(start + length - 1, zone) | late_ends(start + length, zone)),
     ]
     if clock.moment(texts[0], zone) >= clock.moment(texts[1], zone, end=True):
-        # Rounding and repeated hours can turn an interval round.
+        # Rounding and repeated hours can reverse an interval.
         texts = [_plain(start), _plain(start + length)]
     interval = {"start": texts[0], "end": texts[1]}
     if zone != "UTC" or draw(st.booleans()):
@@ -135,7 +135,7 @@ _BUCKETS: Final = st.one_of(*[st.integers(1, most) for most in (10, 60, 400, 400
 
 @st.composite
 def timestamps(draw: st.DrawFn, at: int, zone: str) -> str:
-    """The moment, or one a little off it, in one of the ways in which it can be written."""
+    """The moment, or one close to it, in any valid form."""
     local = clock.shown(at, zone)
     forms = [
         local,
@@ -166,7 +166,7 @@ def _plain(at: int) -> str:
 
 @st.composite
 def aggregations(draw: st.DrawFn, data: Data) -> list[Body]:
-    """One to four, of which each column has a name of its own."""
+    """One to four aggregations with distinct column names."""
     found: list[Body] = []
     for number in range(draw(st.integers(1, 4))):
         kind = draw(st.sampled_from(("count", *SNAKE)))
@@ -199,7 +199,7 @@ def metric_names(asked: Sequence[Mapping[str, Any]]) -> list[str]:
 
 @cache
 def filters(data: Data) -> Strategy:
-    """Trees of filters, not often deeper than four."""
+    """Trees of filters, rarely deeper than four."""
 
     def deeper(inner: Strategy) -> Strategy:
         some = st.lists(inner, min_size=1, max_size=3)
@@ -219,7 +219,7 @@ def _negation(inner: Body) -> Body:
 @st.composite
 def leaves(draw: st.DrawFn, data: Data) -> Body:
     kind = draw(st.sampled_from(("selector", "selector", "in", "bound", "like")))
-    # Ids match few rows: more often a column of few values.
+    # Ids match few rows, so columns with few values are drawn more often.
     some = st.sampled_from([c for c in COLUMNS if kind != "like" or c not in NUMBERS])
     dimension = draw(some | st.sampled_from([*ENUMERATED, *(() if kind == "like" else NUMBERS)]))
     value = values(data, dimension)
@@ -245,7 +245,7 @@ def leaves(draw: st.DrawFn, data: Data) -> Body:
 
 @cache
 def values(data: Data, dimension: str) -> Strategy:
-    """Values of the rows, and such as no row has."""
+    """Values of the rows, and values that no row has."""
     real = st.sampled_from(data.values[dimension])
     if dimension in ENUMERATED:
         return real | st.sampled_from(ENUMERATED[dimension])
@@ -257,7 +257,7 @@ def values(data: Data, dimension: str) -> Strategy:
 
 @st.composite
 def patterns(draw: st.DrawFn, data: Data, dimension: str, escape: str | None) -> str:
-    """Values with characters made wild; where there is an escape, something follows each."""
+    """Values with wildcards; a character always follows an escape."""
     text: str = draw(st.sampled_from(data.values[dimension]) | st.sampled_from(TEXTS))
     if text and draw(st.booleans()):
         at = draw(st.integers(0, len(text) - 1))
@@ -277,7 +277,7 @@ def _dangles(text: str, escape: str) -> bool:
 
 
 def _with(draw: st.DrawFn, each: Body, key: str, value: Strategy) -> Body:
-    """Set the key, or leave it out."""
+    """Set the key or omit it."""
     if draw(st.booleans()):
         each[key] = draw(value)
     return each

@@ -1,4 +1,4 @@
-"""A judge that finds nothing must be one that finds what is there: answers that are wrong in one way each."""
+"""The comparison finds every difference: each answer here is wrong in one way."""
 
 from collections.abc import Callable
 from typing import Any
@@ -84,7 +84,7 @@ def hand_counted() -> Oracle:
 
 
 @pytest.mark.parametrize("body", [EXACT, MONEY, UNIQUES], ids=["exact", "money", "uniques"])
-def test_what_is_right_is_let_through_and_what_is_wrong_is_not(hand_counted: Oracle, body: dict[str, Any]) -> None:
+def test_right_answers_pass_and_wrong_ones_do_not(hand_counted: Oracle, body: dict[str, Any]) -> None:
     expected = hand_counted.answer(body, owner=D)
     assert len(expected.rows) == body["limit"]
     assert not list(disagreements(body, expected, _answer(expected), SKETCH))

@@ -1,4 +1,4 @@
-"""The oracle itself, against what ingestion-specs/samples/README.md counts by hand, and clocks read in almanacs."""
+"""The oracle itself, compared with the counts by hand in ingestion-specs/samples/README.md and with known changes."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def hand_counted() -> Oracle:
 
 
 @pytest.mark.parametrize(("owner", "involved", "scope", "counted"), COUNTED)
-def test_the_oracle_counts_as_people_do(
+def test_the_oracle_agrees_with_counts_by_hand(
     hand_counted: Oracle, owner: str, involved: str | None, scope: str, counted: tuple[float, ...]
 ) -> None:
     body = {
@@ -44,7 +44,7 @@ def test_the_oracle_counts_as_people_do(
     assert numbers == pytest.approx(counted)
 
 
-def test_each_value_of_a_set_is_a_group_and_so_is_none(hand_counted: Oracle) -> None:
+def test_each_value_of_a_set_is_a_group_and_null_is_one(hand_counted: Oracle) -> None:
     body = {
         "interval": WHOLE,
         "group_by": ["room_ids"],
@@ -56,7 +56,7 @@ def test_each_value_of_a_set_is_a_group_and_so_is_none(hand_counted: Oracle) -> 
     assert rows == [("r1", 12), ("r2", 4), (None, 1), ("r3", 1)]
 
 
-def test_days_follow_the_clock(hand_counted: Oracle) -> None:
+def test_days_follow_local_time(hand_counted: Oracle) -> None:
     body = {
         "interval": {**WHOLE, "start": "2019-10-26", "end": "2019-10-28T23:59:59.999"},
         "granularity": "day",
@@ -73,9 +73,9 @@ def test_days_follow_the_clock(hand_counted: Oracle) -> None:
 @pytest.mark.parametrize(
     ("zone", "granularity", "start", "end", "begin"),
     [
-        # Midnight is skipped; the day begins at one.
+        # Midnight is skipped; the day starts at one.
         ("America/Sao_Paulo", "day", "2018-11-04", "2018-11-05", ["2018-11-04T01:00:00.000-02:00"]),
-        # An hour that is there twice is two hours, and one quarter of the day.
+        # A repeated hour is two hours, and part of one six-hour bucket.
         (
             "Europe/Helsinki",
             "hour",
@@ -84,7 +84,7 @@ def test_days_follow_the_clock(hand_counted: Oracle) -> None:
             ["2019-10-27T03:00:00.000+03:00", "2019-10-27T03:00:00.000+02:00"],
         ),
         ("Europe/Helsinki", "six_hour", "2019-10-27", "2019-10-27T06:00", ["2019-10-27T00:00:00.000+03:00"]),
-        # Half an hour is skipped: what is left of it is a bucket of its own.
+        # Half an hour is skipped; the rest of the hour is a bucket of its own.
         (
             "Australia/Lord_Howe",
             "hour",
@@ -96,9 +96,7 @@ def test_days_follow_the_clock(hand_counted: Oracle) -> None:
         ("UTC", "week", "2019-01-01", "2019-01-07", ["2018-12-31T00:00:00.000+00:00"]),
     ],
 )
-def test_buckets_begin_by_the_clock_on_the_wall(
-    zone: str, granularity: str, start: str, end: str, begin: list[str]
-) -> None:
+def test_buckets_start_at_local_time(zone: str, granularity: str, start: str, end: str, begin: list[str]) -> None:
     first, last = clock.moment(start, zone), clock.moment(end, zone, end=True)
     found = clock.buckets(first, last, granularity, zone)
     assert [clock.shown(at, zone) for at in found] == begin
@@ -121,13 +119,13 @@ def test_timestamps_are_read_as_documented(text: str, end: bool, same: str) -> N
     assert clock.moment(text, "UTC", end=end) == clock.moment(same, "UTC")
 
 
-def test_of_two_local_times_the_first_is_meant_and_a_skipped_one_moves_on() -> None:
+def test_a_repeated_local_time_is_the_first_one_and_a_skipped_one_moves_on() -> None:
     zone = "Europe/Helsinki"
     assert clock.shown(clock.moment("2019-10-27T03:30", zone), zone) == "2019-10-27T03:30:00.000+03:00"
     assert clock.shown(clock.moment("2019-03-31T03:30", zone), zone) == "2019-03-31T04:30:00.000+03:00"
 
 
-def test_nothing_is_summed_to_zero_and_averaged_to_null(hand_counted: Oracle) -> None:
+def test_over_no_rows_a_sum_is_zero_and_an_average_is_null(hand_counted: Oracle) -> None:
     body: dict[str, Any] = {
         "interval": {"start": "2015-01-01", "end": "2015-01-03"},
         "granularity": "day",

@@ -1,4 +1,4 @@
-"""Every number is computed twice: by the gateway and Druid, and by the oracle from the same rows.
+"""The gateway with Druid and the oracle compute every number independently from the same rows.
 
 ORACLE_REPORTS says how many reports to draw (300), ORACLE_SEED from which seed on (0). They are drawn in lots of 25; a
 lot that finds a disagreement names its seed and shrinks the report as far as it can, while the other lots go on. What
@@ -31,7 +31,7 @@ WHO: Final[Mapping[str, Mapping[str, str]]] = {
 }
 UNIQUES: Final = {"sketch": disagreement.SKETCH, "metric": disagreement.METRIC}
 
-# Counting by metric differs in precision alone.
+# Counting by metric differs only in precision.
 HOW: Final = st.sampled_from(("sketch", "sketch", "sketch", "metric"))
 
 _FOUND = Path(__file__).with_name("found.jsonl")
@@ -67,7 +67,7 @@ def test_the_gateway_and_the_oracle_agree(
 
 @pytest.mark.parametrize("case", FOUND, ids=[case["why"] for case in FOUND])
 @pytest.mark.parametrize("how", UNIQUES)
-def test_what_was_found_once_stays_right(
+def test_earlier_disagreements_stay_fixed(
     case: Mapping[str, Any], how: str, gateways: Mapping[str, Gateway], oracle: Oracle
 ) -> None:
     found = ask_both(case["body"], case["who"], how, gateways, oracle)
@@ -75,7 +75,7 @@ def test_what_was_found_once_stays_right(
 
 
 def ask_both(body: dict[str, Any], who: str, how: str, gateways: Mapping[str, Gateway], oracle: Oracle) -> str:
-    """What they disagree on, or nothing."""
+    """Describe the differences between both answers; "" if there are none."""
     asked = WHO[who]
     expected = (
         oracle.answer(body, owner=asked["organization"])
@@ -83,7 +83,7 @@ def ask_both(body: dict[str, Any], who: str, how: str, gateways: Mapping[str, Ga
         else oracle.answer(body, owner=asked["caller"], involved=asked["organization"])
     )
     if len(expected.candidates) > 50_000:
-        # Close to the limit on rows, which other tests are about.
+        # Close to the limit on rows, which other tests cover.
         return ""
     answer = gateways[how].post(body, **asked)
     if answer.status == 200:

@@ -28,7 +28,7 @@ ASKED = st.sampled_from(sorted(DATASETS)).flatmap(
 )
 Asked = tuple[str, Json, Any, Uniques]
 
-# A body is a large thing to draw: slow, and rightly so.
+# Bodies are large, so drawing them is slow.
 many = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -43,7 +43,7 @@ def queries(made: Plan) -> list[DruidQuery]:
 
 
 def tenants_filters(made: Plan) -> list[Json]:
-    """Return what must come first, written out here once more."""
+    """Return the expected first filters, independently of the compiler."""
     filters = [("owner_organization_id", made.tenant.owner_organization_id)]
     if made.tenant.involved_organization_id:
         filters.append(("involved_organization_ids", made.tenant.involved_organization_id))
@@ -52,7 +52,7 @@ def tenants_filters(made: Plan) -> list[Json]:
 
 @many
 @given(ASKED)
-def test_whatever_is_asked_the_outermost_filter_begins_with_the_tenants(asked: Asked) -> None:
+def test_the_outermost_filter_always_starts_with_the_tenants(asked: Asked) -> None:
     made = planned(asked)
     for query in queries(made):
         outermost = query.native["filter"]
@@ -60,7 +60,7 @@ def test_whatever_is_asked_the_outermost_filter_begins_with_the_tenants(asked: A
         assert outermost.keys() == {"type", "fields"}
         assert outermost["type"] == "and"
         assert outermost["fields"][: len(wanted)] == wanted
-        # What was asked is one filter beneath, never several beside, and the owner's column is the very column.
+        # The caller's filter is a single one after the tenant's, and no virtual column hides the owner's column.
         assert len(outermost["fields"]) <= len(wanted) + 1
         assert {each["name"] for each in query.native.get("virtualColumns", ())} <= {LABEL}
         assert query.native["dataSource"] == made.dataset.data_source
@@ -81,7 +81,7 @@ def test_two_compilations_are_equal_and_share_nothing(asked: Asked) -> None:
     first, second = compile_report(made), compile_report(made)
     assert first == second
     before = json.dumps(first.native)
-    # Whoever spoils one spoils neither the other nor any later one.
+    # Modifying one query changes neither the other nor any later one.
     for each in list(_objects(second.native)):
         each.clear()
     assert json.dumps(first.native) == json.dumps(compile_report(made).native) == before
@@ -89,7 +89,7 @@ def test_two_compilations_are_equal_and_share_nothing(asked: Asked) -> None:
 
 @many
 @given(ASKED)
-def test_every_name_in_a_query_is_there_once(asked: Asked) -> None:
+def test_every_name_in_a_query_is_unique(asked: Asked) -> None:
     for query in queries(planned(asked)):
         outputs = [each["outputName"] for each in query.native.get("dimensions", ())]
         names = [_name(each) for each in query.native["aggregations"]]
@@ -108,7 +108,7 @@ def _name(aggregator: Json) -> str:
 
 @many
 @given(ASKED)
-def test_a_query_is_json_and_an_expression_holds_no_text_of_the_callers(asked: Asked) -> None:
+def test_a_query_is_json_and_no_expression_contains_text_of_the_caller(asked: Asked) -> None:
     made = planned(asked)
     columns = {metric.name for metric in made.report.metrics}
     for query in queries(made):
@@ -120,19 +120,19 @@ def test_a_query_is_json_and_an_expression_holds_no_text_of_the_callers(asked: A
 
 @many
 @given(ASKED)
-def test_the_canonical_report_asks_the_same(asked: Asked) -> None:
-    """What explain shows of a report is itself a body, and means the same."""
+def test_the_canonical_report_compiles_to_the_same_query(asked: Asked) -> None:
+    """The report that explain returns is itself a valid body with the same meaning."""
     name, _, tenant, uniques = asked
     made = planned(asked)
     shown = made.report.to_json()["interval"]
-    # Local mean time, where the oldest years have it, has seconds in its offset: ISO 8601 has no way to write those.
+    # Offsets of local mean time, in the oldest years, have seconds, which ISO 8601 cannot express.
     assume(all(len(shown[end]) == len("2019-01-01T00:00:00.000+02:00") for end in ("start", "end")))
     again = planned((name, json.loads(json.dumps(made.report.to_json())), tenant, uniques))
     assert again.report.to_json() == made.report.to_json()
     assert compile_report(again).native == compile_report(made).native
 
 
-def test_names_of_the_caller_never_make_two_of_the_gateways_columns_alike(planner: Planner) -> None:
+def test_names_of_the_caller_never_collide_with_the_gateways_columns(planner: Planner) -> None:
     native = compile_report(
         planner(
             {
@@ -148,7 +148,7 @@ def test_names_of_the_caller_never_make_two_of_the_gateways_columns_alike(planne
 
 
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
-def test_a_dimension_is_filtered_and_grouped_as_what_it_is(dataset: Dataset) -> None:
+def test_a_dimension_is_grouped_by_its_own_type(dataset: Dataset) -> None:
     for dimension in dataset.dimensions:
         body = {"interval": DAY, "aggregations": [{"type": "count"}], "group_by": [dimension.name]}
         made = planned((dataset.name, body, TENANTS[0], Uniques.SKETCH))

@@ -1,4 +1,4 @@
-"""Hostile bodies: whatever their size and shape, a few problems and never an exception of another kind."""
+"""Hostile bodies of any size and shape yield a few problems and never another kind of exception."""
 
 import json
 from typing import Any
@@ -64,7 +64,7 @@ def test_a_hostile_body_is_400_with_a_few_problems(raw: bytes) -> None:
     assert len(refused.value.problems) <= 50
 
 
-def test_of_a_body_that_is_too_large_nothing_else_is_said() -> None:
+def test_a_body_that_is_too_large_has_no_other_problems() -> None:
     with pytest.raises(GatewayError) as refused:
         parse(read_json(body(filters=[*[SCOPE] * 300, {"type": "selektor"}], granularity="dya")), SCHEMA)
     assert [(each.pointer, each.message) for each in refused.value.problems] == [
@@ -72,7 +72,7 @@ def test_of_a_body_that_is_too_large_nothing_else_is_said() -> None:
     ]
 
 
-def test_a_report_as_large_as_the_limits_allow_is_none_too_many() -> None:
+def test_a_report_as_large_as_the_limits_allow_is_accepted() -> None:
     limits = SCHEMA.limits
     one = {"type": "in", "dimension": "team_id", "values": [str(number) for number in range(limits.filter_values)]}
     counts = [{"type": "count", "name": f"n{number}", "filter": SCOPE} for number in range(limits.aggregations)]

@@ -49,7 +49,7 @@ _DEEP = 10_000
     ],
     ids=lambda value: repr(value)[:40] if isinstance(value, bytes) else "",
 )
-def test_a_body_that_can_be_taken_in_more_than_one_way_or_in_none_is_refused(raw: bytes, detail: str) -> None:
+def test_an_ambiguous_or_invalid_body_is_rejected(raw: bytes, detail: str) -> None:
     with pytest.raises(InvalidJson) as caught:
         read_json(raw)
     assert caught.value.detail == detail
@@ -69,7 +69,7 @@ def test_a_body_that_can_be_taken_in_more_than_one_way_or_in_none_is_refused(raw
         (b"[" + b",".join([b"[]"] * 100) + b"]", [[]] * 100),
     ],
 )
-def test_a_body_with_one_meaning_is_read(raw: bytes, body: object) -> None:
+def test_an_unambiguous_body_is_read(raw: bytes, body: object) -> None:
     assert read_json(raw) == body
 
 
@@ -88,11 +88,11 @@ _VALUES = st.recursive(
 
 
 @given(_VALUES, st.booleans())
-def test_json_comes_back_as_it_was_written_escaped_or_not(value: object, ascii_only: bool) -> None:  # noqa: FBT001
+def test_json_round_trips_with_and_without_escapes(value: object, ascii_only: bool) -> None:  # noqa: FBT001
     assert read_json(json.dumps(value, ensure_ascii=ascii_only).encode()) == value
 
 
 @given(st.binary(max_size=60) | st.text('[]{}:,"\\u0d8e1+-. \nNaInfty', max_size=60).map(str.encode))
-def test_whatever_comes_is_read_or_refused(raw: bytes) -> None:
+def test_any_bytes_are_read_or_rejected(raw: bytes) -> None:
     with suppress(InvalidJson):
         read_json(raw)

@@ -28,14 +28,12 @@ def report(**keys: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("part", ["filters", "aggregations", "having", "order_by", "interval"])
 @pytest.mark.parametrize("wrong", [5, None, "x", [5], [None], {"a": 1}, [{}], [{"type": "sum"}], [{"filter": 5}]])
-def test_more_problems_than_are_named_hide_no_part_that_is_wrong(
-    part: str, wrong: object, schema: ReportSchema
-) -> None:
+def test_a_full_list_of_problems_hides_no_invalid_part(part: str, wrong: object, schema: ReportSchema) -> None:
     body = report(group_by=["x"] * 60) | {part: wrong}
     assert len(problems(body, schema)) == MAX_PROBLEMS
 
 
-def test_a_name_that_no_column_may_have_is_told_so(schema: ReportSchema) -> None:
+def test_an_invalid_column_name_is_explained(schema: ReportSchema) -> None:
     assert problems(report(aggregations=[{"type": "count", "name": "1st"}]), schema) == [
         (
             "/aggregations/0/name",
@@ -45,7 +43,7 @@ def test_a_name_that_no_column_may_have_is_told_so(schema: ReportSchema) -> None
 
 
 @pytest.mark.parametrize("wrong", [None, [], {}, 5, True])
-def test_a_timestamp_or_a_zone_of_another_type_is_told_so(wrong: object, schema: ReportSchema) -> None:
+def test_a_timestamp_or_zone_of_another_type_is_explained(wrong: object, schema: ReportSchema) -> None:
     found = problems(report(interval={"start": wrong, "end": wrong, "time_zone": wrong}), schema)
     assert [place for place, _ in found] == ["/interval/start", "/interval/end", "/interval/time_zone"]
     assert all(message.startswith("must be a string, not ") for _, message in found)
@@ -53,6 +51,6 @@ def test_a_timestamp_or_a_zone_of_another_type_is_told_so(wrong: object, schema:
 
 @pytest.mark.parametrize("zero", [-0.0, "-0.0", "-0", "-0.00", 0.0, 0])
 def test_zero_has_no_sign(zero: float | str, schema: ReportSchema) -> None:
-    """Druid leaves 0.0 out of what is at most -0.0."""
+    """For Druid, 0.0 is greater than -0.0."""
     found = parse(report(filters={"type": "bound", "dimension": "sales", "upper": zero}), schema).to_json()
     assert str(found["filters"]["upper"]) == "0"

@@ -1,4 +1,4 @@
-"""gateway/query does no I/O: neither do its modules, nor anything of this project that they import."""
+"""Neither the modules of gateway/query nor the modules of this project that they import do I/O."""
 
 import ast
 import subprocess
@@ -36,7 +36,7 @@ def test_a_module_imports_nothing_that_does_io(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
-def test_a_module_neither_waits_nor_opens_nor_reads_a_clock(path: Path) -> None:
+def test_a_module_does_not_wait_open_files_or_read_a_clock(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
         assert not isinstance(node, ast.AsyncFunctionDef | ast.Await)
         if isinstance(node, ast.Call):
@@ -45,7 +45,7 @@ def test_a_module_neither_waits_nor_opens_nor_reads_a_clock(path: Path) -> None:
             assert called.rpartition(".")[2] not in {"now", "today", "utcnow", "time", "monotonic"}, called
 
 
-def test_importing_all_of_it_loads_nothing_that_waits_or_talks() -> None:
+def test_importing_the_package_loads_nothing_that_waits_or_does_io() -> None:
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MODULES]
     code = f"import importlib, sys\nfor name in {names!r}: importlib.import_module(name)\nprint(*sys.modules)"
     loaded = set(

@@ -45,7 +45,7 @@ def by_scope(planner: Planner) -> Plan:
     return planner({"interval": DAYS, "granularity": "day", "group_by": ["scope"], "aggregations": [{"type": "count"}]})
 
 
-def test_every_bucket_is_there_also_those_that_druid_leaves_out(by_day: Plan) -> None:
+def test_buckets_that_druid_omits_are_in_the_answer(by_day: Plan) -> None:
     assert answered(by_day, []) == [[start, *EMPTY] for start in (FIRST, SECOND, THIRD)]
     assert answered(by_day, [day(2, 3, 1.5, 0.5, 2.0)]) == [
         [FIRST, *EMPTY],
@@ -54,21 +54,21 @@ def test_every_bucket_is_there_also_those_that_druid_leaves_out(by_day: Plan) ->
     ]
 
 
-def test_what_has_no_value_is_what_it_is_over_nothing(whole: Plan) -> None:
+def test_a_metric_without_a_value_has_the_value_over_no_rows(whole: Plan) -> None:
     assert answered(whole, [day(1, None, None, None, None)]) == [[FIRST, *EMPTY]]
     assert answered(whole, []) == [[FIRST, *EMPTY]]
 
 
-def test_numbers_have_the_type_that_is_promised(whole: Plan) -> None:
+def test_numbers_have_the_documented_type(whole: Plan) -> None:
     ((_, *values),) = answered(whole, [day(3, 3.0, 2, 1, 5)])
     assert [type(value) for value in values] == [int, float, float, float]
 
 
-def test_the_one_bucket_of_all_begins_with_the_interval(whole: Plan) -> None:
+def test_the_bucket_of_granularity_all_starts_with_the_interval(whole: Plan) -> None:
     assert answered(whole, [day(3, 1, 1.0, 1.0, 1.0)])[0][0] == FIRST
 
 
-def test_groups_are_as_druid_orders_them(by_scope: Plan) -> None:
+def test_groups_keep_druids_order(by_scope: Plan) -> None:
     second, first = 1546387200000, 1546300800000
     assert answered(by_scope, [[second, "org", 2], [first, None, 1]]) == [[SECOND, "org", 2], [FIRST, None, 1]]
     assert answered(by_scope, []) == []
@@ -100,7 +100,7 @@ def test_groups_are_as_druid_orders_them(by_scope: Plan) -> None:
     ],
     ids=repr,
 )
-def test_buckets_of_another_shape_are_refused(by_day: Plan, rows: list[Any]) -> None:
+def test_buckets_of_another_shape_are_rejected(by_day: Plan, rows: list[Any]) -> None:
     with pytest.raises(InvalidDruidResponse):
         answered(by_day, rows)
 
@@ -111,19 +111,19 @@ def test_buckets_of_another_shape_are_refused(by_day: Plan, rows: list[Any]) -> 
      [None, "org", 1], ["2019-01-01", "org", 1], [[], "org", 1], [{}, "org", 1], [1546300800000, "org", True]],
     ids=repr,
 )  # fmt: skip
-def test_groups_of_another_shape_are_refused(by_scope: Plan, row: object) -> None:
+def test_groups_of_another_shape_are_rejected(by_scope: Plan, row: object) -> None:
     with pytest.raises(InvalidDruidResponse):
         answered(by_scope, [[1546300800000, "org", 1], row])
 
 
-def test_two_rows_for_one_bucket_are_refused(whole: Plan) -> None:
+def test_two_rows_for_one_bucket_are_rejected(whole: Plan) -> None:
     with pytest.raises(InvalidDruidResponse):
         answered(whole, [day(1, *EMPTY), day(2, *EMPTY)])
     with pytest.raises(InvalidDruidResponse):
         answered(whole, [], [day(1, *EMPTY), day(2, *EMPTY)])
 
 
-def test_the_sixth_hours_across_a_change_of_the_clocks_are_checked_too(planner: Planner) -> None:
+def test_labels_of_a_groupby_without_groups_are_checked(planner: Planner) -> None:
     planned = planner(
         {
             "interval": {"start": "2019-10-27", "end": "2019-10-28", "time_zone": "Europe/Helsinki"},
@@ -137,7 +137,7 @@ def test_the_sixth_hours_across_a_change_of_the_clocks_are_checked_too(planner: 
             answered(planned, [row])
 
 
-def test_more_rows_than_an_answer_may_have_are_refused_before_any_is_made(by_scope: Plan) -> None:
+def test_too_many_rows_are_rejected_before_any_is_made(by_scope: Plan) -> None:
     rows = [[1546300800000, "org", 1]] * (by_scope.row_limit + 1)
     with pytest.raises(LimitExceeded):
         respond(by_scope, compile_report(by_scope), rows)

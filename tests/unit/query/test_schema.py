@@ -60,7 +60,7 @@ def _places(value: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 @st.composite
 def nearly_valid(draw: st.DrawFn) -> object:
-    """Draw a valid body in which one to three places hold something else, nothing, or something more."""
+    """Draw a valid body, then replace, remove or add one to three values."""
     body: Any = copy.deepcopy(draw(bodies(DATASET)))
     for _ in range(draw(st.integers(1, 3))):
         path = draw(st.sampled_from(_places(body)))
@@ -84,7 +84,7 @@ def nearly_valid(draw: st.DrawFn) -> object:
 
 @many
 @given(bodies(DATASET))
-def test_every_body_of_the_language_is_accepted(body: dict[str, Any]) -> None:
+def test_every_valid_body_is_accepted(body: dict[str, Any]) -> None:
     report = parse(json.loads(json.dumps(body)), SCHEMA)
     made = plan(report, TENANT, DATASET, SCHEMA.limits, Uniques.SKETCH)
     assert made.report.limit == body.get("limit")
@@ -109,7 +109,7 @@ def test_the_schema_is_valid_by_its_draft() -> None:
 
 @many
 @given(ANYTHING | nearly_valid())
-def test_whatever_comes_is_a_report_or_has_problems_at_places_that_there_are(body: object) -> None:
+def test_any_body_is_a_report_or_has_problems_with_existing_pointers(body: object) -> None:
     for problem in _problems(body):
         assert problem.message
         _follow(body, problem.pointer)
@@ -124,7 +124,7 @@ def _problems(body: object) -> tuple[Problem, ...]:
 
 
 def _follow(body: Any, pointer: str) -> None:
-    # Of a part that is missing the part around it is named, or the place where it would be.
+    # For a missing part, the pointer leads to its parent or to where the part would be.
     assert pointer == "" or pointer.startswith("/")
     for key in pointer.split("/")[1:]:
         name = key.replace("~1", "/").replace("~0", "~")
@@ -136,7 +136,7 @@ def _follow(body: Any, pointer: str) -> None:
             return
 
 
-def test_the_schema_is_json_and_says_its_draft() -> None:
+def test_the_schema_is_json_and_states_its_draft() -> None:
     document = json.loads(json.dumps(SCHEMA.document))
     assert document == SCHEMA.document
     assert document["$schema"] == "https://json-schema.org/draft/2020-12/schema"

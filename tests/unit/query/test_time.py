@@ -12,7 +12,7 @@ from gateway.query.time import Interval, format_moment, parse_timestamp
 from gateway.query.zones import TIME_ZONES
 
 SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
-# From here on every zone has offsets that change by whole minutes, as Druid's labels need: see gateway.query.time.
+# From 1950 to 2070.
 EARLIEST, LATEST = -DAY * 365 * 20, DAY * 365 * 100
 LENGTHS = {"minute": HOUR, "five_minute": 5 * HOUR, "fifteen_minute": 12 * HOUR, "thirty_minute": DAY, "hour": 2 * DAY,
            "six_hour": 10 * DAY, "day": 40 * DAY, "week": 200 * DAY}  # fmt: skip
@@ -25,7 +25,7 @@ def interval(zone: str, start: str, end: str) -> Interval:
 
 
 def starts(zone: str, start: str, end: str, granularity: str) -> list[str]:
-    """Return when each bucket begins, by the clock on the wall, without milliseconds."""
+    """Return the local time at which each bucket starts, without milliseconds."""
     asked = interval(zone, start, end)
     found = [format_moment(moment, asked.zone) for moment in buckets(asked, GRANULARITIES[granularity]).starts]
     return [text.replace(".000", "") for text in found]
@@ -36,11 +36,11 @@ def wall(moment: int, zone: ZoneInfo) -> datetime:
 
 
 def floored(moment: int, zone: ZoneInfo, granularity: str) -> tuple[object, ...]:
-    """Return what the bucket that a moment is in has of its own on the wall, computed from the calendar alone."""
+    """Return what identifies the bucket of a moment in local time, computed from the calendar only."""
     local = wall(moment, zone)
     if granularity in CLOCK:
         minutes = local.hour * 60 + local.minute
-        # An hour that the clocks repeat is two buckets.
+        # A repeated hour is two buckets.
         return (local.date(), minutes // CLOCK[granularity], local.utcoffset())
     parts: dict[str, tuple[object, ...]] = {
         "six_hour": (local.date(), local.hour // 6),
@@ -63,7 +63,7 @@ def floored(moment: int, zone: ZoneInfo, granularity: str) -> tuple[object, ...]
 )
 @example("Australia/Lord_Howe", "hour", 1554559200000, 0.5, [0.1, 0.2])
 @example("Pacific/Apia", "day", 1325152800000, 0.2, [0.0, 0.1, 0.2, 0.5])
-def test_buckets_cut_time_where_the_calendar_does(
+def test_buckets_start_where_the_calendar_turns(
     key: str, granularity: str, start: int, share: float, places: list[float]
 ) -> None:
     zone = ZoneInfo(key)
@@ -80,11 +80,11 @@ def test_buckets_cut_time_where_the_calendar_does(
         index, other = (bisect_right(found.starts, moment) for moment in (first, second))
         a, b = floored(first, zone, granularity), floored(second, zone, granularity)
         if granularity in CLOCK and a[2:] != b[2:]:
-            # Across a change of the clocks buckets of elapsed time go on where the change is a multiple of theirs.
+            # Across a change of the offset by a multiple of the bucket, the buckets go on.
             continue
         assert (index == other) == (a == b), (wall(first, zone), wall(second, zone))
     for moment in found.starts[1:]:
-        # A bucket begins where the calendar turns over.
+        # A bucket starts where the calendar turns.
         assert floored(moment, zone, granularity) != floored(moment - 1, zone, granularity)
 
 
@@ -117,12 +117,12 @@ def test_buckets_cut_time_where_the_calendar_does(
          ["2019-01-01T00:00:00+02:00", "2020-01-01T00:00:00+02:00"]),
     ],
 )  # fmt: skip
-def test_buckets_that_are_known(zone: str, start: str, end: str, granularity: str, wanted: list[str]) -> None:
+def test_known_buckets(zone: str, start: str, end: str, granularity: str, wanted: list[str]) -> None:
     assert starts(zone, start, end, granularity) == wanted
 
 
 @pytest.mark.parametrize("start", ["2019-04-07T00:30", "2019-04-07T01:30+10:30", "2019-04-07T01:59+10:30"])
-def test_an_hour_that_a_change_of_half_an_hour_cuts_begins_with_the_change(start: str) -> None:
+def test_the_hour_after_a_half_hour_change_starts_at_the_change(start: str) -> None:
     wanted = ["2019-04-07T00:00:00+11:00", "2019-04-07T01:00:00+11:00"] if "+" not in start else []
     wanted += ["2019-04-07T01:30:00+10:30", "2019-04-07T02:00:00+10:30"]
     assert starts("Australia/Lord_Howe", start, "2019-04-07T02:10+10:30", "hour") == wanted
@@ -140,7 +140,7 @@ def test_an_hour_that_a_change_of_half_an_hour_cuts_begins_with_the_change(start
         ("2019-01-01T12:30-05:30", "2019-01-01T20:00:00.000+02:00"),
         ("2019-01-01T00:00:00.000+14:00", "2018-12-31T12:00:00.000+02:00"),
         ("2020-02-29", "2020-02-29T00:00:00.000+02:00"),
-        # The first of the two; and an hour later than the clocks show, as nobody's clock showed 03:30.
+        # A repeated time is the first one. A skipped time is read with the offset before the change.
         ("2019-10-27T03:30", "2019-10-27T03:30:00.000+03:00"),
         ("2019-03-31T03:30", "2019-03-31T04:30:00.000+03:00"),
         ("2019-01-01T23:59:59.999", "2019-01-01T23:59:59.999+02:00"),
@@ -166,7 +166,7 @@ def test_a_timestamp_without_an_offset_is_local(text: str, wanted: str) -> None:
         ("2019-01-01T23:59:59", "2019-01-01T23:59:59.000+00:00"),
     ],
 )
-def test_an_end_of_999_includes_that_millisecond(text: str, wanted: str) -> None:
+def test_an_end_of_999_means_the_whole_second(text: str, wanted: str) -> None:
     zone = ZoneInfo("UTC")
     assert format_moment(parse_timestamp(text, zone, end=True), zone) == wanted
 
@@ -185,16 +185,16 @@ def test_an_end_of_999_includes_that_millisecond(text: str, wanted: str) -> None
         "\u0662\u0660\u0661\u0669-\u0660\u0661-\u0660\u0661", "now", "today", "P1D", "1546300800000",
     ],
 )  # fmt: skip
-def test_any_other_form_is_refused_with_a_sentence(text: str) -> None:
+def test_any_other_form_is_rejected_with_a_sentence(text: str) -> None:
     with pytest.raises(ValueError, match=r"^(is|has) "):
         parse_timestamp(text, ZoneInfo("UTC"))
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(sorted(TIME_ZONES)), st.integers(-69 * 365 * DAY, 200 * 365 * DAY))
-def test_what_is_written_is_read_back(key: str, moment: int) -> None:
+def test_timestamps_round_trip(key: str, moment: int) -> None:
     zone = ZoneInfo(key)
     text = format_moment(moment, zone)
-    # Local mean time has seconds in its offset, which ISO 8601 does not write.
+    # Offsets of local mean time have seconds, which ISO 8601 cannot express.
     assume(len(text) == len("2019-01-01T00:00:00.000+00:00"))
     assert parse_timestamp(text, zone) == moment

@@ -18,7 +18,7 @@ POWERLESS = dataclasses.replace(ANN, permissions=frozenset())
 
 
 class Answers:
-    """Says the same of every organization, and records who was asked about."""
+    """Gives the same standing to every organization, and records the lookups."""
 
     def __init__(self, standing: Standing) -> None:
         self.standing_of_all = standing
@@ -29,12 +29,12 @@ class Answers:
         return self.standing_of_all
 
 
-async def test_of_its_own_organization_a_caller_sees_what_that_owns() -> None:
+async def test_callers_see_the_rows_of_their_own_organization() -> None:
     tenant = await authorize(ANN, OWN, Answers(Standing.ABSENT))
     assert (tenant.owner_organization_id, tenant.involved_organization_id) == (OWN, None)
 
 
-async def test_of_a_partner_a_caller_sees_its_part_in_the_callers_own() -> None:
+async def test_callers_see_the_rows_in_which_a_partner_was_involved() -> None:
     answers = Answers(Standing.PARTNER)
     tenant = await authorize(ANN, OTHER, answers)
     assert (tenant.owner_organization_id, tenant.involved_organization_id) == (OWN, OTHER)
@@ -57,7 +57,7 @@ async def test_upper_case_is_the_same_organization() -> None:
         (POWERLESS, OTHER, Standing.ABSENT, NotFound),
     ],
 )
-async def test_who_is_refused_and_how(
+async def test_callers_without_access_are_rejected(
     principal: Principal, organization_id: str, standing: Standing, error: type[GatewayError]
 ) -> None:
     with pytest.raises(error):
@@ -72,7 +72,7 @@ async def test_who_is_refused_and_how(
         "\x00", "\ud800",
     ],
 )  # fmt: skip
-async def test_a_malformed_id_is_an_unknown_organization_and_asks_no_database(organization_id: str) -> None:
+async def test_a_malformed_id_is_an_unknown_organization_without_a_database_lookup(organization_id: str) -> None:
     answers = Answers(Standing.PARTNER)
     with pytest.raises(NotFound):
         await authorize(ANN, organization_id, answers)
@@ -80,7 +80,7 @@ async def test_a_malformed_id_is_an_unknown_organization_and_asks_no_database(or
 
 
 @given(st.text(max_size=40))
-async def test_no_text_is_ever_asked_about_that_is_no_canonical_uuid(text: str) -> None:
+async def test_only_canonical_uuids_reach_the_database(text: str) -> None:
     with pytest.raises(NotFound):
         await authorize(ANN, text, Answers(Standing.PARTNER))
 
@@ -89,17 +89,17 @@ async def _tenant() -> Tenant:
     return await authorize(ANN, OWN, Answers(Standing.ABSENT))
 
 
-def test_only_authorize_makes_a_tenant() -> None:
-    # mypy refuses these too: were one allowed, its "unused ignore" would fail the type check.
+def test_only_authorize_creates_a_tenant() -> None:
+    # mypy rejects these as well; if it accepted one, the unused ignore would fail the type check.
     with pytest.raises(TypeError):
         Tenant(OWN, None)  # type: ignore[call-arg]
-    with pytest.raises(TypeError, match="made only by"):
+    with pytest.raises(TypeError, match="^only "):
         Tenant(OWN, None, seal=object())  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         type("Wider", (Tenant,), {})
 
 
-async def test_a_tenant_is_not_changed_copied_or_revived() -> None:
+async def test_a_tenant_cannot_be_changed_copied_or_unpickled() -> None:
     tenant = await _tenant()
     with pytest.raises(dataclasses.FrozenInstanceError):
         tenant.owner_organization_id = OTHER  # type: ignore[misc]
@@ -120,5 +120,5 @@ async def test_a_tenant_is_not_changed_copied_or_revived() -> None:
         tenant.extra = 1  # type: ignore[attr-defined]
 
 
-async def test_a_tenant_equals_another_of_the_same_rows_and_can_be_a_key() -> None:
+async def test_tenants_of_the_same_rows_are_equal_and_hashable() -> None:
     assert {await _tenant()} == {await _tenant()}
