@@ -4,10 +4,7 @@ UV := 0.13.9
 BIN := .venv/bin
 
 # Checked for the project's vocabulary (.codespell/words.txt) and common misspellings.
-SPELLED := README.md CONTRIBUTING.md Makefile Dockerfile docker-compose.yml demo.py .ci docs/compose.md docs/operations.md \
-  docs/performance.md docs/reliability.md docs/decisions druid tests/conftest.py tests/serving.py tests/watch.py \
-  tests/postgresql.py tests/faults tests/load tests/compose tests/cluster tests/docs \
-  $(addprefix tests/live/,reports.py test_documented_example.py test_hand_counted.py test_isolation.py test_visitor_sessions.py)
+SPELLED := $(wildcard *.md) Makefile Dockerfile docker-compose.yml demo.py .ci docs druid gateway ingestion-specs benchmarks tests
 
 .DEFAULT_GOAL := help
 .PHONY: help run check spelling unit test oracle isolation compose-test fuzz bench load soak lock upgrade format

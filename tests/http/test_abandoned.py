@@ -44,7 +44,7 @@ class Moment(Enum):
     ANSWERING = auto()
     "When a part of Druid's answer is there."
     ANSWERED = auto()
-    "When Druid ends its answer: nobody can say who is first."
+    "When Druid ends its answer: either can be first."
     NEVER = auto()
 
 
@@ -222,7 +222,7 @@ async def _until_idle(druid: StandIn, metrics_port: int) -> None:
 
 
 async def _nothing_is_left(process: Process) -> None:
-    """Nobody is connected, and nothing went wrong unseen."""
+    """No connection is open, and no error went unnoticed."""
     gateway = process.client.gateway
     port = int(gateway.url.rpartition(":")[2])
     await process.client.session.close()

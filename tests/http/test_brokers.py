@@ -49,7 +49,7 @@ async def test_a_broker_that_cannot_be_connected_to_is_one_that_gives_no_answer(
 ) -> None:
     monkeypatch.setattr(broker, "CONNECT_SECONDS", 0.2)
     async with AsyncExitStack() as stack:
-        # Nobody accepts and the backlog is full: further connections hang, as with a machine that is gone.
+        # The backlog is full and no connection is accepted: further ones hang, as with a dead machine.
         full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         address = full.getsockname()
         for _ in range(2):
@@ -88,7 +88,7 @@ async def test_with_all_brokers_down_it_is_503_at_once(start: Start) -> None:
     answer = await client.post()
     assert_problem(answer, 503, "upstream_unavailable")
     assert answer.headers["retry-after"]
-    # Nobody is asked any more; a tenth of a second is promised, and machines that run tests are busy.
+    # No broker is tried; a tenth of a second is promised, but machines that run tests are busy.
     assert asyncio.get_running_loop().time() - began < 0.5
 
 

@@ -1,4 +1,4 @@
-"""Druid does not notice that nobody waits for a query any more: the gateway tells it."""
+"""Druid does not notice that a query was abandoned: the gateway cancels it."""
 
 import asyncio
 import json
@@ -100,7 +100,7 @@ async def test_the_query_id_begins_with_the_request_id(client: Client, druid_sta
 
 
 async def test_the_callers_own_request_id_is_not_taken_for_it(client: Client, druid_stand_in: StandIn) -> None:
-    # Druid cancels by id: whoever could choose one could end another's query.
+    # Druid cancels by id: a caller that could choose one could cancel another caller's query.
     headers = {"Authorization": f"Token {client.gateway.tokens[D]}", "X-Request-Id": "mine"}
     answer = await client.send("POST", client.gateway.path(), headers=headers, data=json.dumps(COUNT))
     assert answer.headers["x-request-id"] != "mine"

@@ -1,4 +1,4 @@
-"""Data that there is and that nobody serves: an error, never a number over the rest."""
+"""Existing data that no server serves is an error, never a number over the rest."""
 
 import json
 from collections.abc import AsyncIterator

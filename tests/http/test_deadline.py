@@ -1,4 +1,4 @@
-"""One deadline counts for everything that a request waits for: here for the accounts, which nobody gives out."""
+"""One deadline counts for everything that a request waits for: here for account lookups that never finish."""
 
 import json
 from collections.abc import Iterator

@@ -99,7 +99,7 @@ async def test_requests_are_counted_by_data_set_status_and_code(watch: Watch) ->
     watched = await watch()
     await watched.client.post()
     await watched.client.post([])
-    await watched.client.post(token="nobody")
+    await watched.client.post(token="unknown")
     await watched.client.send("GET", "/somewhere")
     seen = await watched.scrape()
     requests = "gateway_requests_total"
@@ -208,7 +208,7 @@ async def test_what_became_of_each_query_and_cancellation_is_counted_by_broker(w
 async def test_a_broker_that_cannot_be_reached_is_shown_without_its_password(watch: Watch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    watched = await watch(f"http://somebody:hush@127.0.0.1:{port}")
+    watched = await watch(f"http://admin:hush@127.0.0.1:{port}")
     assert_problem(await watched.client.post(), 503, "upstream_unavailable")
     broker = f"http://127.0.0.1:{port}/"
     seen = await watched.until(0, "gateway_broker_up", broker=broker)

@@ -116,11 +116,11 @@ async def test_who_does_not_take_the_answer_loses_it(
         body = json.dumps(BY_TEAM).encode()
         slow.sendall(head(client, len(body)) + body)
         async with asyncio.timeout(20):
-            while not 8 * MEBIBYTE < memory.used < 16 * MEBIBYTE:  # noqa: ASYNC110 - nobody tells
+            while not 8 * MEBIBYTE < memory.used < 16 * MEBIBYTE:  # noqa: ASYNC110 - there is no event
                 await asyncio.sleep(0.01)
             while memory.used:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-    # Whoever takes it has it all.
+    # A caller that reads it receives all of it.
     assert len((await client.post(BY_TEAM)).data) == len(json.loads(rows(8 * MEBIBYTE)))
     assert memory.used == 0
 
@@ -157,7 +157,7 @@ async def test_a_thousand_slow_readers_take_a_bounded_amount_of_memory(
             await druid_stand_in.wait_for(queries=900, seconds=60)
             answer = await settled(process.client)
             assert answer.status in {200, 429}
-            # Each has two megabytes or a refusal; nobody takes any of it.
+            # Each response is two megabytes or a rejection; no caller reads any of it.
             most = resident(process, "VmHWM") - before
         print(f"{most // MEBIBYTE} MiB more than before")
         assert most < 3 * BUDGET["answer_memory"]

@@ -1,4 +1,4 @@
-"""SIGTERM: nobody new is let in, what runs may finish for a while, the rest is cancelled in Druid; exit code 0."""
+"""SIGTERM: no new connections; running requests may finish for a while, then are cancelled in Druid; exit code 0."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ async def test_what_runs_finishes_or_is_cancelled(
 
 
 async def refused(url: str) -> None:
-    """Return once no new connection is accepted: whoever asks /readyz sees it at once."""
+    """Return once no new connection is accepted: a probe of /readyz sees it at once."""
     async with asyncio.timeout(5), aiohttp.ClientSession() as session:
         while True:
             try:

@@ -197,7 +197,7 @@ REWRITES: dict[str, Callable[[DruidQuery], DruidQuery]] = {
     "a scan": lambda query: replace(query, native=query.native | {"queryType": "scan"}),
     "another tenant's query": lambda query: replace(query, tenant=OF_T),
     "a partner forgotten": lambda query: replace(query, tenant=OF_D_WITH_P),
-    "a key that nobody knows": lambda query: replace(query, native=query.native | {"subtotalsSpec": [[]]}),
+    "an unknown key": lambda query: replace(query, native=query.native | {"subtotalsSpec": [[]]}),
 }
 
 

@@ -79,7 +79,7 @@ def test_nothing_is_sent_when_the_spec_is_wrong_or_rows_are_given(tmp_path: Path
     supervisor["spec"]["ioConfig"]["taskDuration"] = "PT30S"
     spec = tmp_path / "spec.json"
     spec.write_text(json.dumps(supervisor))
-    # There is no overlord: whoever asked it would say so.
+    # There is no overlord: a request to it would fail with an error.
     nowhere = ("--overlord", "http://127.0.0.1:1")
     result = CliRunner().invoke(app, [str(spec), *nowhere])
     assert (result.exit_code, "whole minutes" in result.output) == (1, True)

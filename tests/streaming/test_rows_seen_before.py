@@ -116,7 +116,7 @@ async def watched(table: Table, tmp_path: Path) -> AsyncIterator[Watched]:
     async with serving(settings, datasets=[dataset]) as gateway, Client(gateway) as client:
         watched = Watched(table, client)
         await watched.has_all()
-        # Rows that came a moment before nobody has seen for sure.
+        # Rows that arrived a moment earlier may not have been seen yet.
         await asyncio.sleep(3)
         async with running(watched.ask_druid, watched.write, *[watched.read] * READERS):
             await asyncio.sleep(3)

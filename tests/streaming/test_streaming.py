@@ -90,7 +90,7 @@ async def test_a_suspended_stream_reads_nothing_serves_what_it_has_and_goes_on_w
     await table.send(numbered(100, 200))
     await asyncio.sleep(5)
     assert await table.count() == 100
-    # Whoever suspends what is suspended finds it so.
+    # Suspending a suspended stream has no effect.
     await lifecycle.suspend(victim.urls, table.name)
 
     await lifecycle.resume(victim.urls, table.name)

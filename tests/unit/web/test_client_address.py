@@ -14,7 +14,7 @@ PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
     ("peer", "forwarded", "trusted", "expected"),
     [
         ("192.0.2.1", [], (), "192.0.2.1"),
-        # Nobody is believed who is not named in the settings.
+        # Only proxies in the settings are trusted.
         ("192.0.2.1", ["198.51.100.1"], (), "192.0.2.1"),
         ("192.0.2.1", ["198.51.100.1"], PROXIES, "192.0.2.1"),
         ("10.0.0.1", ["198.51.100.1"], PROXIES, "198.51.100.1"),
