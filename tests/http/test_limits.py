@@ -1,4 +1,4 @@
-"""What one caller may ask: over a socket, with counters in memory and in a real Redis."""
+"""The limits for each caller, over a socket, with counters in memory."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
 
 
 class Clock:
-    """The time, which a test may put forward."""
+    """The time, which a test can advance."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -69,7 +69,7 @@ async def test_a_valid_token_is_never_locked_out_by_the_failures_of_others_at_it
 
 
 async def test_failed_authentications_are_limited_per_token_prefix(start: Start) -> None:
-    """Guesses at one token from many addresses; the token itself keeps working."""
+    """Many addresses guess one token; the token itself keeps working."""
     running = await start(failed_authentications_per_minute=3, trusted_proxies=(ip_network("127.0.0.0/8"),))
     valid = running.gateway.tokens[D]
     guess = valid[:-1] + ("A" if valid[-1] != "A" else "B")
@@ -107,7 +107,7 @@ async def test_refusals_of_one_caller_do_not_delay_those_of_another(start: Start
     assert {(await each).status for each in flood} == {429}
 
 
-async def test_refusals_leave_one_after_the_other(start: Start) -> None:
+async def test_refusals_of_one_caller_are_spaced_out(start: Start) -> None:
     running = await start(requests_per_minute=1)
     assert await running.statuses(1) == [200]
     began = time.monotonic()
@@ -116,13 +116,13 @@ async def test_refusals_leave_one_after_the_other(start: Start) -> None:
     assert time.monotonic() - began >= 8 * REFUSAL_INTERVAL
 
 
-async def test_no_refusal_waits_for_long_however_many_there_are() -> None:
+async def test_the_delay_of_a_refusal_is_bounded() -> None:
     refusals, began = RefusalPacer(), time.monotonic()
     await asyncio.gather(*(refusals.wait("one") for _ in range(2_000)))
     assert REFUSAL_MAX_DELAY <= time.monotonic() - began < 2_000 * REFUSAL_INTERVAL / 2
 
 
-async def test_reports_at_the_same_time_are_limited_per_organization(start: Start) -> None:
+async def test_concurrent_reports_are_limited_per_organization(start: Start) -> None:
     running = await start(concurrent_reports=2)
     running.druid.open.clear()
     two = [asyncio.create_task(running.ask(about=about)) for about in (D, P)]
@@ -140,7 +140,7 @@ async def test_reports_at_the_same_time_are_limited_per_organization(start: Star
     assert await running.statuses(5) == [200] * 5
 
 
-async def test_a_place_is_free_again_when_the_caller_leaves_or_druid_fails(start: Start) -> None:
+async def test_a_slot_is_released_after_a_disconnect_and_after_a_failure(start: Start) -> None:
     running = await start(concurrent_reports=1)
     running.druid.open.clear()
     for number in range(3):
@@ -156,8 +156,8 @@ async def test_a_place_is_free_again_when_the_caller_leaves_or_druid_fails(start
     assert await running.statuses(2) == [200, 200]
 
 
-async def test_a_legitimate_user_never_meets_a_limit(start: Start) -> None:
-    """A page full of charts, again and again, with a mistyped token now and then."""
+async def test_normal_use_reaches_no_limit(start: Start) -> None:
+    """A page with many charts is loaded repeatedly, and sometimes the token is mistyped."""
     running = await start()
     for _ in range(10):
         page = await asyncio.gather(*(running.ask() for _ in range(20)))
@@ -165,7 +165,7 @@ async def test_a_legitimate_user_never_meets_a_limit(start: Start) -> None:
         assert await running.statuses(2, token=tokens.generate().text) == [401, 401]
 
 
-def test_the_settings_name_proxies_and_a_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxies_and_redis_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_TOKEN_SECRET", "s" * 32)
     monkeypatch.setenv("GATEWAY_COMPLETENESS", "off")
     monkeypatch.setenv("GATEWAY_TRUSTED_PROXIES", "10.0.0.0/8, fd00::/8")
@@ -182,7 +182,7 @@ def test_the_settings_name_proxies_and_a_redis(monkeypatch: pytest.MonkeyPatch) 
     assert "password" not in str(wrong.value)
 
 
-async def test_counters_expire_and_never_grow_beyond_their_bound(clock: Clock) -> None:
+async def test_counters_expire_and_their_number_is_bounded(clock: Clock) -> None:
     storage = Counters()
     assert [await storage.incr("one", 60) for _ in range(3)] == [1, 2, 3]
     for number in range(MOST_COUNTERS + 10):
@@ -196,7 +196,7 @@ async def test_counters_expire_and_never_grow_beyond_their_bound(clock: Clock) -
     assert await storage.get("one") == MOST_COUNTERS
 
 
-async def test_the_limits_cost_tens_of_microseconds_whoever_else_is_counted() -> None:
+async def test_checking_the_limits_takes_tens_of_microseconds() -> None:
     async with Limiter(
         Settings(token_secret=SecretStr("s" * 32), completeness="off", requests_per_minute=10**9)
     ) as limiter:
@@ -204,7 +204,7 @@ async def test_the_limits_cost_tens_of_microseconds_whoever_else_is_counted() ->
             await limiter.count_failure(f"192.0.2.{number}", None)
         best = float("inf")
         for _ in range(100):
-            # Processor time: what else runs on the machine is none of it.
+            # CPU time: other programs on the machine do not count.
             begun = time.thread_time()
             for _ in range(20):
                 (await limiter.count_request(D)).headers()

@@ -70,7 +70,7 @@ def redis(tmp_path: Path) -> Iterator[Redis]:
     server.stop()
 
 
-async def test_several_gateways_count_together_in_redis(start: Start, redis: Redis) -> None:
+async def test_several_gateways_share_counters_in_redis(start: Start, redis: Redis) -> None:
     limits = {"requests_per_minute": 8, "failed_authentications_per_minute": 4, "concurrent_reports": 2}
     one, other = [await start(limits_url=redis.url, **limits) for _ in range(2)]
 
@@ -92,7 +92,7 @@ async def test_several_gateways_count_together_in_redis(start: Start, redis: Red
 
 
 @pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
-async def test_without_redis_each_gateway_counts_for_itself_and_says_so(
+async def test_without_redis_each_gateway_counts_alone_and_logs_it(
     start: Start, redis: Redis, fault: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limiting, "_REDIS_PAUSE", 1.0)
@@ -119,7 +119,7 @@ async def test_without_redis_each_gateway_counts_for_itself_and_says_so(
     assert "limits_shared_again" in [line["event"] for line in lines]
 
 
-async def test_a_redis_that_never_was_there_lets_everyone_in(start: Start) -> None:
+async def test_a_redis_that_was_never_reachable_does_not_block_requests(start: Start) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
     running = await start(limits_url=SecretStr(f"redis://127.0.0.1:{port}"), concurrent_reports=1)
