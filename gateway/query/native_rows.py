@@ -1,8 +1,9 @@
 """Reading Druid's rows: where each value is, and what it means."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from operator import itemgetter
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -36,7 +37,7 @@ class ReportWarning:
 
 @dataclass(frozen=True, slots=True)
 class NativeRow:
-    """A row of Druid: its label, if any; dimensions and metrics in the report's order; any other column by name."""
+    """A row of Druid: its label, if any; dimensions and metrics in the report's order; any other column, or None."""
 
     label: object
     dimensions: Sequence[Any]
@@ -84,7 +85,11 @@ def read_group_by(plan: Plan, query: DruidQuery, rows: Sequence[Any]) -> Iterato
         if not isinstance(row, list) or len(row) != width:
             raise unexpected("rows of another shape")
         label = None if plan.buckets is None else row[0]
-        yield NativeRow(label, dimensions(row), metrics(row), lambda name, row=row: row[position[name]])  # type: ignore[misc]
+        yield NativeRow(label, dimensions(row), metrics(row), partial(_other, position, row))
+
+
+def _other(position: Mapping[str, int], row: Sequence[Any], name: str) -> object:
+    return row[position[name]] if name in position else None
 
 
 def _getter(positions: list[int]) -> Callable[[list[Any]], Sequence[Any]]:

@@ -158,6 +158,19 @@ _ANSWER: Json = {
         },
         "data": {"description": "The rows, in the order of the fields.", "type": "array", "items": _ROW},
         "totals": {"description": "If requested: one row over everything that the filters match.", **_ROW},
+        "warnings": {
+            "description": "What the caller must know about the numbers; absent if there is nothing.",
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "code": {"description": "Stable; meant for programs.", "type": "string"},
+                    "message": {"type": "string"},
+                    "pointer": {"description": "A JSON Pointer into the body.", "type": "string"},
+                },
+                "required": ["code", "message", "pointer"],
+            },
+        },
     },
     "required": ["fields", "data"],
 }
@@ -180,6 +193,7 @@ _DESCRIPTION: Json = {
         "granularities": {"type": "array", "items": {"type": "string"}},
         "filters": {"type": "array", "items": {"type": "string"}},
         "limits": {"type": "object"},
+        "tz_database": {"description": "The version of the tz database, such as 2025b.", "type": "string"},
         "time_range": {
             "description": "The times of the first and the last row, at most 30 seconds old; null without rows.",
             "type": ["object", "null"],
@@ -189,7 +203,16 @@ _DESCRIPTION: Json = {
             },
         },
     },
-    "required": ["name", "dimensions", "aggregations", "granularities", "filters", "limits", "time_range"],
+    "required": [
+        "name",
+        "dimensions",
+        "aggregations",
+        "granularities",
+        "filters",
+        "limits",
+        "tz_database",
+        "time_range",
+    ],
 }
 _PROBLEM: Json = {
     "description": "RFC 9457 problem details.",

@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.http import RawRequestMessage
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from gateway.query.zones import TZDATA_VERSION
 from gateway.settings import Settings
 from gateway.web.context import INSTRUMENTS
 from gateway.web.malformed_requests import malformed
@@ -56,7 +57,7 @@ async def serve(app: web.Application, settings: Settings) -> None:
     try:
         await runner.setup()
         await web.TCPSite(runner, settings.host, settings.port).start()
-        _log.info("listening", host=settings.host, port=settings.port)
+        _log.info("listening", host=settings.host, port=settings.port, tz_database=TZDATA_VERSION)
         await stop.wait()
     finally:
         await runner.cleanup()

@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import InvalidDruidResponse, LimitExceeded
-from gateway.query.compile import compile_report
+from gateway.errors import DataUnavailable, InvalidDruidResponse, LimitExceeded
+from gateway.query.aggregations import Uniques
+from gateway.query.compile import ROWS_WITHOUT_METRIC, compile_report
 from gateway.query.plan import Plan
 from gateway.query.respond import respond
 from tests.unit.query.conftest import Planner
@@ -141,3 +142,76 @@ def test_too_many_rows_are_rejected_before_any_is_made(by_scope: Plan) -> None:
     rows = [[1546300800000, "org", 1]] * (by_scope.row_limit + 1)
     with pytest.raises(LimitExceeded):
         respond(by_scope, compile_report(by_scope), rows)
+
+
+def test_an_answer_can_be_read_more_than_once(by_day: Plan) -> None:
+    answer = respond(by_day, compile_report(by_day), [day(2, 3, 1.5, 0.5, 2.0)])
+    assert list(answer.slices()) == list(answer.slices())
+
+
+@pytest.mark.parametrize("keys", [{"limit": 1}, {"having": [{"type": "lessThan", "metric": "count", "value": 0}]}])
+def test_an_unexpected_bucket_is_rejected_even_if_it_would_not_be_in_the_answer(
+    keys: dict[str, Any], planner: Planner
+) -> None:
+    planned = planner({"interval": DAYS, "granularity": "day", "aggregations": [{"type": "count"}], **keys})
+    with pytest.raises(InvalidDruidResponse):
+        answered(planned, [{"timestamp": "2019-01-05T00:00:00.000Z", "result": {"count": 1}}])
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("name", ["sales_sum", "sales_avg"])
+def test_a_sum_that_is_not_finite_is_null_with_a_warning(text: str, name: str, by_day: Plan) -> None:
+    raw = {"sales_sum": "_sum_sales_sum", "sales_avg": "_avg_sum_sales_avg"}[name]
+    row = day(1, 2, 1.0, 1.0, 1.0)
+    row["result"] |= {name: None, raw: text}
+    *_, last = respond(by_day, compile_report(by_day), [row]).slices()
+    assert last.rows[0][NAMES.index(name) + 1] is None
+    assert [(each.code, each.pointer) for each in last.warnings] == [
+        ("not_finite", f"/aggregations/{NAMES.index(name)}/fields/0")
+    ]
+
+
+def test_a_dimension_that_is_not_finite_is_null_with_a_warning(planner: Planner) -> None:
+    planned = planner({"interval": DAYS, "group_by": ["scope", "sales"], "aggregations": [{"type": "count"}]})
+    rows = [["NaN", 1.5, 1], ["org", "NaN", 2]]
+    (only,) = respond(planned, compile_report(planned), rows).slices()
+    # "NaN" is a valid text.
+    assert [row[1:] for row in only.rows] == [("NaN", 1.5, 1), ("org", None, 2)]
+    assert [each.pointer for each in only.warnings] == ["/group_by/1"]
+
+
+def test_a_dimension_without_its_metric_in_some_rows_is_an_error(planner: Planner) -> None:
+    unique = [{"type": "hyperUnique", "fields": ["visitor_ids"]}]
+    planned = planner({"interval": DAYS, "aggregations": unique}, uniques=Uniques.METRIC)
+    row = {"timestamp": "2019-01-01T00:00:00.000Z", "result": {"visitor_ids_hyper_unique": 0.0, ROWS_WITHOUT_METRIC: 5}}
+    with pytest.raises(DataUnavailable):
+        answered(planned, [row])
+    row["result"] = {"visitor_ids_hyper_unique": 3.0, ROWS_WITHOUT_METRIC: 0}
+    assert answered(planned, [row]) == [[FIRST, 3.0]]
+
+
+def test_reports_without_unique_metrics_have_nothing_to_check(planner: Planner) -> None:
+    body = {"interval": DAYS, "group_by": ["scope"], "aggregations": [{"type": "count"}]}
+    assert answered(planner(body, uniques=Uniques.METRIC), [["org", 1]]) == [[FIRST, "org", 1]]
+
+
+def test_a_limit_never_hides_rows_without_the_metric(planner: Planner) -> None:
+    body = {
+        "interval": DAYS,
+        "group_by": ["scope"],
+        "aggregations": [{"type": "hyperUnique", "fields": ["visitor_ids"]}],
+        "having": [{"type": "greaterThan", "metric": "visitor_ids_hyper_unique", "value": 3}],
+        "limit": 1,
+    }
+    native = compile_report(planner(body, uniques=Uniques.METRIC)).native
+    assert native["limitSpec"]["columns"][0] == {
+        "dimension": ROWS_WITHOUT_METRIC,
+        "direction": "descending",
+        "dimensionOrder": "numeric",
+    }
+    assert native["having"]["havingSpecs"][0] == {
+        "type": "greaterThan",
+        "aggregation": ROWS_WITHOUT_METRIC,
+        "value": 0,
+    }
+    assert native["having"]["type"] == "or"
