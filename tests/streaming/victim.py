@@ -103,7 +103,7 @@ class Table:
         supervisor = json.loads((SPECS / "chat_sessions.kafka.json").read_text())
         # The samples are from 2019.
         supervisor["spec"]["ioConfig"].update(
-            topic=self.name, taskDuration="PT1M", lateMessageRejectionPeriod="P36500D"
+            topic=self.name, taskDuration="PT1M", lateMessageRejectionPeriod="P20000D"
         )
         change(supervisor["spec"])
         return stream_spec.parse("chat_sessions.kafka.json", json.dumps(supervisor), DATASETS)
