@@ -20,6 +20,6 @@ async def table(cluster: DruidUrls) -> AsyncIterator[Table]:
     async with aiohttp.ClientSession() as session:
         table = Table(cluster, session)
         yield table
-        url = f"{str(cluster.overlord).rstrip('/')}/druid/coordinator/v1/datasources/{table.name}"
+        url = cluster.overlord / f"druid/coordinator/v1/datasources/{table.name}"
         async with session.delete(url) as response:
             assert response.status in {200, 204}

@@ -26,12 +26,12 @@ class Table:
 
     def __init__(self, cluster: DruidUrls, session: aiohttp.ClientSession) -> None:
         self.name = f"test_ingest_{secrets.token_hex(4)}"
-        self._broker = str(cluster.broker).rstrip("/")
+        self._broker = cluster.broker
         self._session = session
 
     async def ask(self, **query: Any) -> Any:
         body = {"dataSource": self.name, "granularity": "all", "intervals": [EVER], **query}
-        async with self._session.post(f"{self._broker}/druid/v2", json=body) as response:
+        async with self._session.post(self._broker / "druid/v2", json=body) as response:
             assert response.status == 200, await response.text()
             return await response.json()
 

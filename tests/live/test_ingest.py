@@ -173,5 +173,5 @@ async def test_the_commands_ingest_and_show_the_task(cluster: DruidUrls, table: 
     assert (code, task_id in output) == (0, True)
     code, output = await gateway_ingest("cancel", task_id)
     assert (code, "has already ended" in output) == (1, True)
-    code, output = await gateway_ingest("status", "nobody-knows")
-    assert (code, "Druid knows no task nobody-knows" in output) == (1, True)
+    code, output = await gateway_ingest("status", "unknown-id")
+    assert (code, "Druid knows no task unknown-id" in output) == (1, True)

@@ -126,9 +126,9 @@ async def test_a_cancelled_ingestion_cancels_its_task_and_the_served_data_stays(
 async def test_a_task_that_druid_does_not_know_is_reported(cluster: DruidUrls) -> None:
     async with connect(cluster) as client:
         with pytest.raises(UnknownTask, match="gateway ingest list"):
-            await client.overlord.status("nobody-knows")
+            await client.overlord.status("unknown-id")
         with pytest.raises(UnknownTask):
-            await client.overlord.cancel("nobody-knows")
+            await client.overlord.cancel("unknown-id")
 
 
 async def test_an_unreachable_or_wrong_overlord_is_reported_at_once(cluster: DruidUrls) -> None:

@@ -20,8 +20,9 @@ _ROWS_PER_SEGMENT: Final = 1_000_000
 _BOOTSTRAP: Final = "bootstrap.servers"
 # ISO 8601 durations that Druid accepts here: years and months have no fixed length.
 _DURATION: Final = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)?S)?)?", re.ASCII)
-_DAY: Final = 86_400
-_LONGEST_PERIOD: Final = 36_500 * _DAY
+# Druid 33 stores a longer period as a number of seconds that it cannot read again: a restarted overlord would lose the
+# stream.
+_LONGEST_PERIOD: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ def _event_time(supervisor: Any) -> Iterator[str]:  # noqa: ANN401 - JSON of any
         if not 0 < _seconds(period) <= _LONGEST_PERIOD:
             yield (
                 f"spec.ioConfig.{key} is {period!r}: it must bound how much {which} than now a row may be, as an ISO "
-                "8601 duration such as 'P1D', at most 'P36500D'"
+                "8601 duration such as 'P1D', at most 'P24855D'"
             )
 
 

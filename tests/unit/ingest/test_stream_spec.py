@@ -120,10 +120,16 @@ def test_a_spec_that_would_lose_or_duplicate_rows_is_rejected(
 
 
 @pytest.mark.parametrize("key", ["earlyMessageRejectionPeriod", "lateMessageRejectionPeriod"])
-@pytest.mark.parametrize("period", [None, "", "PT0S", "P36501D", "P1Y", "P1M", "forever", 86400])
+@pytest.mark.parametrize("period", [None, "", "PT0S", "P24856D", "P1Y", "P1M", "forever", 86400])
 def test_a_spec_must_bound_the_time_of_rows(key: str, period: object) -> None:
     [problem] = problems(lambda supervisor: io_config(supervisor).update({key: period}))
     assert f"ioConfig.{key} is {period!r}" in problem
+
+
+def test_the_longest_period_is_the_longest_that_druid_can_store_and_read_again() -> None:
+    supervisor = json.loads(SHIPPED)
+    io_config(supervisor)["lateMessageRejectionPeriod"] = "P24855D"
+    parse("spec.json", json.dumps(supervisor), DATASETS)
 
 
 def test_the_shipped_spec_bounds_the_time_of_rows() -> None:
