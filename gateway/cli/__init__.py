@@ -3,7 +3,6 @@
 Exit codes of `serve`: 0 after SIGTERM or Ctrl-C, 1 if it cannot start, 2 if settings or data set files are wrong.
 """
 
-import gc
 import json
 import os
 import ssl
@@ -154,8 +153,6 @@ def serve() -> None:
 
 def _run(settings: Settings, datasets: Iterable[Dataset]) -> None:
     application = create_app(settings, datasets)
-    # Objects created so far live as long as the process: the garbage collector need not scan them again.
-    gc.freeze()
     uvloop.run(serve_until_signal(application, settings))
 
 
