@@ -4,10 +4,7 @@ UV := 0.13.9
 BIN := .venv/bin
 
 # Checked for the project's vocabulary (.codespell/words.txt) and common misspellings.
-SPELLED := README.md CONTRIBUTING.md Makefile Dockerfile docker-compose.yml demo.py .ci docs/compose.md docs/operations.md \
-  docs/performance.md docs/reliability.md docs/decisions druid tests/conftest.py tests/serving.py tests/watch.py \
-  tests/postgresql.py tests/faults tests/load tests/compose tests/cluster tests/docs \
-  $(addprefix tests/live/,reports.py test_documented_example.py test_hand_counted.py test_isolation.py test_visitor_sessions.py)
+SPELLED := $(wildcard *.md) Makefile Dockerfile docker-compose.yml demo.py .ci docs druid gateway ingestion-specs benchmarks tests
 
 .DEFAULT_GOAL := help
 .PHONY: help run check spelling unit test oracle isolation compose-test fuzz bench load soak lock upgrade format
@@ -41,7 +38,7 @@ format: .venv/ready ## format the code with ruff
 	$(BIN)/ruff format -q .
 
 unit: .venv/ready ## the tests that need no service; under a minute
-	$(BIN)/pytest -n 2 -m "not druid and not postgresql" tests/unit tests/golden tests/docs tests/load
+	$(BIN)/pytest -n 2 -m "not druid and not postgresql and not slow" tests/unit tests/golden tests/docs tests/load
 
 test: .venv/ready ## all tests, with their own Druid, Kafka and PostgreSQL
 	$(BIN)/pytest -n 2

@@ -2,7 +2,7 @@
 
 A quiet organization asks for a day's documented example now and then: alone, beside another organization that asks
 with many callers at once and heeds no Retry-After, alone again, beside one that asks for a year by day, user and room.
-The gateway is a process of its own and so is whoever presses. Starts a Druid of its own with generated sessions, or
+The gateway and the load are separate processes. Starts a Druid of its own with generated sessions, or
 asks one that has them (--broker-url; of the same --organizations and --seed):
 
     python benchmarks/fairness.py --rounds 6 --seconds 5
@@ -205,7 +205,7 @@ def _heavy() -> object:
 
 
 def _interval(days: int) -> object:
-    """Return one that nobody else asks for at the time: reports that are the same share one query."""
+    """Return one that no other request has at the time: identical reports share one query."""
     start = NEW_YEAR + timedelta(minutes=random.randrange((365 - days) * 24 * 60))  # noqa: S311
     return {"start": start.isoformat(), "end": (start + timedelta(days=days)).isoformat(), "time_zone": ZONE}
 

@@ -1,8 +1,8 @@
-# ruff: noqa: INP001 a program, not a module of a package
-"""The one-shot service `ingest` of the compose stack: ingests sample rows of data sets that do not exist in Druid yet.
+# ruff: noqa: INP001 - a program, in a folder that is not a package
+"""The one-shot service `ingest` of the compose stack: sample rows for each data set that Druid does not know.
 
-It never changes existing data, however often the stack starts. It runs in the gateway's image. docker-compose.yml
-mounts /ingestion-specs, and sets DRUID_COORDINATOR_URL.
+Existing data stays as it is, however often the stack starts. The program runs in the gateway's image, which has the
+command line. docker-compose.yml mounts /ingestion-specs, and gives the coordinator's URL in DRUID_COORDINATOR_URL.
 """
 
 import json
@@ -33,7 +33,7 @@ def main() -> None:
 def data_sources() -> set[str]:
     """Read the metadata store, because right after a start no server announces its segments yet."""
     url = f"{os.environ['DRUID_COORDINATOR_URL']}/druid/coordinator/v1/metadata/datasources?includeUnused"
-    with urllib.request.urlopen(url, timeout=60) as response:  # noqa: S310 the stack's own coordinator
+    with urllib.request.urlopen(url, timeout=60) as response:  # noqa: S310 - the stack's own coordinator
         return set(json.load(response))
 
 

@@ -1,7 +1,7 @@
 """Half-open ranges of time, as Druid writes them. Pure."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Self
 
@@ -74,22 +74,13 @@ def span(ranges: Iterable[TimeRange]) -> TimeRange:
 
 def merge(ranges: Iterable[TimeRange]) -> tuple[TimeRange, ...]:
     """Return the same time as the fewest ranges, in order. No two of them touch."""
-    return tuple(merge_sorted(sorted(ranges)))
-
-
-def merge_sorted(ranges: Iterable[TimeRange]) -> Iterator[TimeRange]:
-    """Yield what `merge` returns, of ranges that are already in order."""
-    current: TimeRange | None = None
-    for each in ranges:
-        if current is None:
-            current = each
-        elif each.start <= current.end:
-            current = TimeRange(current.start, max(current.end, each.end))
+    merged: list[TimeRange] = []
+    for each in sorted(ranges):
+        if merged and each.start <= merged[-1].end:
+            merged[-1] = TimeRange(merged[-1].start, max(merged[-1].end, each.end))
         else:
-            yield current
-            current = each
-    if current is not None:
-        yield current
+            merged.append(each)
+    return tuple(merged)
 
 
 def intersect(ranges: Sequence[TimeRange], others: Sequence[TimeRange]) -> tuple[TimeRange, ...]:

@@ -7,7 +7,7 @@ from typing import Self
 
 import aiohttp
 
-from gateway.druid.api.candidates import Candidates
+from gateway.druid.api.broker import Broker
 from gateway.druid.api.compaction import Compaction
 from gateway.druid.api.coordinator import Coordinator
 from gateway.druid.api.http import Service, ServiceUrl
@@ -35,7 +35,7 @@ class Clients:
     overlord: Overlord
     coordinator: Coordinator
     compaction: Compaction
-    candidates: Candidates
+    broker: Broker
 
 
 @asynccontextmanager
@@ -44,7 +44,7 @@ async def connect(urls: DruidUrls) -> AsyncIterator[Clients]:
     async with (
         Service([urls.overlord], timeout=_TIMEOUT) as overlord,
         Service([urls.coordinator], timeout=_TIMEOUT) as coordinator,
-        Service([urls.broker], timeout=_TIMEOUT) as broker,
         Coordinator([urls.coordinator]) as segments,
+        Broker(urls.broker) as broker,
     ):
-        yield Clients(Overlord(overlord), segments, Compaction(coordinator), Candidates(broker))
+        yield Clients(Overlord(overlord), segments, Compaction(coordinator), broker)

@@ -88,7 +88,7 @@ async def _until_sigterm(work: Coroutine[Any, Any, T]) -> T:
     loop = asyncio.get_running_loop()
 
     def cancel() -> None:
-        # A second SIGTERM ends the process at once.
+        # A second SIGTERM ends the process immediately.
         loop.remove_signal_handler(signal.SIGTERM)
         task.cancel()
 

@@ -54,7 +54,7 @@ class RequestTimer:
         return self.elapsed - self._waited
 
     def add_wait(self, seconds: float) -> None:
-        """Count time during which the gateway waited for somebody else."""
+        """Count time during which the gateway waited for the caller or for Druid."""
         self._waited += seconds
 
     @contextmanager

@@ -1,9 +1,10 @@
 """Running queries in Druid on behalf of a request, and counting the time that they take."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, Final
 
 from aiohttp import web
 from structlog.contextvars import bind_contextvars
@@ -12,7 +13,11 @@ from gateway.druid.api.broker import DRUID_QUERY_ID
 from gateway.druid.chain import DruidResponse
 from gateway.query.compile import DruidQuery
 from gateway.telemetry.tracing import stage, tell
-from gateway.web.context import CONTEXT, DRUID, INSTRUMENTS
+from gateway.web.context import CONTEXT, DRUID, INSTRUMENTS, RequestContext
+from gateway.web.cpu_budget import metered
+
+_PARSE_SECONDS_PER_BYTE: Final = 2e-9
+"""CPU time for parsing Druid's response, per byte of memory that its rows occupy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,9 @@ async def run_queries(
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = {
-                    name: group.create_task(druid.run(query, f"{context.request_id}-{name}", deadline, heavy=heavy))
+                    name: group.create_task(
+                        _metered(druid.run(query, f"{context.request_id}-{name}", deadline, heavy=heavy), context)
+                    )
                     for name, query in queries.items()
                 }
         except ExceptionGroup as errors:
@@ -48,6 +55,13 @@ async def run_queries(
     for response in responses.values():
         context.until_sent.enter_context(response.lease)
     return Results(responses)
+
+
+async def _metered(run: Coroutine[Any, Any, DruidResponse], context: RequestContext) -> DruidResponse:
+    """Charge the request for a query: its steps here and, by size, the parsing that coalesced requests share."""
+    response = await metered(run, context)
+    context.cpu_seconds += response.lease.size * _PARSE_SECONDS_PER_BYTE
+    return response
 
 
 @contextmanager

@@ -24,6 +24,7 @@ _STATUSES = {
     422: "The report needs more of Druid's memory than one report may use.",
     429: "Too many requests; Retry-After says when to retry.",
     500: "A fault of the gateway.",
+    501: "A transfer coding other than chunked.",
     502: "Druid gave no usable response.",
     503: "Druid or the account database is not available; Retry-After says when to retry.",
     504: "The report took too long.",

@@ -4,6 +4,7 @@
 
 import asyncio
 import signal
+import socket
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ _HEAD_END: Final = b"\r\n\r\n"
 _MOST_PIECES: Final = 32
 _BUFFER_BYTES: Final = 16_384
 """How much of a body aiohttp buffers before the handler reads it; at most twice as much."""
+_SYSTEM_BUFFER_BYTES: Final = 32_768
+"""How much the system receives before the process reads it; at most twice as much."""
 
 _log = structlog.get_logger(__name__)
 
@@ -93,6 +96,12 @@ class _Protocol(web.RequestHandler):
         )
         self._instruments = app[INSTRUMENTS]
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Limit what the system receives ahead: a body may arrive before it is known whether it will be read."""
+        if (connection := transport.get_extra_info("socket")) is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SYSTEM_BUFFER_BYTES)
+        super().connection_made(transport)
+
     def data_received(self, data: bytes) -> None:
         """Parse the data in pieces: aiohttp discards all requests of a piece that contains a malformed one."""
         received = self._request_count
@@ -103,7 +112,7 @@ class _Protocol(web.RequestHandler):
             received = self._request_count
 
     def _is_malformed(self) -> bool:
-        """Whether the last message is a parse error; if so, tell whoever reads the body before it."""
+        """Whether the last message is a parse error; if so, tell the handlers that read a body before it."""
         if not self._messages or isinstance(self._messages[-1][0], RawRequestMessage):
             return False
         bodies = [body for _, body in self._messages]

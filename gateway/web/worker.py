@@ -21,7 +21,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="worker")
-        # An organization has at most one function in the thread's queue, so that nobody waits for more than one of it.
+        # An organization has at most one function in the thread's queue, so that others wait for one of them at most.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def __aenter__(self) -> Self:

@@ -274,7 +274,7 @@ def _members(rng: Random, kind: _Kind, people: list[Organization]) -> tuple[tupl
     sent = 0
     for user in users:
         messages = 0 if rng.random() < 0.125 else int(rng.expovariate(0.25)) + 1
-        # The first is there from the start; whoever comes later has missed some of what was said before.
+        # The first is there from the start; those who join later have missed earlier messages.
         members.append(Member(user, rng.randint(0, sent), messages))
         sent += messages
     return tuple(members), sent

@@ -11,8 +11,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 INTRODUCTION = """\
 # Settings
 
-Every setting is an environment variable. `gateway serve --help` prints this list, too. A gateway needs only
-`GATEWAY_TOKEN_SECRET`, and for real use the addresses of Druid and of the account database:
+Every setting is an environment variable. `gateway serve --help` prints this list, too. A gateway needs
+`GATEWAY_TOKEN_SECRET`, the addresses of Druid, and usually an account database outside its own machine:
 
     export GATEWAY_TOKEN_SECRET=$(openssl rand -base64 32)   # keep it: API tokens are hashed with it
     export GATEWAY_DATABASE_URL=postgresql://gateway:…@db.example/gateway?sslmode=verify-full

@@ -16,7 +16,7 @@ DAY = {"start": "2019-01-01", "end": "2019-01-02", "time_zone": "Europe/Helsinki
 COUNT: dict[str, Any] = {"interval": DAY, "aggregations": [{"type": "count"}]}
 BY_OWNER = COUNT | {"group_by": ["owner_organization_id"]}
 
-# Nobody outside may learn what stands behind the gateway, or what it is made of.
+# No response may reveal what is behind the gateway, or how it is implemented.
 WORDS = ("apache", "127.0.0.1", "localhost", "exception", "traceback", "aiohttp", "python", "sqlite", "broker")
 SECRETS = re.compile("|".join(map(re.escape, (*WORDS, stand_in.HOST, stand_in.CLASS, stand_in.TEXT))), re.IGNORECASE)
 

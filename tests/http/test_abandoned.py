@@ -1,4 +1,4 @@
-"""Callers leave at every moment there is, 2,000 while Druid works for them, beside others who stay.
+"""Callers disconnect at every possible moment, 2,000 of them while Druid runs their queries, beside callers that stay.
 
 The gateway is a process of its own. Each report compares with a number of its own, by which the stand-in knows whose
 query it got, and what is to happen to it.
@@ -25,15 +25,15 @@ from tests.http.stand_in import StandIn, respond, row
 from tests.serving import D, P, T
 
 CALLERS = 18
-"""At once, of each organization, which may have 20."""
+"""Concurrent callers of each organization; its limit is 20."""
 PLACES = 48
-"""Of which each organization has a quarter; the others wait."""
+"""Slots, of which each organization gets a quarter; the other queries wait."""
 _STATES = ("running", "queued")
 _LANES = ("ordinary", "heavy")
 
 
 class Moment(Enum):
-    """When a caller leaves."""
+    """When a caller disconnects."""
 
     IN_THE_HEADER = auto()
     IN_THE_BODY = auto()
@@ -44,7 +44,7 @@ class Moment(Enum):
     ANSWERING = auto()
     "When a part of Druid's answer is there."
     ANSWERED = auto()
-    "When Druid ends its answer: nobody can say who is first."
+    "When Druid ends its response: either may be first."
     NEVER = auto()
 
 
@@ -63,7 +63,7 @@ WISHES = Counter(
 
 @dataclass(slots=True)
 class Caller:
-    """One report's caller; times are the event loop's."""
+    """The caller of one report. Times are those of the event loop."""
 
     number: int
     organization: str
@@ -78,7 +78,7 @@ class Caller:
 
 
 class Druid:
-    """Does to each caller's query what its moment needs."""
+    """Treats each caller's query as the caller's moment requires."""
 
     def __init__(self, stand_in: StandIn, callers: list[Caller]) -> None:
         self._callers = callers
@@ -106,7 +106,7 @@ class Druid:
 
 
 def _number(query: Any) -> int:
-    """Find whose query it is: the only text of this form in its filter."""
+    """Return the number of the caller, whose filter contains the only text of this form."""
     [text] = [each for each in json.dumps(query["filter"]).split('"') if each.startswith("caller-")]
     return int(text.removeprefix("caller-"))
 
@@ -162,12 +162,12 @@ async def _body(reader: asyncio.StreamReader) -> Any:
     return json.loads(await reader.readexactly(length))
 
 
-async def test_who_leaves_cancels_its_own_query_and_no_other(
+async def test_a_disconnect_cancels_only_the_callers_own_query(
     start_process: StartProcess, druid_stand_in: StandIn
 ) -> None:
     wishes = [*WISHES.elements()]
     random.shuffle(wishes)
-    # At the end everyone stays, and asks for all the places that there are.
+    # The last callers stay, and use all slots.
     wishes += [Moment.NEVER] * 60
     callers = [Caller(at, (D, P, T)[at % 3], wish, random.random() < 0.5) for at, wish in enumerate(wishes)]
     Druid(druid_stand_in, callers)
@@ -222,7 +222,7 @@ async def _until_idle(druid: StandIn, metrics_port: int) -> None:
 
 
 async def _nothing_is_left(process: Process) -> None:
-    """Nobody is connected, and nothing went wrong unseen."""
+    """No connection is left, and no error was logged."""
     gateway = process.client.gateway
     port = int(gateway.url.rpartition(":")[2])
     await process.client.session.close()
@@ -234,14 +234,14 @@ async def _nothing_is_left(process: Process) -> None:
 
 
 def _connections_to(port: int) -> int:
-    """Count the established connections that end at this port here, also those that only one side has closed."""
+    """Count the connections to this port, including those that only one side has closed."""
     table = Path("/proc/net/tcp").read_text().splitlines()[1:]
     columns = [line.split() for line in table]
     return sum(each[1].endswith(f":{port:04X}") and each[3] in ("01", "08") for each in columns)
 
 
 def _within_the_promise(callers: Sequence[Caller], druid: StandIn) -> None:
-    """A query is cancelled 100 ms after its caller left. Where all of this runs on two cores it may be much more."""
+    """Queries are cancelled within 100 ms after a disconnect. On two cores, with the stand-ins, it may take longer."""
     took = sorted(
         druid.cancelled_at[each.query_id] - max(each.left_at, each.asked_at)
         for each in callers

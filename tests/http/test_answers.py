@@ -1,4 +1,4 @@
-"""What reaches Druid and what comes back: the tenant's filter, large answers, and the two questions of health."""
+"""What Druid receives and what the caller gets: the tenant's filter, large responses, and the two probes."""
 
 import asyncio
 import sqlite3
@@ -31,7 +31,7 @@ async def test_the_tenants_filter_comes_first_and_the_callers_stays_inside(
     assert query.query["filter"] == {"type": "and", "fields": [OWNER, asked]}
 
 
-async def test_asking_for_a_partner_filters_by_both(client: Client, druid_stand_in: StandIn) -> None:
+async def test_a_report_on_a_partner_filters_by_owner_and_partner(client: Client, druid_stand_in: StandIn) -> None:
     await client.post(organization=P, token=client.gateway.tokens[D])
     [query] = druid_stand_in.queries
     assert query.query["filter"] == {"type": "and", "fields": [OWNER, INVOLVED]}
@@ -50,7 +50,7 @@ async def test_a_compiler_that_forgets_the_tenant_is_stopped_before_druid(
 
 
 @pytest.mark.parametrize("foreign", [[T, 1], [None, 1], [], {"owner_organization_id": D}])
-async def test_a_row_of_another_organization_stops_the_answer(
+async def test_a_row_of_another_organization_is_500_and_not_returned(
     client: Client, druid_stand_in: StandIn, foreign: Any
 ) -> None:
     druid_stand_in.answer = respond([[D, 7], foreign])
@@ -61,12 +61,12 @@ async def test_a_row_of_another_organization_stops_the_answer(
     assert [line["log_level"] for line in lines if line["event"] == "tenancy_violated"] == ["critical"]
 
 
-async def test_a_large_answer_does_not_hold_up_other_callers(
+async def test_a_large_response_does_not_delay_other_callers(
     start_process: StartProcess, druid_stand_in: StandIn
 ) -> None:
     metric = {"type": "sum", "fields": ["sales"]}
     body = COUNT | {"group_by": ["chat_session_id", "chat_type"], "aggregations": [metric]}
-    # As the query names its columns (dimensions, the raw sum, the sum), and without spaces, as Druid writes JSON.
+    # In the order of the query's columns (dimensions, the raw sum, the sum), and without spaces, as Druid writes JSON.
     rows = [[f"session-{n:08}-of-a-length-as-ids-have-it", "visitor", n / 7, n / 7] for n in range(100_000)]
     druid_stand_in.answer = respond_with(orjson.dumps(rows))
     async with start_process(druid_stand_in.url) as process:
@@ -81,7 +81,7 @@ async def test_a_large_answer_does_not_hold_up_other_callers(
     assert len(answer.data) == 100_000
     assert answer.data[7] == ["2019-01-01T00:00:00.000+02:00", rows[7][0], "visitor", 1.0]
     print(f"while 100,000 rows were answered others waited {1000 * max(waits):.0f} ms at most ({len(waits)} asked)")
-    # Nothing of the gateway's is to take 20 ms in one go. Machines that run tests are busy with other things, too: on
+    # No step of the gateway may take 20 ms. Machines that run tests are busy with other work: on
     # those the whole takes longer, and a wait for all of it would still be most of that.
     assert max(waits) < max(0.1, sum(waits) / 5)
 
@@ -93,18 +93,26 @@ async def test_healthz_answers_while_the_process_runs(client: Client, druid_stan
     assert answer.headers["x-request-id"]
 
 
-async def test_readyz_says_that_all_is_there(client: Client) -> None:
+async def test_readyz_is_200_if_all_checks_pass(client: Client) -> None:
     answer = await client.send("GET", "/readyz")
-    assert (answer.status, answer.json) == (200, {"status": "ready", "checks": {"accounts": True, "druid": True}})
+    assert (answer.status, answer.json) == (
+        200,
+        {
+            "status": "ready",
+            "checks": {"accounts": True, "druid": True},
+            "completeness": "off",
+            "unknown_data_sources": [],
+        },
+    )
 
 
-async def test_readyz_says_that_druid_is_not_healthy(client: Client, druid_stand_in: StandIn) -> None:
+async def test_readyz_is_503_if_druid_is_not_healthy(client: Client, druid_stand_in: StandIn) -> None:
     druid_stand_in.healthy = False
     answer = await client.send("GET", "/readyz")
     assert (answer.status, answer.json["checks"]) == (503, {"accounts": True, "druid": False})
 
 
-async def test_readyz_says_that_druid_is_down(start: Start) -> None:
+async def test_readyz_is_503_if_druid_is_down(start: Start) -> None:
     client = await start("http://127.0.0.1:1")
     answer = await client.send("GET", "/readyz")
     assert (answer.status, answer.json["checks"]) == (503, {"accounts": True, "druid": False})
@@ -115,13 +123,13 @@ def break_accounts(folder: Path) -> None:
         database.executescript("DROP TABLE tokens; DROP TABLE alembic_version;")
 
 
-async def test_readyz_says_that_the_account_database_is_not_as_it_should_be(client: Client, tmp_path: Path) -> None:
+async def test_readyz_is_503_if_the_account_database_has_another_schema(client: Client, tmp_path: Path) -> None:
     break_accounts(tmp_path)
     answer = await client.send("GET", "/readyz")
     assert (answer.status, answer.json["checks"]) == (503, {"accounts": False, "druid": True})
 
 
-async def test_without_its_account_database_it_lets_nobody_in(
+async def test_without_the_account_database_every_request_is_503(
     client: Client, druid_stand_in: StandIn, tmp_path: Path
 ) -> None:
     break_accounts(tmp_path)

@@ -1,4 +1,4 @@
-"""Several brokers: one that fails is left out, what it left unanswered is asked once elsewhere, and it comes back."""
+"""Several brokers: a failing one is excluded until it recovers, and its queries are retried once on another one."""
 
 import asyncio
 import socket
@@ -23,11 +23,11 @@ def unused() -> str:
 
 
 def nth(day: int) -> dict[str, object]:
-    """One of many reports of which no two are the same."""
+    """Return one of many reports, all of them different."""
     return COUNT | {"interval": {"start": f"2019-01-{day + 1:02}", "end": f"2019-01-{day + 2:02}"}}
 
 
-async def test_brokers_are_asked_in_turn(start: Start, druid_stand_in: StandIn) -> None:
+async def test_brokers_are_used_in_turn(start: Start, druid_stand_in: StandIn) -> None:
     async with standing_in() as other:
         client = await start(f"{druid_stand_in.url},{other.url}")
         for day in range(4):
@@ -35,7 +35,7 @@ async def test_brokers_are_asked_in_turn(start: Start, druid_stand_in: StandIn) 
         assert (len(druid_stand_in.queries), len(other.queries)) == (2, 2)
 
 
-async def test_what_a_broker_refuses_is_asked_elsewhere_and_it_is_left_out(
+async def test_a_refused_connection_is_retried_on_another_broker_and_excludes_the_first(
     start: Start, druid_stand_in: StandIn
 ) -> None:
     client = await start(f"{unused()},{druid_stand_in.url}")
@@ -44,12 +44,12 @@ async def test_what_a_broker_refuses_is_asked_elsewhere_and_it_is_left_out(
     assert len(druid_stand_in.queries) == 4
 
 
-async def test_a_broker_that_cannot_be_connected_to_is_one_that_gives_no_answer(
+async def test_a_connection_that_times_out_is_retried_on_another_broker(
     start: Start, druid_stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(broker, "CONNECT_SECONDS", 0.2)
     async with AsyncExitStack() as stack:
-        # Nobody accepts and the backlog is full: further connections hang, as with a machine that is gone.
+        # The backlog is full and no connection is accepted: further ones hang, as with a machine that is down.
         full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         address = full.getsockname()
         for _ in range(2):
@@ -62,7 +62,7 @@ async def test_a_broker_that_cannot_be_connected_to_is_one_that_gives_no_answer(
     assert len(druid_stand_in.queries) == 4
 
 
-async def test_what_a_broker_leaves_unanswered_is_asked_elsewhere(start: Start, druid_stand_in: StandIn) -> None:
+async def test_a_query_without_a_response_is_retried_on_another_broker(start: Start, druid_stand_in: StandIn) -> None:
     async with answering_bytes(b"", reset=True) as silent:
         client = await start(f"{silent},{druid_stand_in.url}")
         assert (await client.post()).status == 200
@@ -70,9 +70,7 @@ async def test_what_a_broker_leaves_unanswered_is_asked_elsewhere(start: Start, 
 
 
 @pytest.mark.parametrize("status", [400, 429, 500, 503, 504])
-async def test_an_error_is_an_answer_and_not_asked_elsewhere(
-    start: Start, druid_stand_in: StandIn, status: int
-) -> None:
+async def test_an_error_response_is_not_retried(start: Start, druid_stand_in: StandIn, status: int) -> None:
     druid_stand_in.answer = stand_in.error(status)
     async with standing_in() as other:
         other.answer = stand_in.error(status)
@@ -81,18 +79,18 @@ async def test_an_error_is_an_answer_and_not_asked_elsewhere(
         assert len(druid_stand_in.queries) + len(other.queries) == 1
 
 
-async def test_with_all_brokers_down_it_is_503_at_once(start: Start) -> None:
+async def test_503_at_once_if_all_brokers_are_down(start: Start) -> None:
     client = await start(f"{unused()},{unused()}")
     assert_problem(await client.post(), 503, "upstream_unavailable")
     began = asyncio.get_running_loop().time()
     answer = await client.post()
     assert_problem(answer, 503, "upstream_unavailable")
     assert answer.headers["retry-after"]
-    # Nobody is asked any more; a tenth of a second is promised, and machines that run tests are busy.
+    # No broker is contacted. The limit is a tenth of a second, but machines that run tests are busy.
     assert asyncio.get_running_loop().time() - began < 0.5
 
 
-async def test_a_broker_that_comes_back_is_asked_again(
+async def test_a_broker_that_recovers_is_used_again(
     start: Start, druid_stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(brokers, "PROBE_FIRST", 0.02)
@@ -113,12 +111,12 @@ async def test_a_broker_that_comes_back_is_asked_again(
             await asyncio.sleep(0.02)
 
 
-async def test_a_broker_that_is_frozen_is_left_out_once_a_query_has_met_its_deadline(
+async def test_a_frozen_broker_is_excluded_after_a_query_reaches_its_deadline(
     start: Start, druid_stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(broker, "SHORT", aiohttp.ClientTimeout(total=0.1))
     with socket.create_server(("127.0.0.1", 0)) as frozen:
-        # The kernel still takes connections for it, as for a process that was stopped.
+        # The kernel still accepts connections, as for a stopped process.
         url = f"http://127.0.0.1:{frozen.getsockname()[1]}"
         client = await start(f"{url},{druid_stand_in.url}", request_timeout=1)
         assert_problem(await client.post(nth(0)), 504, "timeout")
@@ -131,7 +129,7 @@ async def test_a_broker_that_is_frozen_is_left_out_once_a_query_has_met_its_dead
     assert len(druid_stand_in.queries) == 4
 
 
-async def test_a_broker_with_a_query_that_takes_too_long_is_not_left_out(
+async def test_a_broker_with_a_slow_query_is_not_excluded(
     start: Start, druid_stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(brokers, "PROBE_FIRST", 0)

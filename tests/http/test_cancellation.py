@@ -1,4 +1,4 @@
-"""Druid does not notice that nobody waits for a query any more: the gateway tells it."""
+"""Druid does not notice that a caller has disconnected: the gateway cancels the query."""
 
 import asyncio
 import json
@@ -16,11 +16,11 @@ from tests.http.stand_in import StandIn, respond, row
 from tests.links import slots
 from tests.serving import D
 
-# By day, or the totals would be the same query, which is asked but once.
+# By day: otherwise the query for the totals would be identical and coalesced.
 TOTALS = COUNT | {"totals": True, "granularity": "day"}
 
 
-async def test_a_caller_who_leaves_cancels_its_query_at_once(client: Client, druid_stand_in: StandIn) -> None:
+async def test_a_disconnect_cancels_the_query_at_once(client: Client, druid_stand_in: StandIn) -> None:
     druid_stand_in.answer = stand_in.never
     host, port = client.gateway.url.removeprefix("http://").split(":")
     _, writer = await asyncio.open_connection(host, int(port))
@@ -37,12 +37,12 @@ async def test_a_caller_who_leaves_cancels_its_query_at_once(client: Client, dru
         await writer.wait_closed()
         await druid_stand_in.wait_for(cancelled=1)
     assert druid_stand_in.cancelled == [druid_stand_in.queries[0].id]
-    # Some milliseconds; machines that run tests are busy.
+    # It takes some milliseconds, but machines that run tests are busy.
     assert asyncio.get_running_loop().time() - left < 1
     assert "request_abandoned" in [line["event"] for line in lines]
 
 
-async def test_a_caller_who_leaves_cancels_its_totals_too(client: Client, druid_stand_in: StandIn) -> None:
+async def test_a_disconnect_cancels_the_query_for_the_totals(client: Client, druid_stand_in: StandIn) -> None:
     druid_stand_in.answer = stand_in.never
     asking = asyncio.create_task(client.post(TOTALS))
     await druid_stand_in.wait_for(queries=2)
@@ -51,7 +51,7 @@ async def test_a_caller_who_leaves_cancels_its_totals_too(client: Client, druid_
     assert sorted(druid_stand_in.cancelled) == sorted(asked.id for asked in druid_stand_in.queries)
 
 
-async def test_a_cancellation_that_overtakes_its_query_is_said_again(client: Client, druid_stand_in: StandIn) -> None:
+async def test_a_cancellation_that_overtakes_its_query_is_repeated(client: Client, druid_stand_in: StandIn) -> None:
     async def begin_late(request: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
         with suppress(asyncio.CancelledError):
             await stand_in.never(request)
@@ -62,7 +62,7 @@ async def test_a_cancellation_that_overtakes_its_query_is_said_again(client: Cli
     await druid_stand_in.wait_for(queries=1)
     asking.cancel()
     await druid_stand_in.wait_for(cancelled=2)
-    # Twice as long as until the next one, had this not been enough.
+    # Twice the time until the next cancellation, if one were needed.
     await asyncio.sleep(0.2)
     assert druid_stand_in.cancelled == [druid_stand_in.queries[0].id] * 2
 
@@ -75,7 +75,7 @@ async def test_the_deadline_is_504_and_cancels(start: Start, druid_stand_in: Sta
     assert druid_stand_in.cancelled == [druid_stand_in.queries[0].id]
 
 
-async def test_druid_is_told_the_time_that_is_left(start: Start, druid_stand_in: StandIn) -> None:
+async def test_the_query_contains_the_remaining_time(start: Start, druid_stand_in: StandIn) -> None:
     client = await start(druid_stand_in.url, request_timeout=20)
 
     async def half_a_second_late() -> object:
@@ -99,8 +99,8 @@ async def test_the_query_id_begins_with_the_request_id(client: Client, druid_sta
     }
 
 
-async def test_the_callers_own_request_id_is_not_taken_for_it(client: Client, druid_stand_in: StandIn) -> None:
-    # Druid cancels by id: whoever could choose one could end another's query.
+async def test_the_callers_own_request_id_is_not_used_in_the_query_id(client: Client, druid_stand_in: StandIn) -> None:
+    # Druid cancels by id: a caller that could choose the id could cancel another caller's query.
     headers = {"Authorization": f"Token {client.gateway.tokens[D]}", "X-Request-Id": "mine"}
     answer = await client.send("POST", client.gateway.path(), headers=headers, data=json.dumps(COUNT))
     assert answer.headers["x-request-id"] != "mine"
@@ -125,7 +125,7 @@ async def test_when_one_of_two_queries_fails_the_other_is_cancelled(
     assert druid_stand_in.cancelled == [other]
 
 
-async def test_callers_who_leave_one_after_the_other_leave_no_more_in_druid_than_there_are_places(
+async def test_repeated_disconnects_leave_no_more_queries_in_druid_than_there_are_slots(
     start: Start, druid_stand_in: StandIn
 ) -> None:
     most = 0
@@ -142,11 +142,11 @@ async def test_callers_who_leave_one_after_the_other_leave_no_more_in_druid_than
         await asyncio.sleep(0.01)
         asking.cancel()
     await asyncio.wait([asking])
-    # An organization by itself has half of them.
+    # An organization alone may use half of them.
     assert 0 < most <= 2
 
 
-async def test_a_whole_answer_cancels_nothing(client: Client, druid_stand_in: StandIn) -> None:
+async def test_a_complete_response_cancels_nothing(client: Client, druid_stand_in: StandIn) -> None:
     druid_stand_in.answer = respond(row(count=7))
     assert (await client.post(COUNT | {"totals": True})).json["totals"] == ["2019-01-01T00:00:00.000+02:00", 7]
     assert len(druid_stand_in.queries) == 1, "the totals of one bucket are the bucket: the same query, asked once"
@@ -154,7 +154,7 @@ async def test_a_whole_answer_cancels_nothing(client: Client, druid_stand_in: St
     assert druid_stand_in.cancelled == []
 
 
-async def test_other_callers_go_on_when_one_leaves(client: Client, druid_stand_in: StandIn) -> None:
+async def test_a_disconnect_does_not_affect_other_callers(client: Client, druid_stand_in: StandIn) -> None:
     held = asyncio.Event()
 
     async def hold(request: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
@@ -173,7 +173,7 @@ async def test_other_callers_go_on_when_one_leaves(client: Client, druid_stand_i
 BY_NOTHING = COUNT | {"interval": {"start": "2019-02-01", "end": "2019-02-02"}}
 
 
-async def test_a_query_that_druid_does_not_end_is_given_up(
+async def test_a_query_that_druid_does_not_end_is_abandoned(
     client: Client, druid_stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cancellation, "_CANCEL_AGAIN", (0.01, 0.01))

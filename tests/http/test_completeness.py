@@ -1,4 +1,4 @@
-"""Data that there is and that nobody serves: an error, never a number over the rest."""
+"""Existing data that no server has: an error, never a number without it."""
 
 import json
 from collections.abc import AsyncIterator
@@ -48,7 +48,7 @@ def uncovered(intervals: list[str], *, overflowed: bool = False) -> Handler:
     return handler
 
 
-async def test_time_that_never_had_data_is_an_ordinary_zero(start: Start, druid_stand_in: StandIn) -> None:
+async def test_time_without_data_is_zero(start: Start, druid_stand_in: StandIn) -> None:
     druid_stand_in.answer = uncovered(NEVER_HAD_DATA)
     async with coordinator([SEGMENT]) as url:
         client = await start(druid_stand_in.url, druid_coordinator_url=url)
@@ -56,7 +56,7 @@ async def test_time_that_never_had_data_is_an_ordinary_zero(start: Start, druid_
     assert druid_stand_in.queries[0].query["context"]["uncoveredIntervalsLimit"] > 0
 
 
-async def test_data_that_nobody_serves_is_503(start: Start, druid_stand_in: StandIn) -> None:
+async def test_data_that_no_server_has_is_503(start: Start, druid_stand_in: StandIn) -> None:
     druid_stand_in.answer = uncovered(NEVER_HAD_DATA + HAS_DATA)
     async with coordinator([SEGMENT]) as url:
         client = await start(druid_stand_in.url, druid_coordinator_url=url)
@@ -68,7 +68,7 @@ async def test_data_that_nobody_serves_is_503(start: Start, druid_stand_in: Stan
 @pytest.mark.parametrize(
     "confirm", [error(404), error(500), respond_with(b""), respond_with(b"", status=204), respond_with(b"<html>")]
 )
-async def test_only_a_coordinator_that_answers_can_say_that_nothing_is_missing(
+async def test_a_failing_coordinator_does_not_confirm_that_data_was_deleted(
     start: Start, druid_stand_in: StandIn, confirm: Handler
 ) -> None:
     druid_stand_in.answer = uncovered(HAS_DATA)
@@ -77,9 +77,7 @@ async def test_only_a_coordinator_that_answers_can_say_that_nothing_is_missing(
         assert_problem(await client.post(), 503, "data_unavailable")
 
 
-async def test_data_that_was_replaced_by_nothing_a_moment_ago_is_not_missing(
-    start: Start, druid_stand_in: StandIn
-) -> None:
+async def test_data_that_was_just_deleted_is_not_missing(start: Start, druid_stand_in: StandIn) -> None:
     druid_stand_in.answer = uncovered(HAS_DATA)
     async with coordinator([SEGMENT], respond([])) as url:
         client = await start(druid_stand_in.url, druid_coordinator_url=url)
@@ -89,7 +87,7 @@ async def test_data_that_was_replaced_by_nothing_a_moment_ago_is_not_missing(
 @pytest.mark.parametrize(
     ("interval", "status"), [(SEGMENT["interval"], 200), ("2019-01-01T00:00:00.000Z/2019-01-02T00:00:00.000Z", 503)]
 )
-async def test_data_of_which_all_was_deleted_and_not_a_part_is_not_missing(
+async def test_a_deleted_data_source_is_not_missing(
     start: Start, druid_stand_in: StandIn, interval: str, status: int
 ) -> None:
     tombstone = SEGMENT | {"interval": interval, "version": "2", "shardSpec": {"type": "tombstone", "partitionNum": 0}}
@@ -126,7 +124,7 @@ async def vanish(request: web.Request) -> web.Response:
     return web.Response()
 
 
-async def test_every_query_asks_for_a_moment_that_has_no_data_so_that_druid_must_say_what_it_lacks(
+async def test_every_query_includes_the_probe_interval_so_that_druid_lists_uncovered_intervals(
     start: Start, druid_stand_in: StandIn
 ) -> None:
     async with coordinator([SEGMENT]) as url:
@@ -137,7 +135,7 @@ async def test_every_query_asks_for_a_moment_that_has_no_data_so_that_druid_must
 
 
 @pytest.mark.parametrize("context", UNKNOWN)
-async def test_where_a_broker_does_not_tell_what_it_lacks_only_what_it_answers_once_it_has_all_counts(
+async def test_without_a_list_of_uncovered_intervals_the_query_is_repeated_once_the_broker_has_everything(
     start: Start, druid_stand_in: StandIn, context: Any
 ) -> None:
     druid_stand_in.answer = says(context, 3)
@@ -160,12 +158,12 @@ async def test_where_a_broker_does_not_tell_what_it_lacks_only_what_it_answers_o
         (respond(NOT_SERVED), (503, "data_unavailable")),
         (respond([]), (503, "data_unavailable")),
         (vanish, (503, "data_unavailable")),
-        # Nothing can be told from this.
+        # This does not show what is missing.
         (error(404), (502, "bad_upstream_answer")),
         (respond_with(b"<html>"), (502, "bad_upstream_answer")),
     ],
 )
-async def test_where_it_cannot_be_told_what_a_broker_lacks_nothing_is_answered(
+async def test_503_if_it_is_unknown_what_the_broker_lacks(
     start: Start, druid_stand_in: StandIn, context: Any, candidates: Handler, told: tuple[int, str]
 ) -> None:
     druid_stand_in.answer = says(context, 3)
@@ -175,7 +173,7 @@ async def test_where_it_cannot_be_told_what_a_broker_lacks_nothing_is_answered(
         assert_problem(await client.post(), *told)
 
 
-async def test_a_broker_that_goes_before_it_has_answered_again_is_503(start: Start, druid_stand_in: StandIn) -> None:
+async def test_503_if_the_broker_fails_before_the_repeated_query(start: Start, druid_stand_in: StandIn) -> None:
     druid_stand_in.answer = says({}, 3)
 
     async def last_words(request: web.Request) -> web.StreamResponse:
@@ -188,7 +186,7 @@ async def test_a_broker_that_goes_before_it_has_answered_again_is_503(start: Sta
         assert_problem(await client.post(), 503, "data_unavailable")
 
 
-async def test_nothing_is_answered_before_it_is_known_what_data_there_is(start: Start, druid_stand_in: StandIn) -> None:
+async def test_503_until_the_existing_data_is_known(start: Start, druid_stand_in: StandIn) -> None:
     druid_stand_in.answer = uncovered([])
     async with coordinator(None) as url:
         client = await start(druid_stand_in.url, druid_coordinator_url=url)
@@ -196,16 +194,14 @@ async def test_nothing_is_answered_before_it_is_known_what_data_there_is(start: 
         assert (await client.send("GET", "/readyz")).status == 503
 
 
-async def test_without_a_coordinator_druids_answer_counts(start: Start, druid_stand_in: StandIn) -> None:
+async def test_without_completeness_the_response_is_accepted(start: Start, druid_stand_in: StandIn) -> None:
     druid_stand_in.answer = uncovered(HAS_DATA)
     client = await start(druid_stand_in.url)
     assert (await client.post()).status == 200
     assert "uncoveredIntervalsLimit" not in druid_stand_in.queries[0].query["context"]
 
 
-async def test_the_log_says_how_old_the_knowledge_was_that_a_report_was_refused_by(
-    start: Start, druid_stand_in: StandIn
-) -> None:
+async def test_the_log_has_the_age_of_the_availability_data(start: Start, druid_stand_in: StandIn) -> None:
     druid_stand_in.answer = uncovered(HAS_DATA)
     async with coordinator([SEGMENT]) as url:
         client = await start(druid_stand_in.url, druid_coordinator_url=url)
@@ -232,7 +228,7 @@ def has(*partitions: int, version: str = "1") -> Handler:
 BOTH = [appended(0), appended(1)]
 
 
-async def test_one_of_two_appended_segments_that_nobody_serves_is_503(start: Start, druid_stand_in: StandIn) -> None:
+async def test_an_appended_segment_that_no_server_has_is_503(start: Start, druid_stand_in: StandIn) -> None:
     druid_stand_in.answer, druid_stand_in.candidates = uncovered(NEVER_HAD_DATA), has(0)
     async with coordinator(BOTH) as url:
         client = await start(druid_stand_in.url, druid_coordinator_url=url)
@@ -241,9 +237,7 @@ async def test_one_of_two_appended_segments_that_nobody_serves_is_503(start: Sta
         assert (await client.post()).status == 200
 
 
-async def test_one_that_comes_back_while_druid_answers_was_not_there_for_the_answer(
-    start: Start, druid_stand_in: StandIn
-) -> None:
+async def test_a_segment_that_appears_during_the_query_is_503(start: Start, druid_stand_in: StandIn) -> None:
     async def meanwhile(request: web.Request) -> web.StreamResponse:
         druid_stand_in.candidates = has(0, 1)
         return await uncovered(NEVER_HAD_DATA)(request)
@@ -255,7 +249,7 @@ async def test_one_that_comes_back_while_druid_answers_was_not_there_for_the_ans
         assert druid_stand_in.queries == [], "a broker that lacks something is not even asked"
 
 
-async def test_one_that_goes_away_while_druid_answers_is_missed(start: Start, druid_stand_in: StandIn) -> None:
+async def test_a_segment_that_disappears_during_the_query_is_503(start: Start, druid_stand_in: StandIn) -> None:
     async def meanwhile(request: web.Request) -> web.StreamResponse:
         druid_stand_in.candidates = has(0)
         return await uncovered(NEVER_HAD_DATA)(request)
@@ -271,7 +265,7 @@ async def test_one_that_goes_away_while_druid_answers_is_missed(start: Start, dr
     [(has(0, version="2"), BOTH), (has(0), [appended(0)])],
     ids=["compacted a moment ago", "deleted a moment ago"],
 )
-async def test_what_is_there_no_more_is_not_missed(
+async def test_a_deleted_appended_segment_is_not_missing(
     start: Start, druid_stand_in: StandIn, candidates: Handler, stored: list[Any]
 ) -> None:
     druid_stand_in.answer, druid_stand_in.candidates = uncovered(NEVER_HAD_DATA), candidates
@@ -281,10 +275,31 @@ async def test_what_is_there_no_more_is_not_missed(
 
 
 @pytest.mark.parametrize("candidates", [respond_with(b"<html>"), respond([{}]), error(500)])
-async def test_a_broker_that_does_not_say_what_it_has_is_not_believed(
+async def test_503_if_the_broker_does_not_list_its_segments(
     start: Start, druid_stand_in: StandIn, candidates: Handler
 ) -> None:
     druid_stand_in.answer, druid_stand_in.candidates = uncovered(NEVER_HAD_DATA), candidates
     async with coordinator(BOTH) as url:
         client = await start(druid_stand_in.url, druid_coordinator_url=url)
         assert_problem(await client.post(), 503, "data_unavailable")
+
+
+async def test_readyz_shows_that_completeness_is_off(start: Start, druid_stand_in: StandIn) -> None:
+    with capture_logs() as lines:
+        client = await start(druid_stand_in.url, completeness="off")
+    assert [line["log_level"] for line in lines if line["event"] == "completeness_off"] == ["warning"]
+    ready = await client.send("GET", "/readyz")
+    assert (ready.status, ready.json["completeness"]) == (200, "off")
+
+
+async def test_readyz_lists_unknown_data_sources(start: Start, druid_stand_in: StandIn) -> None:
+    async with coordinator(None) as url:
+        client = await start(druid_stand_in.url, druid_coordinator_url=url)
+        ready = await client.send("GET", "/readyz")
+    assert (ready.json["completeness"], ready.json["unknown_data_sources"]) == ("on", ["chat_sessions"])
+
+
+async def test_missing_segments_are_an_error_even_if_completeness_is_off(start: Start, druid_stand_in: StandIn) -> None:
+    druid_stand_in.answer = says({"missingSegments": [{"itvl": SEGMENT["interval"], "ver": "1", "part": 0}]}, 3)
+    client = await start(druid_stand_in.url)
+    assert_problem(await client.post(), 503, "data_unavailable")

@@ -1,4 +1,4 @@
-"""One deadline counts for everything that a request waits for: here for the accounts, which nobody gives out."""
+"""One deadline applies to everything that a request waits for, here the account database, which does not respond."""
 
 import json
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ async def _ask(client: Client, **headers: str) -> Answer:
     return await client.send("POST", client.gateway.path(D), headers=headers, data=json.dumps(COUNT))
 
 
-async def test_who_waits_for_less_than_the_account_database_hears_so_in_time(
+async def test_the_deadline_applies_to_the_account_database(
     start: Start, druid_stand_in: StandIn, server: PostgreSql
 ) -> None:
     url = server.url("postgres")

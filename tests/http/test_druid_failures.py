@@ -1,4 +1,4 @@
-"""Whatever Druid does, the caller gets a whole answer or a clear error, and never Druid's own words."""
+"""Whatever Druid does, the caller gets a complete response or a clear error, and never Druid's own texts."""
 
 import asyncio
 import re
@@ -32,7 +32,7 @@ WHOLE = b'[{"timestamp":"2019-01-01T00:00:00.000Z","result":{"count":7}}]'
         (stand_in.error(502), 502, "bad_upstream_answer"),
         (stand_in.error(503), 503, "upstream_unavailable"),
         (stand_in.error(504, "Query timeout"), 504, "timeout"),
-        # Answers with 200 that are none.
+        # Responses with status 200 that are not rows.
         (stand_in.error(200), 502, "bad_upstream_answer"),
         (respond_with(b""), 502, "bad_upstream_answer"),
         (respond_with(b"<html><body>Jetty</body></html>", "text/html"), 502, "bad_upstream_answer"),
@@ -44,7 +44,7 @@ WHOLE = b'[{"timestamp":"2019-01-01T00:00:00.000Z","result":{"count":7}}]'
         (respond(None), 502, "bad_upstream_answer"),
         (respond_with(b'\xff\xfe["'), 502, "bad_upstream_answer"),
         (respond_with(WHOLE[:-1]), 502, "bad_upstream_answer"),
-        # Whole answers to another question.
+        # Complete responses to other queries.
         (respond([1, 2]), 502, "bad_upstream_answer"),
         (respond([[D, 7]]), 502, "bad_upstream_answer"),
         (respond(stand_in.row(visitors=7)), 502, "bad_upstream_answer"),
@@ -54,7 +54,7 @@ WHOLE = b'[{"timestamp":"2019-01-01T00:00:00.000Z","result":{"count":7}}]'
         (respond(stand_in.row(count=7) * 2), 502, "bad_upstream_answer"),
     ],
 )
-async def test_druids_answers(
+async def test_each_response_of_druid_becomes_a_result_or_an_error(
     client: Client, druid_stand_in: StandIn, handler: stand_in.Handler, status: int, code: str
 ) -> None:
     druid_stand_in.answer = handler
@@ -74,7 +74,7 @@ TOLD = [
 
 
 @pytest.mark.parametrize(("handler", "status", "code"), TOLD)
-async def test_a_status_of_druids_becomes_what_the_page_says(
+async def test_each_status_of_druid_becomes_the_documented_error(
     client: Client, druid_stand_in: StandIn, handler: stand_in.Handler, status: int, code: str
 ) -> None:
     assert len(TOLD) == 8, "the page's table is of another form"
@@ -91,12 +91,12 @@ async def test_rows_of_another_shape_are_502(client: Client, druid_stand_in: Sta
 
 
 @pytest.mark.parametrize("status", [429, 503])
-async def test_whoever_may_come_back_is_told_when(client: Client, druid_stand_in: StandIn, status: int) -> None:
+async def test_temporary_errors_have_retry_after(client: Client, druid_stand_in: StandIn, status: int) -> None:
     druid_stand_in.answer = stand_in.error(status)
     assert int((await client.post()).headers["retry-after"]) > 0
 
 
-async def test_what_druid_said_is_in_the_log(client: Client, druid_stand_in: StandIn) -> None:
+async def test_druids_error_is_logged(client: Client, druid_stand_in: StandIn) -> None:
     druid_stand_in.answer = stand_in.error(400)
     with capture_logs() as lines:
         await client.post()
@@ -106,14 +106,14 @@ async def test_what_druid_said_is_in_the_log(client: Client, druid_stand_in: Sta
 
 
 CUT = [
-    # Fewer bytes than were promised.
+    # Fewer bytes than Content-Length.
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n" + WHOLE,
-    # A chunk that breaks off, and chunks without the last one.
+    # An incomplete chunk, and chunks without the last one.
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n" + WHOLE,
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(WHOLE), WHOLE),
-    # What Druid does when it fails after the first row: HTTP ends well, and the array stays open.
+    # Druid failed after the first row: the HTTP response is complete, and the array is not.
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(WHOLE) - 1, WHOLE[:-1]),
-    # No HTTP.
+    # Not HTTP.
     b"SSH-2.0-OpenSSH_9.2\r\n",
     b"HTTP/1.1 200 OK\r\nContent-Length: nine\r\n\r\n",
 ]
@@ -121,20 +121,20 @@ CUT = [
 
 @pytest.mark.parametrize("answer", CUT, ids=range(len(CUT)))
 @pytest.mark.parametrize("reset", [False, True])
-async def test_an_answer_that_breaks_off_is_502(start: Start, answer: bytes, reset: bool) -> None:  # noqa: FBT001
+async def test_an_incomplete_response_is_502(start: Start, answer: bytes, reset: bool) -> None:  # noqa: FBT001
     async with answering_bytes(answer, reset=reset) as url:
         client = await start(url)
         assert_problem(await client.post(), 502, "bad_upstream_answer")
 
 
-async def test_the_same_rows_whole_are_200(start: Start) -> None:
+async def test_the_same_rows_in_a_complete_response_are_200(start: Start) -> None:
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(WHOLE), WHOLE)
     async with answering_bytes(chunked) as url:
         client = await start(url)
         assert (await client.post()).data == [["2019-01-01T00:00:00.000+02:00", 7]]
 
 
-async def test_nobody_listening_is_503(start: Start) -> None:
+async def test_a_refused_connection_is_503(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     client = await start(f"http://127.0.0.1:{port}")
@@ -153,7 +153,7 @@ async def test_a_response_above_the_limit_is_422_and_cancelled(start: Start, dru
     assert druid_stand_in.cancelled == [druid_stand_in.queries[0].id]
 
 
-async def test_one_row_more_than_the_limit_is_an_error_and_never_cut(start: Start, druid_stand_in: StandIn) -> None:
+async def test_one_row_above_the_limit_is_an_error_and_never_truncated(start: Start, druid_stand_in: StandIn) -> None:
     client = await start(druid_stand_in.url, max_rows=10)
     druid_stand_in.answer = respond([[D, n] for n in range(11)])
     answer = await client.post(BY_OWNER)
@@ -163,14 +163,14 @@ async def test_one_row_more_than_the_limit_is_an_error_and_never_cut(start: Star
     assert len((await client.post(BY_OWNER)).data) == 10
 
 
-async def test_a_druid_that_stalls_between_chunks_meets_the_deadline(start: Start) -> None:
+async def test_the_deadline_applies_between_chunks_of_the_response(start: Start) -> None:
     async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if (await reader.readuntil(b"\r\n\r\n")).startswith(b"DELETE"):
             writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
         else:
             writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n[\r\n")
             await writer.drain()
-            # Until the gateway hangs up.
+            # Until the gateway closes the connection.
             await reader.read()
         writer.close()
         await writer.wait_closed()

@@ -22,7 +22,7 @@ def _hostile() -> dict[str, Any]:
     condition = {"type": "selector", "dimension": "skope", "value": 1, "x": 1}
     fields = [{"type": "in", "dimension": "scope", "values": [f"{number}x"]} for number in range(20)]
     return {
-        "unknown keys": {f"agregations{number}": number for number in range(600)},
+        "unknown keys": {f"aggregation_{number}": number for number in range(600)},
         "unknown names": COUNT | {"group_by": field_names},
         "unknown fields": COUNT | {"aggregations": [{"type": "sum", "fields": field_names}]},
         "wrong filters": COUNT | {"filters": [condition] * 150},

@@ -1,4 +1,4 @@
-"""Log lines: one JSON object each, enough to follow a request by, and nothing in them that is secret."""
+"""Log lines: one JSON object each, which identify the request and contain no secret."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ VALUE = "a-filter-value-that-is-nobodys-business"
 ASKED = COUNT | {"filters": {"type": "selector", "dimension": "user_id", "value": VALUE}}
 
 
-async def test_a_report_leaves_a_line_to_follow_it_by(start_process: StartProcess, druid_stand_in: StandIn) -> None:
+async def test_a_report_is_logged_in_one_line(start_process: StartProcess, druid_stand_in: StandIn) -> None:
     async with start_process(druid_stand_in.url) as process:
         answer = await process.client.post(ASKED)
     [line] = [line for line in process.lines() if line["event"] == "request_finished"]
@@ -35,7 +35,7 @@ async def test_nothing_puts_a_secret_into_the_log(start_process: StartProcess, d
         await client.post(ASKED, organization=T, token=tokens[D])
         await client.post(ASKED | {"filters": {"type": "selector", "dimension": "scope", "value": VALUE}})
         await client.post(ASKED, token=tokens[D][:-1] + "!")
-        # What is no HTTP is quoted in the library's own errors.
+        # The library's own errors quote malformed requests.
         for header in (f"Authorization : Token {tokens[D]}", f"Authorization: Token {tokens[D]}\x01"):
             reader, writer = await asyncio.open_connection(
                 *process.client.gateway.url.removeprefix("http://").split(":")
@@ -50,7 +50,7 @@ async def test_nothing_puts_a_secret_into_the_log(start_process: StartProcess, d
     assert [secret for secret in secrets if secret in text] == []
 
 
-async def test_requests_that_run_at_once_do_not_mix_their_lines(
+async def test_concurrent_requests_do_not_mix_their_log_context(
     start_process: StartProcess, druid_stand_in: StandIn
 ) -> None:
     async with start_process(druid_stand_in.url) as process:

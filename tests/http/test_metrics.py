@@ -1,4 +1,4 @@
-"""What Prometheus sees, on a port of its own, read with its own parser."""
+"""The metrics on their own port, read with Prometheus' parser."""
 
 import asyncio
 import socket
@@ -30,7 +30,7 @@ class Scraped:
     text: str
 
     def value(self, sample: str, **labels: str) -> float:
-        """The value of the one sample with these labels, and maybe others; 0 where there is none."""
+        """Return the value of the one sample with these labels, and maybe others; 0 if there is none."""
         found = [
             each.value
             for family in text_string_to_metric_families(self.text)
@@ -99,7 +99,7 @@ async def test_requests_are_counted_by_data_set_status_and_code(watch: Watch) ->
     watched = await watch()
     await watched.client.post()
     await watched.client.post([])
-    await watched.client.post(token="nobody")
+    await watched.client.post(token="unknown")
     await watched.client.send("GET", "/somewhere")
     seen = await watched.scrape()
     requests = "gateway_requests_total"
@@ -113,7 +113,7 @@ async def test_requests_are_counted_by_data_set_status_and_code(watch: Watch) ->
     assert seen.value("gateway_druid_seconds_count", data_set=NAME) == 1
 
 
-async def test_requests_that_no_handler_saw_are_counted_too(watch: Watch) -> None:
+async def test_requests_that_reach_no_handler_are_counted(watch: Watch) -> None:
     watched = await watch()
     path = watched.client.gateway.path()
     refused = await watched.client.send("POST", path, headers={"Expect": "a miracle"}, data=b"{}")
@@ -128,8 +128,8 @@ async def test_requests_that_no_handler_saw_are_counted_too(watch: Watch) -> Non
     assert seen.value("gateway_requests_total", data_set="none", status="400", code="bad_request") == 1
 
 
-async def test_druids_time_the_wait_for_a_place_and_the_gateways_own_time_are_apart(watch: Watch) -> None:
-    """Druid takes half a second a query, and each of two other ones waits as long for its place."""
+async def test_druids_time_the_wait_for_a_slot_and_the_gateways_own_time_are_separate(watch: Watch) -> None:
+    """Druid takes half a second per query, and two queries wait as long for a slot."""
     watched = await watch(druid_queries=2, druid_heavy_queries=1)
     slow = 0.5
 
@@ -144,7 +144,7 @@ async def test_druids_time_the_wait_for_a_place_and_the_gateways_own_time_are_ap
     assert seen.value("gateway_druid_query_seconds_count", outcome="answered") == 3
     in_druid = seen.value("gateway_druid_query_seconds_sum", outcome="answered")
     waited = seen.value("gateway_druid_wait_seconds_sum", lane="ordinary")
-    # One organization has half of the places: the second query waits for the first, and the third for both.
+    # One organization has half of the slots: the second query waits for the first, and the third for both.
     assert in_druid >= 3 * slow
     assert waited >= (1 + 2) * slow * 0.95
     both = seen.value("gateway_druid_seconds_sum", data_set=NAME)
@@ -154,7 +154,7 @@ async def test_druids_time_the_wait_for_a_place_and_the_gateways_own_time_are_ap
     assert own < both / 3
 
 
-async def test_a_body_that_comes_slowly_is_not_the_gateways_own_time(watch: Watch) -> None:
+async def test_waiting_for_a_slow_body_is_not_the_gateways_own_time(watch: Watch) -> None:
     watched = await watch()
 
     async def slowly() -> AsyncIterator[bytes]:
@@ -171,7 +171,7 @@ async def test_a_body_that_comes_slowly_is_not_the_gateways_own_time(watch: Watc
     assert seen.value("gateway_request_own_seconds_sum", data_set=NAME) <= whole - 0.95
 
 
-async def test_running_and_waiting_queries_are_shown_while_they_are(watch: Watch) -> None:
+async def test_running_and_queued_queries_are_gauges(watch: Watch) -> None:
     watched = await watch(druid_queries=2)
     watched.druid.answer = stand_in.never
     bodies = [COUNT | {"granularity": each} for each in ("all", "day", "week")]
@@ -183,12 +183,12 @@ async def test_running_and_waiting_queries_are_shown_while_they_are(watch: Watch
         each.cancel()
     await asyncio.gather(*asked, return_exceptions=True)
     seen = await watched.until(3, "gateway_requests_abandoned_total", data_set=NAME)
-    # They have their places until Druid has ended them.
+    # They keep their slots until Druid has ended them.
     seen = await watched.until(0, "gateway_druid_queries_running", lane="ordinary")
     assert seen.value("gateway_druid_wait_seconds_count", lane="ordinary", outcome="abandoned") == 2
 
 
-async def test_what_became_of_each_query_and_cancellation_is_counted_by_broker(watch: Watch) -> None:
+async def test_outcomes_of_queries_and_cancellations_are_counted_by_broker(watch: Watch) -> None:
     watched = await watch()
     broker = f"{watched.druid.url}/"
     for answer in (stand_in.error(504), stand_in.error(400, "Resource limit exceeded"), stand_in.respond_with(b"[")):
@@ -205,10 +205,10 @@ async def test_what_became_of_each_query_and_cancellation_is_counted_by_broker(w
     assert seen.value("gateway_broker_up", broker=broker) == 1
 
 
-async def test_a_broker_that_cannot_be_reached_is_shown_without_its_password(watch: Watch) -> None:
+async def test_the_label_of_a_broker_has_no_password(watch: Watch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    watched = await watch(f"http://somebody:hush@127.0.0.1:{port}")
+    watched = await watch(f"http://operator:hush@127.0.0.1:{port}")
     assert_problem(await watched.client.post(), 503, "upstream_unavailable")
     broker = f"http://127.0.0.1:{port}/"
     seen = await watched.until(0, "gateway_broker_up", broker=broker)
@@ -216,7 +216,7 @@ async def test_a_broker_that_cannot_be_reached_is_shown_without_its_password(wat
     assert "hush" not in seen.text
 
 
-async def test_reports_that_share_a_query_are_counted(watch: Watch) -> None:
+async def test_coalesced_queries_are_counted(watch: Watch) -> None:
     watched = await watch()
     asked = asyncio.Event()
 
@@ -232,7 +232,7 @@ async def test_reports_that_share_a_query_are_counted(watch: Watch) -> None:
     assert len(watched.druid.queries) == 1
 
 
-async def test_lookups_of_accounts_are_counted_by_what_answered(watch: Watch) -> None:
+async def test_account_lookups_are_counted_by_source(watch: Watch) -> None:
     watched = await watch()
     await watched.client.post()
     await watched.client.post()
@@ -244,7 +244,7 @@ async def test_lookups_of_accounts_are_counted_by_what_answered(watch: Watch) ->
     assert seen.value("gateway_account_database_seconds_count", kind="standing", outcome="absent") == 1
 
 
-async def test_no_label_holds_what_a_caller_made_up(watch: Watch) -> None:
+async def test_no_label_contains_text_of_a_caller(watch: Watch) -> None:
     watched = await watch()
     before = await watched.scrape()
     made_up = "thoroughly-made-up"
@@ -260,7 +260,7 @@ async def test_no_label_holds_what_a_caller_made_up(watch: Watch) -> None:
     assert len(seen.text.splitlines()) - len(before.text.splitlines()) < 200
 
 
-async def test_every_metric_has_a_text_a_unit_in_its_name_and_the_right_type(watch: Watch) -> None:
+async def test_every_metric_has_a_description_a_unit_and_the_right_type(watch: Watch) -> None:
     watched = await watch()
     await watched.client.post()
     families = list(text_string_to_metric_families((await watched.scrape()).text))
@@ -282,5 +282,5 @@ async def test_every_metric_has_a_text_a_unit_in_its_name_and_the_right_type(wat
                 assert not family.name.endswith("_total")
 
 
-async def test_they_are_not_on_the_public_port(client: Client) -> None:
+async def test_the_public_port_has_no_metrics(client: Client) -> None:
     assert (await client.send("GET", "/metrics")).status == 404

@@ -1,4 +1,4 @@
-"""What callers do wrong, and what they are told; none of it reaches Druid."""
+"""Wrong requests and their responses; none of them reaches Druid."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ async def nothing_reaches_druid(druid_stand_in: StandIn) -> AsyncIterator[None]:
         [("Authorization", f"Token {UNKNOWN}"), ("Authorization", f"Token {UNKNOWN}")],
     ],
 )
-async def test_whoever_is_not_authenticated_is_401(client: Client, headers: list[tuple[str, str]]) -> None:
+async def test_an_unauthenticated_request_is_401(client: Client, headers: list[tuple[str, str]]) -> None:
     url = client.gateway.path()
     async with client.session.post(url, json=COUNT, headers=headers) as response:
         answer = Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, await response.read())
@@ -62,7 +62,7 @@ async def test_an_unknown_path_is_404(client: Client, path: str) -> None:
 
 
 @pytest.mark.parametrize(("caller", "organization"), [(D, T), (P, D), (T, P)])
-async def test_a_stranger_is_403(client: Client, caller: str, organization: str) -> None:
+async def test_a_caller_without_a_partnership_is_403(client: Client, caller: str, organization: str) -> None:
     answer = await client.post(organization=organization, token=client.gateway.tokens[caller])
     assert_problem(answer, 403, "forbidden")
 
@@ -75,18 +75,18 @@ async def test_a_user_without_the_permission_is_403(client: Client) -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS"])
-async def test_another_method_is_405_and_told_the_right_one(client: Client, method: str) -> None:
+async def test_an_unsupported_method_is_405_with_the_allowed_ones(client: Client, method: str) -> None:
     answer = await client.send(method, client.gateway.path())
     assert_problem(answer, 405, "method_not_allowed")
     assert "POST" in answer.headers["allow"].split(",")
 
 
-async def test_too_long_a_body_is_413(client: Client) -> None:
+async def test_a_too_large_body_is_413(client: Client) -> None:
     padded = COUNT | {"filters": {"type": "selector", "dimension": "team_id", "value": "x" * 300_000}}
     assert_problem(await client.post(padded), 413, "request_entity_too_large")
 
 
-async def test_too_long_a_body_of_unknown_length_is_413(client: Client) -> None:
+async def test_a_too_large_body_of_unknown_length_is_413(client: Client) -> None:
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(100):
             yield b" " * 10_000
@@ -123,13 +123,13 @@ async def test_a_body_that_does_not_arrive_is_408(start: Start, druid_stand_in: 
         b"[" * 9000,
     ],
 )
-async def test_what_is_no_json_is_400(client: Client, body: bytes) -> None:
+async def test_invalid_json_is_400(client: Client, body: bytes) -> None:
     headers = {"Authorization": f"Token {client.gateway.tokens[D]}"}
     answer = await client.send("POST", client.gateway.path(), headers=headers, data=body)
     assert_problem(answer, 400, "invalid_json")
 
 
-async def test_what_is_no_report_is_400_and_every_problem_is_told(client: Client) -> None:
+async def test_an_invalid_report_is_400_with_every_problem(client: Client) -> None:
     body = {
         "interval": {"start": "2019-01-02", "end": "2019-01-01", "time_zone": "Europe/Helsinky"},
         "aggregations": [{"type": "sum", "fields": ["sales", "scope"]}],
@@ -146,7 +146,7 @@ async def test_what_is_no_report_is_400_and_every_problem_is_told(client: Client
     }
 
 
-async def test_too_large_a_report_is_400_and_the_limit_is_told(client: Client) -> None:
+async def test_a_too_large_report_is_400_with_the_limit(client: Client) -> None:
     answer = await client.post(COUNT | {"interval": YEAR, "granularity": "minute"})
     assert_problem(answer, 400, "limit_exceeded")
     assert str(client.gateway.settings.max_buckets) in answer.json["detail"]
@@ -156,13 +156,13 @@ YEAR = {"start": "2019-01-01", "end": "2020-01-01"}
 
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b"7", b'""', b"{}"])
-async def test_json_of_another_kind_is_400(client: Client, body: bytes) -> None:
+async def test_json_that_is_no_report_is_400(client: Client, body: bytes) -> None:
     headers = {"Authorization": f"Token {client.gateway.tokens[D]}"}
     answer = await client.send("POST", client.gateway.path(), headers=headers, data=body)
     assert_problem(answer, 400, "invalid_report")
 
 
-async def test_an_expectation_that_nobody_meets_is_417(client: Client) -> None:
+async def test_an_unsupported_expectation_is_417(client: Client) -> None:
     headers = {"Authorization": f"Token {client.gateway.tokens[D]}", "Expect": "a miracle"}
     answer = await client.send("POST", client.gateway.path(), headers=headers, data=b"{}")
     assert_problem(answer, 417, "expectation_failed")
@@ -178,7 +178,7 @@ async def test_an_expectation_that_nobody_meets_is_417(client: Client) -> None:
         b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
     ],
 )
-async def test_what_is_no_http_is_400_and_the_connection_ends(client: Client, request_bytes: bytes) -> None:
+async def test_a_malformed_request_is_400_and_closes_the_connection(client: Client, request_bytes: bytes) -> None:
     host, port = client.gateway.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(request_bytes)
@@ -193,7 +193,7 @@ async def test_what_is_no_http_is_400_and_the_connection_ends(client: Client, re
     assert b"aiohttp" not in told
 
 
-async def test_a_refusal_does_not_end_the_connection(client: Client) -> None:
+async def test_an_error_keeps_the_connection_open(client: Client) -> None:
     assert (await client.post(token=UNKNOWN)).status == 401
     assert (await client.post([])).status == 400
     assert isinstance(client.session.connector, aiohttp.TCPConnector)

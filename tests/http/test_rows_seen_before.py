@@ -1,4 +1,4 @@
-"""Rows that a streaming task was seen to have: in every answer, or there is none."""
+"""Realtime rows that were seen once are in every later response, or it is an error."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ ELSEWHERE = COUNT | {"interval": {"start": "2019-02-02", "end": "2019-02-03"}}
 
 @dataclass(slots=True)
 class Broker:
-    """Serves one segment: `server` is the kind of what has it, `rows` what it says of it (None: it fails)."""
+    """Serves one segment: `server` is the kind of its server, `rows` the number of rows (None: the request fails)."""
 
     server: str | None = "indexer-executor"
     rows: int | None = 7
@@ -56,7 +56,7 @@ class Broker:
         return web.json_response([stored] if self.dropped else [])
 
     async def looked(self) -> None:
-        """Wait for a look from its beginning to its end."""
+        """Wait for one complete check."""
         async with asyncio.timeout(10):
             for until in range(self.looks + 1, self.looks + 5):
                 while self.looks < until:  # noqa: ASYNC110 - only the gateway knows
@@ -84,25 +84,21 @@ async def gateway_before(broker: Broker, start: Start) -> AsyncIterator[Client]:
         yield client
 
 
-async def test_rows_that_are_there_are_answered_with(broker: Broker, start: Start) -> None:
+async def test_all_rows_present_is_200(broker: Broker, start: Start) -> None:
     async with gateway_before(broker, start) as client:
         for rows in (7, 8, 8):
             broker.rows = rows
             assert (await client.post()).data == [["2019-01-01T00:00:00.000+02:00", rows]]
 
 
-async def test_fewer_rows_than_there_were_are_503_at_once_and_other_time_is_answered_about(
-    broker: Broker, start: Start
-) -> None:
+async def test_fewer_rows_than_before_are_503_only_for_their_time(broker: Broker, start: Start) -> None:
     async with gateway_before(broker, start) as client:
         broker.rows = 6
         assert_problem(await client.post(), 503, "data_unavailable")
         assert (await client.post(ELSEWHERE)).status == 200
 
 
-async def test_a_segment_that_nobody_has_is_503_at_once_and_answered_about_when_it_is_whole_again(
-    broker: Broker, start: Start
-) -> None:
+async def test_a_missing_segment_is_503_until_it_is_complete_again(broker: Broker, start: Start) -> None:
     async with gateway_before(broker, start) as client:
         broker.server = None
         assert_problem(await client.post(), 503, "data_unavailable")
@@ -115,13 +111,13 @@ async def test_a_segment_that_nobody_has_is_503_at_once_and_answered_about_when_
                 await asyncio.sleep(0.05)
 
 
-async def test_what_a_historical_took_over_may_have_fewer_rows(broker: Broker, start: Start) -> None:
+async def test_a_segment_on_a_historical_may_have_fewer_rows(broker: Broker, start: Start) -> None:
     async with gateway_before(broker, start) as client:
         broker.server, broker.rows = "historical", 6
         assert (await client.post()).status == 200
 
 
-async def test_what_retention_drops_once_it_is_published_is_no_loss(broker: Broker, start: Start) -> None:
+async def test_a_published_segment_that_retention_drops_is_not_missing(broker: Broker, start: Start) -> None:
     async with gateway_before(broker, start) as client:
         broker.server = None
         assert_problem(await client.post(), 503, "data_unavailable")
@@ -131,7 +127,7 @@ async def test_what_retention_drops_once_it_is_published_is_no_loss(broker: Brok
                 await asyncio.sleep(0.05)
 
 
-async def test_nothing_is_answered_about_rows_that_cannot_be_looked_at(broker: Broker, start: Start) -> None:
+async def test_503_if_realtime_rows_cannot_be_checked(broker: Broker, start: Start) -> None:
     async with gateway_before(broker, start) as client:
         broker.rows = None
         answer = await client.post()
@@ -139,11 +135,11 @@ async def test_nothing_is_answered_about_rows_that_cannot_be_looked_at(broker: B
     assert answer.headers["retry-after"]
 
 
-async def test_one_look_does_for_all_who_wait(broker: Broker, start: Start) -> None:
+async def test_one_check_serves_all_waiting_requests(broker: Broker, start: Start) -> None:
     async with gateway_before(broker, start) as client:
         before = broker.looks
         days = [COUNT | {"interval": {"start": "2019-01-01", "end": f"2019-01-{day:02}"}} for day in range(2, 22)]
         answers = await asyncio.gather(*(client.post(body) for body in days))
         assert {answer.status for answer in answers} == {200}
-        # One that was under way, one after that, and a few for those whose answers came later; not one for each.
+        # One that was running, one after it, and a few for later responses; not one per request.
         assert broker.looks - before < len(days)

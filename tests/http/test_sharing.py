@@ -1,4 +1,4 @@
-"""Callers who ask the same at the same time share one query, and each other's patience only."""
+"""Identical requests in flight share one query, but keep their own deadlines."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from tests.serving import P, T
 
 
 class Gate:
-    """Lets answers through once it is open."""
+    """Delays responses until it is open."""
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
@@ -23,7 +23,7 @@ class Gate:
         return await respond(row(count=7))(request)
 
 
-async def test_the_same_report_is_asked_once(client: Client, druid_stand_in: StandIn) -> None:
+async def test_identical_reports_share_one_query(client: Client, druid_stand_in: StandIn) -> None:
     gate = Gate()
     druid_stand_in.answer = gate.answer
     asking = [asyncio.create_task(client.post()) for _ in range(5)]
@@ -35,7 +35,7 @@ async def test_the_same_report_is_asked_once(client: Client, druid_stand_in: Sta
     assert len(druid_stand_in.queries) == 1
 
 
-async def test_the_same_report_of_another_organization_is_another_one(client: Client, druid_stand_in: StandIn) -> None:
+async def test_reports_of_different_organizations_share_no_query(client: Client, druid_stand_in: StandIn) -> None:
     gate = Gate()
     druid_stand_in.answer = gate.answer
     asking = [asyncio.create_task(client.post(organization=each)) for each in (P, T)]
@@ -46,7 +46,7 @@ async def test_the_same_report_of_another_organization_is_another_one(client: Cl
     assert owners == {P, T}
 
 
-async def test_the_query_goes_on_until_the_last_who_waits_has_left(client: Client, druid_stand_in: StandIn) -> None:
+async def test_a_shared_query_ends_with_its_last_caller(client: Client, druid_stand_in: StandIn) -> None:
     druid_stand_in.answer = stand_in.never
     first, last = (asyncio.create_task(client.post()) for _ in range(2))
     await druid_stand_in.wait_for(queries=1)
@@ -59,7 +59,7 @@ async def test_the_query_goes_on_until_the_last_who_waits_has_left(client: Clien
     assert druid_stand_in.cancelled == [druid_stand_in.queries[0].id]
 
 
-async def test_a_caller_may_wait_for_less(client: Client, druid_stand_in: StandIn) -> None:
+async def test_a_caller_can_shorten_its_deadline(client: Client, druid_stand_in: StandIn) -> None:
     druid_stand_in.answer = stand_in.never
     headers = {"Authorization": f"Token {client.gateway.tokens[P]}", "Prefer": "respond-async, wait=1"}
     began = asyncio.get_running_loop().time()
@@ -70,13 +70,13 @@ async def test_a_caller_may_wait_for_less(client: Client, druid_stand_in: StandI
     assert druid_stand_in.queries[0].query["context"]["timeout"] <= 1000
 
 
-async def test_what_prefer_says_and_nobody_understands_is_ignored(client: Client) -> None:
+async def test_unknown_preferences_are_ignored(client: Client) -> None:
     headers = {"Authorization": f"Token {client.gateway.tokens[P]}", "Prefer": "wait=soon, wait=-1, wait=, wait=²"}
     body = json.dumps(COUNT)
     assert (await client.send("POST", client.gateway.path(P), headers=headers, data=body)).status == 200
 
 
-async def test_who_joins_while_the_last_one_leaves_is_answered(client: Client, druid_stand_in: StandIn) -> None:
+async def test_joining_while_the_last_caller_disconnects_works(client: Client, druid_stand_in: StandIn) -> None:
     async def a_moment_later(request: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
         await asyncio.sleep(0.05)
         return await respond(row(count=7))(request)
@@ -88,16 +88,14 @@ async def test_who_joins_while_the_last_one_leaves_is_answered(client: Client, d
         leaving = asyncio.create_task(client.post(body))
         await druid_stand_in.wait_for(queries=already + 1)
         leaving.cancel()
-        # Before the gateway can know that the other one has left, in the midst of it, and after.
+        # Before the gateway notices the disconnect, meanwhile, and afterwards.
         await asyncio.sleep(turn / 40 * 0.005)
         assert (await client.post(body)).data == [["2019-01-01T00:00:00.000+02:00", 7]]
     assert slots(client.gateway.app)[0].running == 0
     assert len(druid_stand_in.cancelled_at) > 1, "none of them came too late to join"
 
 
-async def test_in_druid_an_organization_comes_behind_those_with_fewer_queries(
-    client: Client, druid_stand_in: StandIn
-) -> None:
+async def test_in_druid_organizations_with_fewer_queries_have_priority(client: Client, druid_stand_in: StandIn) -> None:
     gate = Gate()
     druid_stand_in.answer = gate.answer
     asking = []

@@ -1,4 +1,4 @@
-"""Callers who send or take a byte now and then: they keep a connection for a bounded time, and little memory."""
+"""Clients that send or read slowly: they occupy a connection for a bounded time, and little memory."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ MEBIBYTE = 1 << 20
 
 
 def rows(size: int) -> bytes:
-    """An answer to BY_TEAM of about so many bytes."""
+    """Return a response to BY_TEAM of about this many bytes."""
     line = json.dumps(["0" * 80, 7]).encode()
     return b"[" + b",".join([line] * (size // len(line))) + b"]"
 
@@ -45,7 +45,7 @@ async def until_closed(reader: asyncio.StreamReader) -> bytes:
     return b""
 
 
-async def test_a_header_that_comes_byte_by_byte_ends_the_connection(start: Start, druid_stand_in: StandIn) -> None:
+async def test_a_header_that_arrives_byte_by_byte_closes_the_connection(start: Start, druid_stand_in: StandIn) -> None:
     client = await start(druid_stand_in.url, idle_timeout=0.5)
     reader, writer = await asyncio.open_connection(*address(client))
 
@@ -64,7 +64,7 @@ async def test_a_header_that_comes_byte_by_byte_ends_the_connection(start: Start
         await writer.wait_closed()
 
 
-async def test_a_connection_that_says_nothing_is_closed(start: Start, druid_stand_in: StandIn) -> None:
+async def test_an_idle_connection_is_closed(start: Start, druid_stand_in: StandIn) -> None:
     client = await start(druid_stand_in.url, idle_timeout=0.2)
     reader, writer = await asyncio.open_connection(*address(client))
     assert await until_closed(reader) == b""
@@ -72,7 +72,7 @@ async def test_a_connection_that_says_nothing_is_closed(start: Start, druid_stan
     await writer.wait_closed()
 
 
-async def test_a_body_that_comes_byte_by_byte_is_408(start: Start, druid_stand_in: StandIn) -> None:
+async def test_a_body_that_arrives_byte_by_byte_is_408(start: Start, druid_stand_in: StandIn) -> None:
     client = await start(druid_stand_in.url, body_timeout=0.3)
 
     async def dribble() -> AsyncIterator[bytes]:
@@ -87,7 +87,7 @@ async def test_a_body_that_comes_byte_by_byte_is_408(start: Start, druid_stand_i
     assert druid_stand_in.queries == []
 
 
-async def test_a_body_whose_chunks_are_malformed_is_refused(start: Start, druid_stand_in: StandIn) -> None:
+async def test_a_body_with_malformed_chunks_is_refused(start: Start, druid_stand_in: StandIn) -> None:
     client = await start(druid_stand_in.url, body_timeout=0.3)
     reader, writer = await asyncio.open_connection(*address(client))
     chunked = head(client, 0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
@@ -95,14 +95,14 @@ async def test_a_body_whose_chunks_are_malformed_is_refused(start: Start, druid_
     await asyncio.sleep(0.1)
     writer.write(b"no size\r\n")
     async with asyncio.timeout(20):
-        # aiohttp does not tell the handler that waits for the body, unless both came in one piece.
+        # Also if the malformed chunk arrives while the handler waits for it.
         assert (await reader.readline()).split()[1] in {b"408", b"400"}
     writer.close()
     await writer.wait_closed()
     assert druid_stand_in.queries == []
 
 
-async def test_who_does_not_take_the_answer_loses_it(
+async def test_a_response_that_is_not_read_is_dropped(
     start: Start, druid_stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slow_clients, "SEND_SECONDS", 0.5)
@@ -116,17 +116,17 @@ async def test_who_does_not_take_the_answer_loses_it(
         body = json.dumps(BY_TEAM).encode()
         slow.sendall(head(client, len(body)) + body)
         async with asyncio.timeout(20):
-            while not 8 * MEBIBYTE < memory.used < 16 * MEBIBYTE:  # noqa: ASYNC110 - nobody tells
+            while not 8 * MEBIBYTE < memory.used < 16 * MEBIBYTE:  # noqa: ASYNC110 - nothing signals it
                 await asyncio.sleep(0.01)
             while memory.used:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-    # Whoever takes it has it all.
+    # A client that reads gets the complete response.
     assert len((await client.post(BY_TEAM)).data) == len(json.loads(rows(8 * MEBIBYTE)))
     assert memory.used == 0
 
 
 def resident(process: Process, name: str = "VmRSS") -> int:
-    """Bytes that a process has in memory; VmHWM is the most that it ever had."""
+    """Return the bytes that a process has in memory; VmHWM is its maximum so far."""
     for line in Path(f"/proc/{process.process.pid}/status").read_text().splitlines():
         if line.startswith(name):
             return int(line.split()[1]) * 1024
@@ -157,23 +157,23 @@ async def test_a_thousand_slow_readers_take_a_bounded_amount_of_memory(
             await druid_stand_in.wait_for(queries=900, seconds=60)
             answer = await settled(process.client)
             assert answer.status in {200, 429}
-            # Each has two megabytes or a refusal; nobody takes any of it.
+            # Each client has two megabytes or an error to read, and reads nothing.
             most = resident(process, "VmHWM") - before
         print(f"{most // MEBIBYTE} MiB more than before")
         assert most < 3 * BUDGET["answer_memory"]
-        # They are gone, and so is what was kept for them.
+        # Their connections are closed, and their memory is free.
         async with asyncio.timeout(20):
             while (await process.client.post(BY_TEAM)).status != 200:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
 
 async def settled(client: Client) -> Answer:
-    """An answer, after all that were asked before."""
+    """Return a response that comes after all earlier ones."""
     async with asyncio.timeout(60):
         return await client.post(BY_TEAM)
 
 
-async def test_the_largest_answers_at_once_take_a_bounded_amount_of_memory(
+async def test_concurrent_largest_responses_take_a_bounded_amount_of_memory(
     start_process: StartProcess, druid_stand_in: StandIn
 ) -> None:
     largest = rows(8 * MEBIBYTE)
@@ -198,7 +198,7 @@ async def test_the_largest_answers_at_once_take_a_bounded_amount_of_memory(
     assert most < 3 * BUDGET["answer_memory"]
 
 
-async def test_an_answer_that_is_left_in_the_middle_is_no_error(client: Client, druid_stand_in: StandIn) -> None:
+async def test_a_disconnect_within_the_response_is_no_error(client: Client, druid_stand_in: StandIn) -> None:
     druid_stand_in.answer = respond_with(rows(4 * MEBIBYTE))
     async with client.session.post(
         client.gateway.path(), json=BY_TEAM, headers={"Authorization": f"Token {client.gateway.tokens[D]}"}

@@ -1,4 +1,4 @@
-"""SIGTERM: nobody new is let in, what runs may finish for a while, the rest is cancelled in Druid; exit code 0."""
+"""SIGTERM: no new requests, some time for those in progress, then they are cancelled in Druid; exit code 0."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ SLOW = COUNT | {"interval": {"start": "2019-02-01", "end": "2019-02-02"}, "total
 
 
 @pytest.mark.parametrize("word", [signal.SIGTERM, signal.SIGINT])
-async def test_what_runs_finishes_or_is_cancelled(
+async def test_requests_in_progress_finish_or_are_cancelled(
     start_process: StartProcess, druid_stand_in: StandIn, word: signal.Signals
 ) -> None:
     held = asyncio.Event()
@@ -49,7 +49,7 @@ async def test_what_runs_finishes_or_is_cancelled(
 
 
 async def refused(url: str) -> None:
-    """Return once no new connection is accepted: whoever asks /readyz sees it at once."""
+    """Return once no new connection is accepted, which a probe of /readyz notices at once."""
     async with asyncio.timeout(5), aiohttp.ClientSession() as session:
         while True:
             try:
@@ -59,7 +59,7 @@ async def refused(url: str) -> None:
                 return
 
 
-async def test_with_nothing_running_it_ends_at_once(start_process: StartProcess, druid_stand_in: StandIn) -> None:
+async def test_an_idle_process_ends_at_once(start_process: StartProcess, druid_stand_in: StandIn) -> None:
     async with start_process(druid_stand_in.url, shutdown_timeout=60) as process:
         assert (await process.client.post()).status == 200
         process.process.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""OpenTelemetry traces, as a collector gets them: by OTLP over HTTP, in protobuf."""
+"""OpenTelemetry traces as a collector receives them: OTLP over HTTP, in protobuf."""
 
 import asyncio
 import json
@@ -6,14 +6,11 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from gateway.telemetry.otlp import FLUSH_SECONDS
@@ -21,73 +18,19 @@ from gateway.web.context import INSTRUMENTS
 from gateway.web.tracing import traced
 from tests.http import stand_in
 from tests.http.asking import COUNT, Client, assert_problem
+from tests.http.collector import Collector, attributes, collecting
 from tests.http.conftest import Start, StartProcess
 from tests.http.stand_in import StandIn
 from tests.links import slots
-from tests.serving import D, listening, serving, settings_for
+from tests.serving import D, serving, settings_for
 
 ROUTE = "/api/reporting/v1/orgs/{organization_id}/chat_sessions"
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
-@dataclass(slots=True)
-class Collector:
-    """What came: whole requests, and their spans."""
-
-    url: str = ""
-    raw: list[bytes] = field(default_factory=list)
-    hangs: bool = False
-    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
-
-    @property
-    def requests(self) -> list[ExportTraceServiceRequest]:
-        return [ExportTraceServiceRequest.FromString(each) for each in self.raw]
-
-    @property
-    def spans(self) -> list[Span]:
-        return [
-            span
-            for request in self.requests
-            for resource in request.resource_spans
-            for scope in resource.scope_spans
-            for span in scope.spans
-        ]
-
-    async def trace(self, count: int = 0, *, until: str | None = None) -> dict[str, Span]:
-        """Return spans by name, once so many came, and one of this name."""
-        async with asyncio.timeout(10), self._changed:
-            await self._changed.wait_for(
-                lambda: len(self.spans) >= count and (until is None or until in {span.name for span in self.spans})
-            )
-        return {span.name: span for span in self.spans}
-
-    async def _post(self, request: web.Request) -> web.Response:
-        if self.hangs:
-            await asyncio.Event().wait()
-        assert request.content_type == "application/x-protobuf"
-        raw = await request.read()
-        async with self._changed:
-            self.raw.append(raw)
-            self._changed.notify_all()
-        return web.Response(content_type="application/x-protobuf")
-
-
-def attributes(span: Span) -> dict[str, Any]:
-    return {each.key: getattr(each.value, str(each.value.WhichOneof("value"))) for each in span.attributes}
-
-
-@asynccontextmanager
-async def collecting() -> AsyncIterator[Collector]:
-    collector = Collector()
-    app = web.Application()
-    app.router.add_post("/v1/traces", collector._post)
-    async with listening(app) as collector.url:
-        yield collector
-
-
 @pytest.fixture
 async def collector(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Collector]:
-    """A collector that the environment names."""
+    """Start a collector that the environment names."""
     async with collecting() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
@@ -138,9 +81,7 @@ async def test_a_report_is_a_span_with_its_stages_as_children(
     assert {each.key: each.value.string_value for each in resource.resource.attributes}["service.name"]
 
 
-async def test_druid_is_told_whose_child_its_query_is(
-    start: Start, druid_stand_in: StandIn, collector: Collector
-) -> None:
+async def test_the_query_contains_its_trace_parent(start: Start, druid_stand_in: StandIn, collector: Collector) -> None:
     headers: list[str] = []
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -172,7 +113,7 @@ async def test_druid_is_told_whose_child_its_query_is(
 
 
 @pytest.mark.parametrize("flag", ["00", "01"])
-async def test_a_callers_traceparent_names_the_trace_and_does_not_decide_whether_it_is_kept(
+async def test_a_callers_traceparent_names_the_trace_but_does_not_decide_sampling(
     start: Start, druid_stand_in: StandIn, collector: Collector, flag: str
 ) -> None:
     client = await start(druid_stand_in.url)
@@ -184,7 +125,7 @@ async def test_a_callers_traceparent_names_the_trace_and_does_not_decide_whether
 
 
 @pytest.mark.parametrize("nonsense", ["", "00-zz-zz-01", f"00-{'0' * 32}-{PARENT}-01", "x" * 5000])
-async def test_a_traceparent_that_is_none_begins_a_new_trace(
+async def test_an_invalid_traceparent_begins_a_new_trace(
     start: Start, druid_stand_in: StandIn, collector: Collector, nonsense: str
 ) -> None:
     client = await start(druid_stand_in.url)
@@ -192,7 +133,7 @@ async def test_a_traceparent_that_is_none_begins_a_new_trace(
     assert (await collector.trace(11))[f"POST {ROUTE}"].parent_span_id == b""
 
 
-async def test_whoever_runs_it_may_let_the_caller_decide(
+async def test_the_operator_can_let_the_caller_decide_sampling(
     start: Start, druid_stand_in: StandIn, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_always_off")
@@ -203,7 +144,7 @@ async def test_whoever_runs_it_may_let_the_caller_decide(
     assert {span.trace_id.hex() for span in collector.spans} == {TRACE}
 
 
-async def test_errors_are_told_by_their_codes(start: Start, druid_stand_in: StandIn, collector: Collector) -> None:
+async def test_spans_have_the_codes_of_errors(start: Start, druid_stand_in: StandIn, collector: Collector) -> None:
     druid_stand_in.answer = stand_in.error(504)
     client = await start(druid_stand_in.url)
     assert_problem(await client.post(), 504, "timeout")
@@ -220,7 +161,7 @@ async def test_errors_are_told_by_their_codes(start: Start, druid_stand_in: Stan
     assert report.status.code == Status.STATUS_CODE_UNSET
 
 
-async def test_a_wait_for_a_place_and_a_cancellation_are_spans(
+async def test_waiting_for_a_slot_and_cancelling_are_spans(
     start: Start, druid_stand_in: StandIn, collector: Collector
 ) -> None:
     druid_stand_in.answer = stand_in.never
@@ -239,7 +180,7 @@ async def test_a_wait_for_a_place_and_a_cancellation_are_spans(
     assert attributes(spans["timeseries chat_sessions"])["error.type"] == "abandoned"
 
 
-async def test_a_shared_query_is_named_in_the_span_of_each_who_shares_it(
+async def test_the_spans_of_all_sharing_requests_name_the_shared_query(
     start: Start, druid_stand_in: StandIn, collector: Collector
 ) -> None:
     go = asyncio.Event()
@@ -259,7 +200,7 @@ async def test_a_shared_query_is_named_in_the_span_of_each_who_shares_it(
     assert asked == [druid_stand_in.queries[0].id] * 2
 
 
-async def test_nothing_that_is_secret_or_that_a_caller_wrote_is_in_a_trace(
+async def test_a_trace_contains_no_secret_and_no_text_of_a_caller(
     start: Start, druid_stand_in: StandIn, collector: Collector
 ) -> None:
     client = await start(druid_stand_in.url)
@@ -279,7 +220,7 @@ async def test_nothing_that_is_secret_or_that_a_caller_wrote_is_in_a_trace(
     assert [each for each in told if each and each in raw] == []
 
 
-async def test_the_trace_is_named_in_every_line_of_the_log(
+async def test_every_log_line_has_the_trace_id(
     start_process: StartProcess, druid_stand_in: StandIn, collector: Collector
 ) -> None:
     async with start_process(druid_stand_in.url) as process:
@@ -290,7 +231,7 @@ async def test_the_trace_is_named_in_every_line_of_the_log(
     assert {line["trace_id"] for line in lines} == {TRACE}
 
 
-async def test_what_was_not_yet_sent_is_sent_at_the_end(
+async def test_the_last_spans_are_sent_at_the_end(
     tmp_path: Path, druid_stand_in: StandIn, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "3600000")
@@ -301,14 +242,14 @@ async def test_what_was_not_yet_sent_is_sent_at_the_end(
 
 
 @pytest.mark.parametrize("hangs", [True, False], ids=["hangs", "is away"])
-async def test_no_request_waits_for_a_collector_and_neither_does_the_end(
+async def test_neither_requests_nor_the_end_wait_for_a_collector(
     tmp_path: Path, druid_stand_in: StandIn, collector: Collector, monkeypatch: pytest.MonkeyPatch, *, hangs: bool
 ) -> None:
     collector.hangs = hangs
     if not hangs:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{listener.getsockname()[1]}")
-    # Far more spans than the queue takes, and a collector that would be waited for for a minute.
+    # Far more spans than the queue holds, and a collector that would delay the end for a minute.
     for name, value in {"MAX_QUEUE_SIZE": "20", "MAX_EXPORT_BATCH_SIZE": "10"}.items():
         monkeypatch.setenv(f"OTEL_BSP_{name}", value)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "60")
@@ -321,7 +262,7 @@ async def test_no_request_waits_for_a_collector_and_neither_does_the_end(
     assert loop.time() - ending < 2 * FLUSH_SECONDS
 
 
-async def test_without_a_collector_nothing_of_it_is_there(
+async def test_without_a_collector_the_sdk_is_not_imported(
     start: Start, druid_stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
@@ -331,12 +272,12 @@ async def test_without_a_collector_nothing_of_it_is_there(
     [asked] = druid_stand_in.queries
     assert "traceparent" not in asked.query["context"]
     program = "import sys; import gateway.cli; print([each for each in sys.modules if 'opentelemetry.sdk' in each])"
-    # A child, because this process has imported it.
+    # A child process, because this process has imported it.
     assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "[]"  # noqa: ASYNC221
 
 
 @pytest.mark.parametrize("variable", ["OTEL_SDK_DISABLED=true", "OTEL_TRACES_EXPORTER=none"])
-async def test_it_can_be_switched_off_in_the_standard_ways(
+async def test_the_standard_variables_disable_tracing(
     start: Start, druid_stand_in: StandIn, collector: Collector, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     name, _, value = variable.partition("=")
@@ -346,7 +287,7 @@ async def test_it_can_be_switched_off_in_the_standard_ways(
     assert collector.raw == []
 
 
-async def test_a_trace_that_is_not_kept_still_says_so_to_druid_and_stands_in_the_log(
+async def test_an_unsampled_trace_is_passed_to_druid_and_is_in_the_log(
     start_process: StartProcess, druid_stand_in: StandIn, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")

@@ -128,18 +128,18 @@ def disguised(body: dict[str, Any], owner: str) -> Iterator[dict[str, Any]]:
     given = body["filters"]
     one = {"type": "and", "fields": given} if isinstance(given, list) and given else given or EVERYONE
     own = {"type": "selector", "dimension": "owner_organization_id", "value": owner}
-    nobody = {"type": "selector", "dimension": "owner_organization_id", "value": None}
+    no_owner = {"type": "selector", "dimension": "owner_organization_id", "value": None}
     listed = {"type": "in", "dimension": "owner_organization_id", "values": [*ORGANIZATIONS, None]}
     yield body
     for filters in (
         _not(one),
         _or(one, _not(one)),
-        _or(one, nobody),
+        _or(one, no_owner),
         _or(one, listed),
         _not({"type": "and", "fields": [one, own]}),
         _not(_not(_or(one, EVERYONE))),
         [_or(one, _not(own)), _or(_not(one), EVERYONE)],
-        _or(_not(own), _not(nobody)),
+        _or(_not(own), _not(no_owner)),
     ):
         yield body | {"filters": filters}
     everywhere = [{"type": "count", "name": "everywhere", "filter": _or(one, _not(own))}]

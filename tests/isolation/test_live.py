@@ -1,4 +1,4 @@
-"""On a real Druid: what a tenant is answered is what it would be answered if nobody else's rows were there.
+"""On a real Druid: a tenant's results are the same as if no other tenant's rows existed.
 
 Every string and number of a row is its owner's alone. The same hostile reports are asked of a data source with the rows
 of all organizations and of one with nothing but the rows the tenant may see; the answers must be the same, and none of

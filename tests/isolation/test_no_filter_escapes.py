@@ -36,7 +36,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def is_of(tenant: Tenant, row: Row) -> bool:
-    """Whether the tenant may see the row: said here anew, from the public contract."""
+    """Whether the tenant may see the row, implemented independently from the public contract."""
     if row["owner_organization_id"] != tenant.owner_organization_id:
         return False
     involved = row["involved_organization_ids"]

@@ -9,7 +9,12 @@ from tests.watch import Watch
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"
 
 
-@pytest.mark.parametrize("secret", [tokens.generate().text, tokens.generate().text[13:], JWT, "visitor-4711"])
+@pytest.mark.parametrize(
+    "secret",
+    [tokens.generate().text, tokens.generate().text[13:], JWT, "visitor-4711"],
+    # Both workers must collect the same names.
+    ids=["token", "secret of a token", "access token", "value of a filter"],
+)
 def test_a_secret_in_a_line_is_seen(secret: str) -> None:
     watch = Watch()
     watch.keep_secret(secret)

@@ -83,6 +83,8 @@ def gateway(broker_url: str, database_url: str, secret: str) -> Iterator[Process
     port = _free_port()
     environment = {
         "GATEWAY_REQUESTS_PER_MINUTE": str(REQUESTS_PER_MINUTE),
+        # Unless the environment says otherwise: the queries that are compared check nothing either.
+        "GATEWAY_COMPLETENESS": "off",
         **os.environ,
         "GATEWAY_DATABASE_URL": database_url,
         "GATEWAY_TOKEN_SECRET": secret,

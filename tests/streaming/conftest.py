@@ -1,4 +1,4 @@
-"""A Druid and a Kafka that these tests may hurt, and streams into data sources of their own."""
+"""A Druid cluster and a Kafka broker in which these tests may cause faults."""
 
 import secrets
 import shutil
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
 import pytest
-from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped] # it ships no types
+from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped] # it has no types
 
 from druid.cluster import Cluster
 from druid.errors import ClusterError
@@ -14,7 +14,7 @@ from druid.kafka.broker import Kafka
 from druid.services import Ports
 from tests.streaming.victim import PATIENCE, ROOT, Table, Victim
 
-# Away from Druid's own ports, and from those of the other tests' clusters.
+# Different from Druid's default ports and from those of other tests' clusters.
 PORT_OFFSET = 15000
 
 
@@ -22,7 +22,7 @@ PORT_OFFSET = 15000
 def running() -> Iterator[Victim]:
     druid = Cluster(var=ROOT / "var" / "test-streaming", ports=Ports.shifted(PORT_OFFSET))
     kafka = Kafka.beside(druid)
-    # What an earlier run left, perhaps one that was killed.
+    # Remove what an earlier run left behind, for example a killed one.
     kafka.stop()
     druid.stop()
     shutil.rmtree(druid.var)
@@ -39,7 +39,7 @@ def running() -> Iterator[Victim]:
 
 @pytest.fixture
 async def victim(running: Victim) -> Victim:
-    """Well again, whatever the test before did to it."""
+    """All services are healthy again, whatever the previous test did."""
     await running.is_well()
     return running
 
@@ -52,8 +52,8 @@ async def table(victim: Victim) -> AsyncIterator[Table]:
         table = Table(f"test_stream_{secrets.token_hex(4)}", victim, session, producer)
         yield table
         await producer.stop()
-        # The next test needs the slots. A stream that was never started or is gone already is no matter.
-        overlord = f"{victim.urls.overlord}/druid/indexer/v1"
+        # The next test needs the task slots. The stream may not have been started, or may have been terminated.
+        overlord = victim.urls.overlord / "druid/indexer/v1"
         async with session.post(f"{overlord}/supervisor/{table.name}/terminate", json={}) as response:
             assert response.status in {200, 404}
         async with session.post(f"{overlord}/datasources/{table.name}/shutdownAllTasks", json={}) as response:

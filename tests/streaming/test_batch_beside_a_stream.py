@@ -15,7 +15,7 @@ BATCH = SPECS / "chat_sessions.json"
 HAND_COUNTED = SPECS / "samples" / "hand_counted.jsonl"
 
 
-async def test_a_batch_replaces_what_was_published_and_leaves_the_stream_what_it_has_not_yet(
+async def test_a_batch_replaces_published_rows_and_keeps_those_that_a_stream_publishes_later(
     victim: Victim, table: Table
 ) -> None:
     await table.send(numbered(0, 50))

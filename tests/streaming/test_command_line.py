@@ -15,14 +15,14 @@ pytestmark = pytest.mark.cluster
 
 
 async def gateway_ingest(table: Table, *arguments: str) -> tuple[int, str]:
-    # In a thread: the command runs an event loop of its own.
+    # In a thread, because the command runs an event loop of its own.
     overlord = ("--overlord", str(table.victim.urls.overlord))
     result = await asyncio.to_thread(CliRunner().invoke, app, [*arguments, *overlord])
     return result.exit_code, unwrapped(result.output)
 
 
 def unwrapped(output: str) -> str:
-    """Without the line ends and frames of a narrow terminal."""
+    """Remove the line ends and frames of a narrow terminal."""
     return " ".join(output.replace("│", " ").split())
 
 
@@ -42,14 +42,14 @@ async def test_a_stream_from_its_start_to_its_end(table: Table, tmp_path: Path) 
     await table.holds(20)
 
     code, output = await gateway_ingest(table, "stream", "status", table.name, "--json")
-    told = json.loads(output)
-    assert (code, told["condition"], told["rows"], told["tasks_failed"]) == (0, "reading", 20, 0)
+    values = json.loads(output)
+    assert (code, values["condition"], values["rows"], values["tasks_failed"]) == (0, "reading", 20, 0)
     code, output = await gateway_ingest(table, "stream", "list", "--json")
     assert (code, [stream["stream"] for stream in json.loads(output)]) == (0, [table.name])
     code, output = await gateway_ingest(table, "stream", "list")
     assert (code, table.name in output) == (0, True)
 
-    # Without a terminal, a line each time, until there is nothing to watch any more.
+    # Without a terminal, it prints one line for each update until the stream is terminated.
     watching = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "gateway", "ingest", "stream", "watch", table.name, "--every", "0.2"),
         *("--overlord", str(table.victim.urls.overlord)),
@@ -74,12 +74,12 @@ async def test_a_stream_from_its_start_to_its_end(table: Table, tmp_path: Path) 
     assert await table.count() == 20
 
 
-def test_nothing_is_sent_when_the_spec_is_wrong_or_rows_are_given(tmp_path: Path) -> None:
+def test_nothing_is_sent_if_the_spec_is_not_valid_or_rows_are_given(tmp_path: Path) -> None:
     supervisor = json.loads((SPECS / "chat_sessions.kafka.json").read_text())
     supervisor["spec"]["ioConfig"]["taskDuration"] = "PT30S"
     spec = tmp_path / "spec.json"
     spec.write_text(json.dumps(supervisor))
-    # There is no overlord: whoever asked it would say so.
+    # There is no overlord, so a request would fail with another message.
     nowhere = ("--overlord", "http://127.0.0.1:1")
     result = CliRunner().invoke(app, [str(spec), *nowhere])
     assert (result.exit_code, "whole minutes" in result.output) == (1, True)

@@ -1,4 +1,4 @@
-"""Compaction turns what a stream wrote into a batch's segments, and changes no number."""
+"""Compaction turns the segments of a stream into those of a batch, and changes no number."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.cluster
 
 
 async def numbers(table: Table) -> Any:
-    """What reports are made of, by tenant and day."""
+    """Return the numbers that reports consist of, by tenant and day."""
     answer = await table.ask(
         queryType="groupBy",
         granularity="day",
@@ -27,13 +27,13 @@ async def numbers(table: Table) -> Any:
             {"type": "hyperUnique", "name": "visitors", "fieldName": "visitor_ids_unique"},
         ],
     )
-    # Floats that are added up in another order differ in their last digits.
+    # Sums of floats in another order differ in their last digits.
     return [{**row["event"], "day": row["timestamp"], "sales": round(row["event"]["sales"] or 0, 6)} for row in answer]
 
 
 async def shards(table: Table) -> list[dict[str, Any]]:
-    """How each segment that answers was cut. Those that it replaced are still listed, for a quarter of an hour."""
-    url = f"{table.victim.urls.overlord}/druid/coordinator/v1/metadata/datasources/{table.name}/segments"
+    """Return the shard specs of current segments. Druid lists replaced segments for another quarter of an hour."""
+    url = table.victim.urls.overlord / f"druid/coordinator/v1/metadata/datasources/{table.name}/segments"
     async with table.session.post(url, params={"full": ""}, json=[EVER]) as response:
         stored = await response.json() if response.status == 200 else []
     newest: dict[str, str] = {}
@@ -43,16 +43,18 @@ async def shards(table: Table) -> list[dict[str, Any]]:
 
 
 async def compact(table: Table) -> None:
-    """Start now what the coordinator does every half hour: one time chunk, as it has one task slot for that."""
+    """Start what the coordinator does every half hour. It compacts one time chunk, as it has one task slot for it."""
     async with connect(table.victim.urls) as client:
         if any(task.type == "compact" for task in await client.overlord.tasks(table.name, running=True)):
             return
-    url = f"{table.victim.urls.overlord}/druid/coordinator/v1/compaction/compact"
+    url = table.victim.urls.overlord / "druid/coordinator/v1/compaction/compact"
     async with table.session.post(url, json={}) as response:
         assert response.status == 200
 
 
-async def test_compaction_beside_a_stream_cuts_by_tenant_and_changes_no_number(victim: Victim, table: Table) -> None:
+async def test_compaction_beside_a_stream_partitions_by_tenant_and_keeps_all_numbers(
+    victim: Victim, table: Table
+) -> None:
     await table.stream()
     for start in (0, 300, 600):
         await table.send(numbered(start, start + 300))
@@ -60,7 +62,7 @@ async def test_compaction_beside_a_stream_cuts_by_tenant_and_changes_no_number(v
         await lifecycle.suspend(victim.urls, table.name, wait_seconds=PATIENCE)
         await lifecycle.resume(victim.urls, table.name)
     before = await numbers(table)
-    # Each time a segment for each of the four months.
+    # Each run of tasks left one segment for each of the four months.
     assert len(await shards(table)) == 12
     assert {shard["type"] for shard in await shards(table)} == {"numbered"}
 
@@ -74,18 +76,18 @@ async def test_compaction_beside_a_stream_cuts_by_tenant_and_changes_no_number(v
     assert {shard["dimension"] for shard in after} == {"owner_organization_id"}
     assert len(after) == 4
     assert await numbers(table) == before
-    # The stream went on: what it reads now stands beside the compacted rows.
+    # The stream continues, and adds its rows to the compacted ones.
     await table.send(numbered(900, 1000))
     await table.holds(1000)
     assert await table.rows_by_session() == table.sessions_sent()
 
 
-async def test_compaction_settings_of_ones_own_stay(victim: Victim, table: Table) -> None:
+async def test_existing_compaction_settings_are_kept(victim: Victim, table: Table) -> None:
     own = json.loads(table.spec().compaction(table.name))
     own["skipOffsetFromLatest"] = "P7D"
     async with connect(victim.urls) as client:
         await client.compaction.configure(json.dumps(own).encode())
     await table.stream()
-    url = f"{victim.urls.overlord}/druid/coordinator/v1/config/compaction/{table.name}"
+    url = victim.urls.overlord / f"druid/coordinator/v1/config/compaction/{table.name}"
     async with table.session.get(url) as response:
         assert (await response.json())["skipOffsetFromLatest"] == "P7D"

@@ -1,4 +1,4 @@
-"""A gateway in front of a stream: rows that it has answered with are in every later answer, or there is none."""
+"""A gateway in front of a stream: rows that a response has included are in every later one, or the request fails."""
 
 import asyncio
 import json
@@ -29,15 +29,15 @@ READERS = 3
 
 @dataclass(slots=True)
 class Watched:
-    """A table behind a gateway that is asked all the time, by several at once, while rows come in.
+    """A table behind a gateway that several clients query all the time, while rows arrive.
 
-    `wrong` are answers with fewer rows than an earlier one had, or with more than were ever sent.
+    `wrong` are responses with fewer rows than an earlier one, or with more than were ever sent.
     """
 
     table: Table
     client: Client
     outcomes: Counter[str] = field(default_factory=Counter)
-    unasked: Counter[str] = field(default_factory=Counter)
+    direct: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     seen: Counter[str] = field(default_factory=Counter)
 
@@ -60,11 +60,11 @@ class Watched:
         return int(count)
 
     async def ask_druid(self) -> None:
-        """Druid's own answers: how often they were fewer than it had said before."""
+        """Query Druid directly, and count how often it returned fewer rows than before."""
         most = 0
         while True:
             count = await self.table.count()
-            self.unasked["500" if count is None else "fewer" if count < most else "200"] += 1
+            self.direct["500" if count is None else "fewer" if count < most else "200"] += 1
             most = max(most, count or 0)
             await asyncio.sleep(0.05)
 
@@ -76,10 +76,10 @@ class Watched:
             await asyncio.sleep(0.03)
 
     async def has_all(self) -> None:
-        """Wait until an answer has as many rows of the organization as there were sent by now."""
+        """Wait until a response has all rows of the organization that were sent by now."""
         own = sum(json.loads(line)["owner_organization_id"] == D for line in self.table.sent)
         async with asyncio.timeout(PATIENCE):
-            while (await self.ask(ALL) or 0) < own:  # noqa: ASYNC110 - only asking tells
+            while (await self.ask(ALL) or 0) < own:  # noqa: ASYNC110 - there are no events to wait for
                 await asyncio.sleep(0.1)
 
 
@@ -100,7 +100,7 @@ async def running(*tasks: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
 
 @pytest.fixture
 async def watched(table: Table, tmp_path: Path) -> AsyncIterator[Watched]:
-    """With 2,000 rows, of which some are in a task alone."""
+    """A table with 2,000 rows, some of which only a task has."""
     await table.stream(lambda spec: spec["tuningConfig"].update(maxRowsInMemory=500))
     await table.send(numbered(0, 2000))
     await table.holds(2000)
@@ -116,7 +116,7 @@ async def watched(table: Table, tmp_path: Path) -> AsyncIterator[Watched]:
     async with serving(settings, datasets=[dataset]) as gateway, Client(gateway) as client:
         watched = Watched(table, client)
         await watched.has_all()
-        # Rows that came a moment before nobody has seen for sure.
+        # The gateway has not recorded rows of the last moment yet.
         await asyncio.sleep(3)
         async with running(watched.ask_druid, watched.write, *[watched.read] * READERS):
             await asyncio.sleep(3)
@@ -125,11 +125,11 @@ async def watched(table: Table, tmp_path: Path) -> AsyncIterator[Watched]:
 
 
 async def shut_down_tasks(table: Table) -> None:
-    """As an operator does, or a supervisor that gives a task up: another one follows at once."""
+    """Shut down the tasks, as an operator may. Druid starts others immediately."""
     async with connect(table.victim.urls) as client:
         tasks = await client.overlord.tasks(table.name, running=True)
     for task in tasks:
-        url = f"{table.victim.urls.overlord}/druid/indexer/v1/task/{task.task_id}/shutdown"
+        url = table.victim.urls.overlord / f"druid/indexer/v1/task/{task.task_id}/shutdown"
         async with table.session.post(url, json={}) as response:
             assert response.status == 200
 
@@ -142,33 +142,33 @@ async def restart(table: Table) -> None:
     await asyncio.to_thread(table.victim.kill_indexer, signal.SIGTERM)
 
 
-@pytest.mark.parametrize("hurt", [kill, restart, shut_down_tasks])
-async def test_no_answer_misses_rows_that_a_task_has_to_read_again(
-    watched: Watched, hurt: Callable[[Table], Awaitable[None]]
+@pytest.mark.parametrize("cause_fault", [kill, restart, shut_down_tasks])
+async def test_no_response_lacks_rows_that_a_task_must_read_again(
+    watched: Watched, cause_fault: Callable[[Table], Awaitable[None]]
 ) -> None:
-    await hurt(watched.table)
+    await cause_fault(watched.table)
     async with asyncio.timeout(PATIENCE):
-        while not watched.unasked["fewer"]:  # noqa: ASYNC110 - only asking tells
+        while not watched.direct["fewer"]:  # noqa: ASYNC110 - there are no events to wait for
             await asyncio.sleep(0.05)
     await watched.has_all()
     await asyncio.sleep(5)
-    print(hurt.__name__, watched.outcomes, watched.unasked)
+    print(cause_fault.__name__, watched.outcomes, watched.direct)
     assert watched.wrong == []
     assert watched.outcomes.keys() <= {"200", "data_unavailable", "bad_upstream_answer"}
     assert watched.outcomes["data_unavailable"]
-    # It is over: nothing is refused any more.
+    # Afterwards no request fails.
     watched.outcomes.clear()
     await asyncio.sleep(3)
     assert watched.outcomes.keys() == {"200"}
 
 
-async def test_nothing_is_refused_while_rows_are_handed_over_and_compacted_and_the_coordinator_restarts(
+async def test_no_request_fails_during_handover_compaction_and_a_restart_of_the_coordinator(
     victim: Victim, watched: Watched
 ) -> None:
     table = watched.table
     # A task lasts a minute.
     async with asyncio.timeout(PATIENCE):
-        while not await shards(table):  # noqa: ASYNC110 - only asking tells
+        while not await shards(table):  # noqa: ASYNC110 - there are no events to wait for
             await asyncio.sleep(1)
     await lifecycle.suspend(victim.urls, table.name, wait_seconds=PATIENCE)
     await lifecycle.resume(victim.urls, table.name)
@@ -179,19 +179,19 @@ async def test_nothing_is_refused_while_rows_are_handed_over_and_compacted_and_t
     await asyncio.to_thread(victim.kill, Service.COORDINATOR)
     await victim.is_well()
     await watched.has_all()
-    print(watched.outcomes, watched.unasked)
+    print(watched.outcomes, watched.direct)
     assert watched.wrong == []
     assert watched.outcomes.keys() == {"200"}
 
 
-async def test_rows_that_retention_drops_once_they_are_published_are_missed_no_more(
+async def test_rows_that_retention_drops_after_publication_are_not_reported_as_missing(
     victim: Victim, watched: Watched
 ) -> None:
     table = watched.table
-    url = f"{victim.urls.overlord}/druid/coordinator/v1/rules/{table.name}"
+    url = victim.urls.overlord / f"druid/coordinator/v1/rules/{table.name}"
     async with table.session.post(url, json=[{"type": "dropForever"}]) as response:
         assert response.status == 200
     await lifecycle.suspend(victim.urls, table.name)
     async with asyncio.timeout(PATIENCE):
-        while await watched.ask(ALL) != 0:  # noqa: ASYNC110 - only asking tells
+        while await watched.ask(ALL) != 0:  # noqa: ASYNC110 - there are no events to wait for
             await asyncio.sleep(0.1)

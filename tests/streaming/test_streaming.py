@@ -1,4 +1,4 @@
-"""Streams from a real Kafka into a real Druid: soon there, each row once, whatever is killed."""
+"""Streams from a real Kafka into a real Druid: each row is available soon and counts once, whatever is killed."""
 
 import asyncio
 import json
@@ -15,11 +15,11 @@ from tests.streaming.victim import HAND_COUNTED, PATIENCE, Table, Victim, number
 
 pytestmark = pytest.mark.cluster
 
-# On a machine with nothing else to do it is a tenth of a second.
+# On an idle machine it takes a tenth of a second.
 SECONDS = 10
 
 
-async def test_rows_answer_queries_within_seconds(table: Table) -> None:
+async def test_queries_read_rows_within_seconds(table: Table) -> None:
     await table.stream()
     for number in range(5):
         began = time.monotonic()
@@ -28,20 +28,20 @@ async def test_rows_answer_queries_within_seconds(table: Table) -> None:
         assert time.monotonic() - began < SECONDS
 
 
-async def test_the_hand_counted_rows_arrive_as_a_batch_has_them(table: Table) -> None:
+async def test_the_hand_counted_rows_are_stored_as_by_a_batch(table: Table) -> None:
     await table.send(HAND_COUNTED)
     await table.stream()
     await table.holds(33)
     twice = {"type": "selector", "dimension": "visitor_ids", "value": "v8"}
     rows = {"type": "longSum", "name": "rows", "fieldName": "count"}
     answer = await table.ask(queryType="groupBy", dimensions=["visitor_ids"], filter=twice, aggregations=[rows])
-    # Of s11, which has it twice, it counts once.
+    # In s11, which contains it twice, it counts once.
     assert [(row["event"]["visitor_ids"], row["event"]["rows"]) for row in answer] == [("v8", 2)]
 
 
-async def test_no_row_is_lost_or_doubled_when_the_indexer_is_killed(victim: Victim, table: Table) -> None:
+async def test_no_row_is_lost_or_duplicated_when_the_indexer_is_killed(victim: Victim, table: Table) -> None:
     await table.stream()
-    # For longer than a task lasts: one is killed as it reads, the next one publishes while rows come in.
+    # Longer than a task lasts: one is killed while it reads, the next one publishes while rows arrive.
     sending = asyncio.create_task(send_slowly(table, 3000, seconds=90))
     await asyncio.sleep(10)
     await asyncio.to_thread(victim.kill_indexer)
@@ -60,7 +60,7 @@ async def test_no_row_is_lost_or_doubled_when_the_indexer_is_killed(victim: Vict
     assert await table.rows_by_session() == table.sessions_sent()
 
 
-async def test_no_row_is_lost_or_doubled_when_the_indexer_is_killed_as_it_publishes(
+async def test_no_row_is_lost_or_duplicated_when_the_indexer_is_killed_while_it_publishes(
     victim: Victim, table: Table
 ) -> None:
     await table.stream()
@@ -77,20 +77,20 @@ async def test_no_row_is_lost_or_doubled_when_the_indexer_is_killed_as_it_publis
     assert await table.rows_by_session() == table.sessions_sent()
 
 
-async def test_a_suspended_stream_reads_nothing_serves_what_it_has_and_goes_on_when_resumed(
+async def test_a_suspended_stream_reads_nothing_keeps_its_rows_and_continues_when_resumed(
     victim: Victim, table: Table
 ) -> None:
     await table.send(numbered(0, 100))
     await table.stream()
     await table.holds(100)
     await lifecycle.suspend(victim.urls, table.name, wait_seconds=PATIENCE)
-    assert (await table.look()).condition is Condition.SUSPENDED
+    assert (await table.status()).condition is Condition.SUSPENDED
     assert await table.count() == 100
 
     await table.send(numbered(100, 200))
     await asyncio.sleep(5)
     assert await table.count() == 100
-    # Whoever suspends what is suspended finds it so.
+    # Suspending a suspended stream has no effect.
     await lifecycle.suspend(victim.urls, table.name)
 
     await lifecycle.resume(victim.urls, table.name)
@@ -107,32 +107,32 @@ async def test_a_stream_that_is_being_suspended_and_resumed_is_never_unknown(vic
                 await client.overlord.change_supervisor(table.name, action)
 
     changing = asyncio.create_task(change())
-    at_the_moment = 0
+    unavailable = 0
     async with connect(victim.urls) as client:
         while not changing.done():
             try:
                 assert (await client.overlord.supervisor(table.name)).name == table.name
             except Unavailable:
-                at_the_moment += 1
+                unavailable += 1
     await changing
-    assert at_the_moment
+    assert unavailable
 
 
-async def test_a_terminated_stream_started_again_goes_on_where_it_ended(victim: Victim, table: Table) -> None:
+async def test_a_terminated_stream_started_again_continues_where_it_ended(victim: Victim, table: Table) -> None:
     await table.send(numbered(0, 100))
     await table.stream()
     await table.holds(100)
     await lifecycle.terminate(victim.urls, table.name, wait_seconds=PATIENCE)
     assert await table.count() == 100
     with pytest.raises(UnknownSupervisor, match="stream list"):
-        await table.look()
+        await table.status()
     await table.send(numbered(100, 150))
     await table.stream()
     await table.holds(150)
     assert await table.rows_by_session() == table.sessions_sent()
 
 
-async def test_a_row_that_druid_cannot_read_is_left_out_counted_and_named(table: Table) -> None:
+async def test_a_row_that_druid_cannot_read_is_left_out_counted_and_shown(table: Table) -> None:
     await table.stream()
     await table.send(["not json at all", *numbered(0, 10)])
     await table.holds(10)
@@ -141,16 +141,16 @@ async def test_a_row_that_druid_cannot_read_is_left_out_counted_and_named(table:
     assert "not json at all" in status.row_errors[0].line
 
 
-async def test_a_stream_whose_tasks_all_fail_is_called_failing_whatever_druid_says(table: Table) -> None:
+async def test_a_stream_whose_tasks_all_fail_is_failing_whatever_druid_reports(table: Table) -> None:
     await table.send(["not json at all"])
-    with pytest.raises(FailedStream, match="its tasks fail") as caught:
+    with pytest.raises(FailedStream, match="of its tasks failed in a row") as caught:
         await table.stream(lambda spec: spec["tuningConfig"].update(maxParseExceptions=0))
     assert f"gateway ingest stream watch {table.name}" in str(caught.value)
 
 
-async def test_a_supervisor_that_calls_itself_healthy_while_its_tasks_fail_is_not_believed(table: Table) -> None:
+async def test_a_stream_is_failing_if_its_tasks_fail_though_druid_reports_it_as_healthy(table: Table) -> None:
     supervisor = json.loads(table.spec().submission(table.name, table.victim.kafka.bootstrap_servers))
-    # Which the check of specs refuses: Druid takes it, and kills each of its tasks.
+    # The check of specs rejects this. Druid accepts it and kills every task.
     supervisor["spec"]["ioConfig"]["taskDuration"] = "PT30S"
     await table.send(numbered(0, 3))
     async with connect(table.victim.urls) as client:

@@ -1,4 +1,4 @@
-"""What the tests of streaming hurt, and what they fill."""
+"""The cluster in which the streaming tests cause faults, and the data sources that they fill."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped] # it ships no types
+from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped] # it has no types
 
 from druid.cluster import Cluster
 from druid.kafka.broker import Kafka
@@ -28,13 +28,13 @@ ROOT = Path(__file__).parents[2]
 SPECS = ROOT / "ingestion-specs"
 HAND_COUNTED = (SPECS / "samples" / "hand_counted.jsonl").read_text().splitlines()
 EVER = "2018-01-01/2021-01-01"
-# For what takes seconds on a machine that has nothing else to do.
+# On an idle machine, none of this takes more than seconds.
 PATIENCE = 240
 
 
 @dataclass(frozen=True, slots=True)
 class Victim:
-    """A cluster with Kafka beside it."""
+    """A Druid cluster and a Kafka broker."""
 
     druid: Cluster
     kafka: Kafka
@@ -44,23 +44,23 @@ class Victim:
         return ingest.DruidUrls.parse(overlord=self.druid.coordinator_url, broker=self.druid.broker_url)
 
     def kill_indexer(self, with_signal: signal.Signals = signal.SIGKILL) -> None:
-        """At once, with all tasks that run in it; supervisord starts another one."""
+        """Kill the indexer with all its tasks; supervisord starts another one."""
         self.kill(Service.INDEXER, with_signal)
 
     def kill(self, service: Service, with_signal: signal.Signals = signal.SIGKILL) -> None:
-        """At once, or as a restart would; supervisord starts another one."""
+        """Send a signal to a service; supervisord starts another one."""
         pid = self.druid.pid(service)
         assert pid is not None
         os.kill(pid, with_signal)
 
     async def is_well(self) -> None:
-        """Wait for it."""
+        """Wait until all services are healthy."""
         await asyncio.to_thread(self.druid.start, timeout=PATIENCE)
 
 
 @dataclass(slots=True)
 class Table:
-    """A data source of a test's own, and the topic of the same name."""
+    """A data source for one test, and the topic of the same name."""
 
     name: str
     victim: Victim
@@ -69,9 +69,9 @@ class Table:
     sent: list[str] = field(default_factory=list)
 
     async def ask(self, **query: Any) -> Any:
-        """None while Druid cannot answer: the task that has the rows is gone, and the next one not there yet."""
+        """Return None while the query fails: a task with rows has ended, and the next one has not read them yet."""
         body = {"dataSource": self.name, "granularity": "all", "intervals": [EVER], **query}
-        async with self.session.post(f"{self.victim.urls.broker}/druid/v2", json=body) as response:
+        async with self.session.post(self.victim.urls.broker / "druid/v2", json=body) as response:
             return await response.json() if response.status == 200 else None
 
     async def count(self) -> int | None:
@@ -87,10 +87,10 @@ class Table:
         return Counter({row["event"]["chat_session_id"]: row["event"]["rows"] for row in answer or ()})
 
     async def holds(self, expected: int, seconds: float = PATIENCE) -> None:
-        """Wait until exactly so many rows answer; more than that are an error at once."""
+        """Wait until queries count exactly this many rows; more rows are an error."""
         async with asyncio.timeout(seconds):
             while (count := await self.count()) != expected:
-                assert count is None or count < expected, f"{count} rows, where there are {expected}"
+                assert count is None or count < expected, f"{count} rows instead of {expected}"
                 await asyncio.sleep(0.05)
 
     async def send(self, lines: Iterable[str]) -> None:
@@ -99,9 +99,12 @@ class Table:
             self.sent.append(line)
 
     def spec(self, change: Callable[[Any], object] = lambda _: None) -> stream_spec.StreamSpec:
-        """The shipped one, for this topic, with the shortest tasks that there are."""
+        """Return the shipped spec for this topic, with tasks of the shortest possible duration."""
         supervisor = json.loads((SPECS / "chat_sessions.kafka.json").read_text())
-        supervisor["spec"]["ioConfig"].update(topic=self.name, taskDuration="PT1M")
+        # The samples are from 2019.
+        supervisor["spec"]["ioConfig"].update(
+            topic=self.name, taskDuration="PT1M", lateMessageRejectionPeriod="P20000D"
+        )
         change(supervisor["spec"])
         return stream_spec.parse("chat_sessions.kafka.json", json.dumps(supervisor), DATASETS)
 
@@ -117,21 +120,21 @@ class Table:
     def sessions_sent(self) -> Counter[str]:
         return Counter(json.loads(line)["chat_session_id"] for line in self.sent)
 
-    async def look(self) -> StreamStatus:
+    async def status(self) -> StreamStatus:
         async with connect(self.victim.urls) as client:
             return await PATIENTLY(lifecycle.inspect, client, self.name)
 
     async def until(self, condition: Callable[[StreamStatus], object], seconds: float = PATIENCE) -> StreamStatus:
-        """The first status of which it is true."""
+        """Wait for a status that satisfies the condition, and return it."""
         async with asyncio.timeout(seconds):
             while True:
-                if condition(status := await self.look()):
+                if condition(status := await self.status()):
                     return status
                 await asyncio.sleep(0.1)
 
 
 def numbered(start: int, stop: int) -> Iterator[str]:
-    """A row of a session of its own for each number, of all tenants and months of the samples."""
+    """Yield a row with a unique session for each number, for all tenants and months of the samples."""
     for number in range(start, stop):
         row = json.loads(HAND_COUNTED[number % len(HAND_COUNTED)])
         yield json.dumps({**row, "chat_session_id": f"n{number}"})

@@ -1,15 +1,15 @@
 """What data a data source has, according to the coordinator's list of its segments."""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import AsyncIterable
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass
 from heapq import merge as merge_runs
 
 import structlog
 
 from gateway.druid.api.coordinator import InvalidMetadata
-from gateway.druid.intervals import TimeRange, merge, merge_sorted
+from gateway.druid.intervals import TimeRange
 from gateway.druid.segments import Description, Segment
 
 _SLICE = 2_000
@@ -27,7 +27,7 @@ class ExistingData:
     """
 
     covered: tuple[TimeRange, ...]
-    appended: dict[TimeRange, tuple[Segment, ...]]
+    appended: Mapping[TimeRange, tuple[Segment, ...]]
 
     def appended_in(self, time_range: TimeRange) -> list[Segment]:
         """Return the appended segments that overlap this time."""
@@ -40,45 +40,57 @@ async def read_existing_data(data_source: str, slices: AsyncIterable[list[Descri
     A segment that cannot be read is logged and left out: it must not affect the others. Raises InvalidMetadata if none
     can be read, since the data source would seem to be empty.
     """
+    # Plain tuples and numbers only: the garbage collector does not visit them, which takes long if there are 100,000.
+    chunks: dict[str, tuple[int, int]] = {}
+    counts: Counter[str] = Counter()
+    separate: list[tuple[str, str, int]] = []
     total = unreadable = 0
-    ranges: dict[str, TimeRange] = {}
-    counts: defaultdict[str, int] = defaultdict(int)
-    appended: defaultdict[str, list[Segment]] = defaultdict(list)
     async for descriptions in slices:
         total += len(descriptions)
         for description in descriptions:
             try:
                 if not _is_to_be_served(description):
                     continue
-                interval = description["interval"]
-                segment = Segment.from_metadata(description)
+                segment, interval = Segment.from_metadata(description), description["interval"]
             except (AttributeError, KeyError, TypeError, ValueError):
                 unreadable += 1
                 continue
-            ranges[interval] = segment.time_range
+            chunks[interval] = (segment.time_range.start, segment.time_range.end)
             counts[interval] += 1
             if not segment.is_core:
-                appended[interval].append(segment)
+                separate.append((interval, segment.version, segment.partition))
     if unreadable:
         _log.error("segments_not_readable", data_source=data_source, segments=unreadable)
         if unreadable == total:
             raise InvalidMetadata("The coordinator describes segments in another form than expected.")
     # A segment that is alone in its time is not appended: without it, the time is uncovered.
-    return ExistingData(
-        covered=await _merged(list(ranges.values())),
-        appended={ranges[each]: tuple(found) for each, found in appended.items() if counts[each] > 1},
-    )
+    beside_others = [(chunks[chunk], version, part) for chunk, version, part in separate if counts[chunk] > 1]
+    return ExistingData(await _merged(list(chunks.values())), await _by_chunk(beside_others))
 
 
-async def _merged(ranges: list[TimeRange]) -> tuple[TimeRange, ...]:
-    """Return what `merge` returns, in slices."""
+async def _by_chunk(found: list[tuple[tuple[int, int], str, int]]) -> dict[TimeRange, tuple[Segment, ...]]:
+    """Return segments, given as chunk, version and partition, by their chunk."""
+    segments: defaultdict[TimeRange, list[Segment]] = defaultdict(list)
+    for number, (chunk, version, partition) in enumerate(found):
+        time_range = TimeRange(*chunk)
+        segments[time_range].append(Segment(time_range, version, partition))
+        if number % _SLICE == 0:
+            await asyncio.sleep(0)
+    return {time_range: tuple(each) for time_range, each in segments.items()}
+
+
+async def _merged(chunks: list[tuple[int, int]]) -> tuple[TimeRange, ...]:
+    """Return the same time as the fewest ranges, in order; as `merge`, but in slices."""
     runs = []
-    for start in range(0, len(ranges), _SLICE):
-        runs.append(merge(ranges[start : start + _SLICE]))
+    for start in range(0, len(chunks), _SLICE):
+        runs.append(sorted(chunks[start : start + _SLICE]))
         await asyncio.sleep(0)
-    merged = []
-    for number, each in enumerate(merge_sorted(merge_runs(*runs))):
-        merged.append(each)
+    merged: list[TimeRange] = []
+    for number, (start, end) in enumerate(merge_runs(*runs)):
+        if merged and start <= merged[-1].end:
+            merged[-1] = TimeRange(merged[-1].start, max(merged[-1].end, end))
+        else:
+            merged.append(TimeRange(start, end))
         if number % _SLICE == 0:
             await asyncio.sleep(0)
     return tuple(merged)

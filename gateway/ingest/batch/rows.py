@@ -25,8 +25,9 @@ _LONG_MIN, _LONG_MAX = -(2**63), 2**63 - 1
 # Integers up to this one are exact as JSON numbers with a fraction, such as 2.0.
 _EXACT_MAX: Final = 2**53
 _ONLY_STRINGS: Final = frozenset({str})
-# An organization's id, as the accounts have it. Rows of any other owner would be invisible to every tenant.
-_ORGANIZATION_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+ORGANIZATION_ID: Final = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+"""An organization's id, as the accounts have it. Rows of any other owner would be invisible to every tenant."""
+_ORGANIZATION_ID: Final = re.compile(ORGANIZATION_ID, re.ASCII)
 
 Types = frozenset[type]
 """Types of JSON values in Python."""

@@ -15,10 +15,12 @@ from pathlib import Path
 
 import stamina
 
+from gateway.druid.api.broker import NoAnswer
 from gateway.druid.api.http import ServiceError, ServiceUnreachable, UnexpectedStatus
 from gateway.druid.api.overlord import Unavailable, UnknownTask
 from gateway.druid.segments import Segment
 from gateway.druid.tasks import Phase, Report, RowError, RowStats, State, TaskStatus
+from gateway.errors import InvalidDruidResponse
 from gateway.ingest.batch.file_server import ServeAddress, ServedFiles, serve
 from gateway.ingest.batch.row_files import Check, CheckedFiles, checked
 from gateway.ingest.batch.served import served
@@ -27,6 +29,7 @@ from gateway.ingest.clients import Clients, DruidUrls, connect
 from gateway.ingest.errors import EmptyInput, FailedTask, IngestError, NotServed, WrongRowCount
 
 _POLL = 0.5
+_BROKER_SECONDS = 60
 _LOOPBACK = ServeAddress()
 PATIENTLY = stamina.AsyncRetryingCaller(attempts=None, timeout=120, wait_initial=0.5, wait_max=5).on(
     (ServiceUnreachable, UnexpectedStatus, Unavailable)
@@ -238,7 +241,7 @@ class _Run:
             stored = await PATIENTLY(self.druid.coordinator.stored_segments, self.data_source, intervals)
             # A version is the time at which the task locked the interval, which is later than the task's creation.
             published = [segment for segment in stored if segment.version >= status.created]
-            queried = await PATIENTLY(self.druid.candidates.queried_segments, self.data_source, intervals)
+            queried = await PATIENTLY(self._queried)
             count, total = served(published, queried), max(report.segments or 0, len(published))
             rows = report.rows
             self.on_progress(Progress(self.task_id, Phase.LOADING, rows.read, rows.bytes, None, count, total))
@@ -251,6 +254,17 @@ class _Run:
                     "running, and is its disk full?"
                 )
             await asyncio.sleep(_POLL)
+
+    async def _queried(self) -> list[Segment]:
+        """Return the segments that queries of the intervals read now."""
+        deadline = asyncio.get_running_loop().time() + _BROKER_SECONDS
+        try:
+            known = [
+                await self.druid.broker.candidates(self.data_source, each, deadline) for each in self.spec.intervals
+            ]
+        except (NoAnswer, InvalidDruidResponse) as error:
+            raise ServiceUnreachable(f"{self.druid.broker.name} did not respond with its segments.") from error
+        return [each.segment for segments in known for each in segments if each.servers]
 
     def check_row_count(self, report: Report) -> None:
         """Raise WrongRowCount unless Druid stored every row of the files, or at least one of its own input source."""

@@ -1,6 +1,6 @@
 """Streams: start, inspect, suspend, resume and terminate them.
 
-A supervisor of Druid keeps tasks reading a Kafka topic, and queries read a task's rows at once. When a task ends, it
+A supervisor of Druid keeps tasks reading a Kafka topic. Queries read a task's rows immediately. When a task ends, it
 stores its segments and the topic's offsets in one transaction. A task that fails stores neither, and the next one reads
 from the stored offsets. So each message counts once.
 """

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.catalog.model import Dataset
+from gateway.ingest.batch.rows import ORGANIZATION_ID
 from gateway.ingest.errors import InvalidSpec
 from gateway.ingest.schema_check import at, dataset_of, read, schema_problems
 
@@ -19,8 +20,9 @@ _ROWS_PER_SEGMENT: Final = 1_000_000
 _BOOTSTRAP: Final = "bootstrap.servers"
 # ISO 8601 durations that Druid accepts here: years and months have no fixed length.
 _DURATION: Final = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)?S)?)?", re.ASCII)
-_DAY: Final = 86_400
-_LONGEST_PERIOD: Final = 36_500 * _DAY
+# Druid 33 stores a longer period as a number of seconds that it cannot read again: a restarted overlord would lose the
+# stream.
+_LONGEST_PERIOD: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,12 @@ def parse(name: str, text: str, datasets: Mapping[str, Dataset]) -> StreamSpec:
     """Read a spec that fills one of the data sets. Raises InvalidSpec with all problems. `name` is for messages."""
     supervisor = read(name, text)
     dataset = dataset_of(name, supervisor, datasets)
-    problems = [*schema_problems(supervisor, dataset), *_reading(supervisor), *_event_time(supervisor)]
+    problems = [
+        *schema_problems(supervisor, dataset),
+        *_reading(supervisor),
+        *_event_time(supervisor),
+        *_owner(supervisor, dataset.tenant.column),
+    ]
     if problems:
         raise InvalidSpec(name, problems)
     io_config = supervisor["spec"]["ioConfig"]
@@ -133,6 +140,29 @@ def _reading(supervisor: Any) -> Iterator[str]:  # noqa: ANN401 - JSON of any sh
         yield "context.useConcurrentLocks must be true: otherwise compaction and the stream abort each other"
 
 
+def owner_conditions(column: str) -> list[dict[str, Any]]:
+    """Return the filters of rows that belong to exactly one organization.
+
+    The first one alone would accept an empty owner. To the second one, an organization in a list is enough.
+    """
+    return [
+        {"type": "expression", "expression": f'array_length("{column}") == 1'},
+        {"type": "regex", "dimension": column, "pattern": f"^{ORGANIZATION_ID}$"},
+    ]
+
+
+def _owner(supervisor: Any, column: str) -> Iterator[str]:  # noqa: ANN401 - JSON of any shape
+    """Yield if rows with several owners would be stored: each of the owners would see them."""
+    wanted = owner_conditions(column)
+    match at(supervisor, "spec", "dataSchema", "transformSpec", "filter"):
+        case {"type": "and", "fields": [*fields]} if all(each in fields for each in wanted):
+            return
+    yield (
+        "spec.dataSchema.transformSpec.filter must leave out rows without exactly one owner: "
+        f"{json.dumps({'type': 'and', 'fields': wanted})}"
+    )
+
+
 def _event_time(supervisor: Any) -> Iterator[str]:  # noqa: ANN401 - JSON of any shape
     """Yield where the time of rows has no bounds: one row of the year 9999 would create a segment of that year."""
     for key, which in (("earlyMessageRejectionPeriod", "later"), ("lateMessageRejectionPeriod", "earlier")):
@@ -140,7 +170,7 @@ def _event_time(supervisor: Any) -> Iterator[str]:  # noqa: ANN401 - JSON of any
         if not 0 < _seconds(period) <= _LONGEST_PERIOD:
             yield (
                 f"spec.ioConfig.{key} is {period!r}: it must bound how much {which} than now a row may be, as an ISO "
-                "8601 duration such as 'P1D', at most 'P36500D'"
+                "8601 duration such as 'P1D', at most 'P24855D'"
             )
 
 

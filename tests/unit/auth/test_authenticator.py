@@ -56,13 +56,12 @@ async def _fill(administration: Administration) -> dict[str, str]:
         ("of a deactivated user", "gone@example.com"), ("of a deactivated organization", "closed@example.com"),
     ):  # fmt: skip
         tokens[name] = (await administration.tokens.create(user, name)).text
-    expiry = datetime.now(UTC) + timedelta(milliseconds=50)
+    expiry = datetime.now(UTC) + timedelta(hours=1)
     tokens["expired"] = (await administration.tokens.create(ANN, "expired", expiry)).text
     await administration.tokens.revoke(tokens["revoked"][4:12])
     await administration.organizations.set_active(CLOSED, active=False)
     tokens["with a wrong secret"] = tokens["valid"][:-2] + ("AA" if tokens["valid"][-2:] != "AA" else "BB")
     tokens["never made"] = "gwt_aaaaaaaa_" + "A" * 43
-    await asyncio.sleep(0.06)
     return tokens
 
 
@@ -70,7 +69,8 @@ async def _fill(administration: Administration) -> dict[str, str]:
 async def world(accounts: Accounts) -> AsyncIterator[World]:
     async with accounts.administration() as administration:
         tokens = await _fill(administration)
-    async with Authenticator(None, accounts) as authenticator:
+    # Two hours later one of the tokens has expired.
+    async with Authenticator(None, accounts, clock=lambda: time.time() + 7200) as authenticator:
         yield World(accounts, authenticator, tokens)
 
 

@@ -33,6 +33,7 @@ def wrong(tmp_path: Path) -> Path:
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
     monkeypatch.setenv("GATEWAY_DATABASE_URL", f"sqlite:///{tmp_path}/accounts.db")
     monkeypatch.setenv("GATEWAY_TOKEN_SECRET", "0" * 64)
+    monkeypatch.setenv("GATEWAY_COMPLETENESS", "off")
     return monkeypatch
 
 
@@ -74,14 +75,14 @@ def test_the_setting_names_files_and_folders_separated_by_commas(environment: py
 def test_an_empty_setting_is_not_a_catalog(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("GATEWAY_CATALOG", "")
     code, output = run("serve")
-    assert code == 1
+    assert code == 2
     assert "GATEWAY_CATALOG" in output
 
 
 def test_serve_does_not_start_with_a_faulty_file(environment: pytest.MonkeyPatch, wrong: Path) -> None:
     environment.setenv("GATEWAY_CATALOG", str(wrong))
     code, output = run("serve")
-    assert code == 1
+    assert code == 2
     assert output.startswith(f"These data set files are wrong:\n{wrong}:14:11: type: 'doubles' is not allowed")
 
 

@@ -21,7 +21,7 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = _load(
         monkeypatch, DRUID_BROKER_URL="http://a:8082, http://b:8082", TRUSTED_PROXIES="10.0.0.0/8,fd00::/8"
     )
-    assert [str(url) for url in settings.druid_broker_url] == ["http://a:8082", "http://b:8082"]
+    assert [str(url) for url in settings.druid_broker_url] == ["http://a:8082/", "http://b:8082/"]
     assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "fd00::/8"]
 
 

@@ -208,7 +208,7 @@ async def test_a_data_source_that_cannot_be_read_does_not_affect_the_others(
 
 async def test_what_is_older_than_the_maximum_age_is_not_known(coordinator: tuple[Coordinator, str]) -> None:
     told, url = coordinator
-    async with knowing(url, "x", period=0.01, max_age=0.1) as known:
+    async with knowing(url, "x", period=0.01, max_age=1) as known:
         known.existing("x")
         told.segments = None
         async with asyncio.timeout(5):

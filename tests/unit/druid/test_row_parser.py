@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
@@ -7,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.druid import row_parser as rows
-from gateway.druid.row_parser import parse_rows
+from gateway.druid.row_parser import parse_rows, parse_stream
 
 SLICES = st.integers(1, 40)
 TEXTS = st.text(st.sampled_from('[]{},"\\: ab0é😀\n'), max_size=12) | st.sampled_from(
@@ -88,3 +89,42 @@ async def test_others_have_their_turn_meanwhile(monkeypatch: pytest.MonkeyPatch)
     assert len(await parse_rows(orjson.dumps([["x" * 90]] * 50))) == 50
     task.cancel()
     assert turns >= 25
+
+
+OBJECTS = st.lists(st.dictionaries(TEXTS, VALUES | st.lists(st.dictionaries(TEXTS, SCALARS)), max_size=4), max_size=12)
+
+
+def streamed(raw: bytes, size: int) -> list[list[Any]]:
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, len(raw), size):
+            yield raw[start : start + size]
+
+    async def collected() -> list[list[Any]]:
+        return [rows async for rows in parse_stream(chunks())]
+
+    before = rows.SLICE
+    rows.SLICE = size
+    try:
+        return asyncio.run(collected())
+    finally:
+        rows.SLICE = before
+
+
+@many
+@given(OBJECTS, SLICES)
+def test_a_stream_has_the_objects_of_the_whole(value: list[Any], size: int) -> None:
+    assert [row for part in streamed(orjson.dumps(value), size) for row in part] == orjson.loads(orjson.dumps(value))
+
+
+@many
+@given(OBJECTS.filter(bool), SLICES, st.data())
+def test_a_stream_that_ends_early_is_an_error(value: list[Any], size: int, data: st.DataObject) -> None:
+    raw = orjson.dumps(value)
+    with pytest.raises(ValueError, match=r".*"):
+        streamed(raw[: data.draw(st.integers(0, len(raw) - 1))], size)
+
+
+def test_a_stream_is_parsed_in_slices() -> None:
+    parts = streamed(orjson.dumps([{"a": "x" * 90}] * 50), 300)
+    assert len(parts) > 10
+    assert max(map(len, parts)) < 10

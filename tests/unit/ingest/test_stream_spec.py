@@ -50,8 +50,9 @@ def test_the_shipped_spec_fills_the_catalogs_data_set() -> None:
 
 def test_stream_and_batch_specs_have_the_same_schema() -> None:
     stream, batch = (json.loads(text)["spec"]["dataSchema"] for text in (SHIPPED, BATCH))
-    # A stream has no intervals.
+    # A stream has no intervals. Its rows are not checked before Druid sees them.
     del batch["granularitySpec"]["intervals"]
+    del stream["transformSpec"]
     assert stream == batch
 
 
@@ -102,6 +103,9 @@ def test_a_task_duration_of_a_minute_or_more_is_accepted(duration: str) -> None:
         (lambda s: s["spec"]["dataSchema"]["granularitySpec"].pop("segmentGranularity"), ["segmentGranularity"]),
         (lambda s: s["spec"]["dataSchema"]["metricsSpec"].pop(), ["lacks visitor_session_ids_unique"]),
         (lambda s: s["spec"]["dataSchema"]["dimensionsSpec"]["dimensions"].pop(0), ["lacks owner_organization_id"]),
+        (lambda s: s["spec"]["dataSchema"].pop("transformSpec"), ["exactly one owner", "array_length"]),
+        (lambda s: s["spec"]["dataSchema"]["transformSpec"]["filter"]["fields"].pop(), ["exactly one owner"]),
+        (lambda s: s["spec"]["dataSchema"]["transformSpec"]["filter"].update(type="or"), ["exactly one owner"]),
         (
             lambda s: s["spec"]["dataSchema"].update(dataSource="chat_session"),
             ["'chat_session'", "not in the gateway's catalog"],
@@ -116,10 +120,16 @@ def test_a_spec_that_would_lose_or_duplicate_rows_is_rejected(
 
 
 @pytest.mark.parametrize("key", ["earlyMessageRejectionPeriod", "lateMessageRejectionPeriod"])
-@pytest.mark.parametrize("period", [None, "", "PT0S", "P36501D", "P1Y", "P1M", "forever", 86400])
+@pytest.mark.parametrize("period", [None, "", "PT0S", "P24856D", "P1Y", "P1M", "forever", 86400])
 def test_a_spec_must_bound_the_time_of_rows(key: str, period: object) -> None:
     [problem] = problems(lambda supervisor: io_config(supervisor).update({key: period}))
     assert f"ioConfig.{key} is {period!r}" in problem
+
+
+def test_the_longest_period_is_the_longest_that_druid_can_store_and_read_again() -> None:
+    supervisor = json.loads(SHIPPED)
+    io_config(supervisor)["lateMessageRejectionPeriod"] = "P24855D"
+    parse("spec.json", json.dumps(supervisor), DATASETS)
 
 
 def test_the_shipped_spec_bounds_the_time_of_rows() -> None:

@@ -119,10 +119,10 @@ def test_a_lag_grows_if_each_of_druids_last_values_is_larger() -> None:
     lags = Lags()
     reading = status(supervisor(**READING))
     for second, lag in enumerate((3, 3, 5, 8)):
-        told = replace(reading.supervisor, lag=lag, lag_known_at=str(second))
-        lags.add(replace(reading, supervisor=told))
+        changed = replace(reading.supervisor, lag=lag, lag_known_at=str(second))
+        lags.add(replace(reading, supervisor=changed))
         # The same value again: Druid has not determined the lag again.
-        lags.add(replace(reading, supervisor=told))
+        lags.add(replace(reading, supervisor=changed))
         assert not lags.grow
     lags.add(replace(reading, supervisor=replace(reading.supervisor, lag=9, lag_known_at="4")))
     assert lags.grow

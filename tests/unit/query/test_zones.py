@@ -29,6 +29,7 @@ from tests.oracle import clock
 from tests.unit.query.conftest import Planner
 from tests.unit.query.druid_time import labels
 
+pytestmark = pytest.mark.slow
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 FIRST, LAST = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 1000 for year in (1970, 2038))
 AROUND = (-DAY, -2 * HOUR, -HOUR - 1, -30 * MINUTE, -1, 0, 1, 30 * MINUTE, HOUR, DAY)

@@ -1,0 +1,68 @@
+"""A stand-in for an OpenTelemetry collector."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from tests.serving import listening
+
+
+@dataclass(slots=True)
+class Collector:
+    """What came: whole requests, and their spans."""
+
+    url: str = ""
+    raw: list[bytes] = field(default_factory=list)
+    hangs: bool = False
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    @property
+    def requests(self) -> list[ExportTraceServiceRequest]:
+        return [ExportTraceServiceRequest.FromString(each) for each in self.raw]
+
+    @property
+    def spans(self) -> list[Span]:
+        return [
+            span
+            for request in self.requests
+            for resource in request.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+
+    async def trace(self, count: int = 0, *, until: str | None = None) -> dict[str, Span]:
+        """Return spans by name, once so many came, and one of this name."""
+        async with asyncio.timeout(10), self._changed:
+            await self._changed.wait_for(
+                lambda: len(self.spans) >= count and (until is None or until in {span.name for span in self.spans})
+            )
+        return {span.name: span for span in self.spans}
+
+    async def _post(self, request: web.Request) -> web.Response:
+        if self.hangs:
+            await asyncio.Event().wait()
+        assert request.content_type == "application/x-protobuf"
+        raw = await request.read()
+        async with self._changed:
+            self.raw.append(raw)
+            self._changed.notify_all()
+        return web.Response(content_type="application/x-protobuf")
+
+
+def attributes(span: Span) -> dict[str, Any]:
+    return {each.key: getattr(each.value, str(each.value.WhichOneof("value"))) for each in span.attributes}
+
+
+@asynccontextmanager
+async def collecting() -> AsyncIterator[Collector]:
+    collector = Collector()
+    app = web.Application()
+    app.router.add_post("/v1/traces", collector._post)
+    async with listening(app) as collector.url:
+        yield collector
