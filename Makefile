@@ -7,7 +7,7 @@ BIN := .venv/bin
 SPELLED := README.md CONTRIBUTING.md Makefile Dockerfile docker-compose.yml demo.py .ci docs/compose.md docs/operations.md \
   docs/performance.md docs/reliability.md docs/decisions druid tests/conftest.py tests/serving.py tests/watch.py \
   tests/postgresql.py tests/faults tests/load tests/compose tests/cluster tests/docs \
-  $(addprefix tests/live/,reports.py test_documented_example.py test_hand_counted.py test_isolation.py test_visitor_sessions.py)
+  $(addprefix tests/live/,reports.py test_documented_example.py test_hand_counted.py test_isolation.py visitor_sessions)
 
 .DEFAULT_GOAL := help
 .PHONY: help run check spelling unit test oracle isolation compose-test fuzz bench load soak lock upgrade format
