@@ -177,12 +177,14 @@ def generated_gateway(gateway_for: Callable[[Data], Gateway], generated: Data) -
 
 
 def load_program(name: str, path: Path) -> ModuleType:
-    """Import a file that is no module of a package."""
+    """Import a file that is no module of a package. While it is imported, its folder comes first in `sys.path`."""
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     # Dataclasses look their module up there.
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(path.parent)
+        spec.loader.exec_module(module)
     return module

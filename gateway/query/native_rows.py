@@ -1,9 +1,9 @@
 """Reading Druid's rows: where each value is, and what it means."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from itertools import repeat
 from operator import itemgetter
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -17,8 +17,12 @@ from gateway.query.time import format_moment
 from gateway.query.validation_errors import pointer
 from gateway.query.zones import EPOCH
 
+Values = Sequence[Any]
+
 _NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 """How Druid writes numbers that JSON does not have."""
+
+_NUMBERS = (int, float)
 
 _UNIQUE_METRICS_MISSING = (
     "Part of the data has no metrics for unique values, so hyperUnique cannot count them there. Request other "
@@ -33,16 +37,6 @@ class ReportWarning:
     code: str
     message: str
     pointer: str
-
-
-@dataclass(frozen=True, slots=True)
-class NativeRow:
-    """A row of Druid: its label, if any; dimensions and metrics in the report's order; any other column, or None."""
-
-    label: object
-    dimensions: Sequence[Any]
-    metrics: Sequence[Any]
-    other: Callable[[str], object]
 
 
 def unexpected(what: str) -> InvalidDruidResponse:
@@ -62,79 +56,87 @@ def read_time_range(rows: Sequence[Any]) -> tuple[str, str] | None:
     return first, last
 
 
-def read_timeseries(plan: Plan, rows: Sequence[Any]) -> Iterator[NativeRow]:
-    """Yield the rows of a timeseries, which are objects."""
-    names = [metric.name for metric in plan.report.metrics]
+NativeRow = tuple[object, Any]
+"""A row of Druid: its label, and the object or array with its values."""
+
+
+def timeseries_rows(rows: Iterable[Any]) -> Iterator[NativeRow]:
+    """Yield the label and the result of each row of a timeseries."""
     for row in rows:
         try:
-            label = (datetime.fromisoformat(row["timestamp"]) - EPOCH) // timedelta(milliseconds=1)
-            result = row["result"]
-            metrics = [result[name] for name in names]
+            yield (datetime.fromisoformat(row["timestamp"]) - EPOCH) // timedelta(milliseconds=1), row["result"]
         except (KeyError, TypeError, ValueError) as error:
             raise unexpected("rows of another shape") from error
-        yield NativeRow(label, (), metrics, result.get)
 
 
-def read_group_by(plan: Plan, query: DruidQuery, rows: Sequence[Any]) -> Iterator[NativeRow]:
-    """Yield the rows of a groupBy, which are arrays."""
-    position = {name: index for index, name in enumerate(query.columns)}
-    dimensions = _getter([position[dimension.name] for dimension in plan.report.group_by])
-    metrics = _getter([position[metric.name] for metric in plan.report.metrics])
+def group_by_rows(query: DruidQuery, rows: Iterable[Any]) -> Iterator[NativeRow]:
+    """Yield the first value, which is the label if the query has one, and the array of each row of a groupBy."""
     width = len(query.columns)
     for row in rows:
         if not isinstance(row, list) or len(row) != width:
             raise unexpected("rows of another shape")
-        label = None if plan.buckets is None else row[0]
-        yield NativeRow(label, dimensions(row), metrics(row), partial(_other, position, row))
-
-
-def _other(position: Mapping[str, int], row: Sequence[Any], name: str) -> object:
-    return row[position[name]] if name in position else None
-
-
-def _getter(positions: list[int]) -> Callable[[list[Any]], Sequence[Any]]:
-    # itemgetter returns a tuple only for two positions or more.
-    return itemgetter(*positions) if len(positions) > 1 else lambda row: [row[each] for each in positions]
+        yield row[0], row
 
 
 @dataclass(frozen=True, slots=True)
 class RowReader:
-    """Reads the values of native rows for one answer, and adds to its `warnings`."""
+    """Reads the values of Druid's rows for one answer, and adds to its `warnings`.
+
+    `keys` are the keys or positions of the columns in a row, by name.
+    """
 
     plan: Plan
+    keys: Mapping[str, Any]
     warnings: dict[ReportWarning, None]
+    _dimensions: Callable[[Any], Values]
+    _metrics: Callable[[Any], Values]
     _doubles: tuple[int, ...]
 
     @classmethod
-    def of(cls, plan: Plan, warnings: dict[ReportWarning, None]) -> Self:
-        """Return a reader for the rows of the plan's report."""
-        doubles = (n for n, dimension in enumerate(plan.report.group_by) if dimension.kind is Kind.DOUBLE)
-        return cls(plan, warnings, tuple(doubles))
+    def of_timeseries(cls, plan: Plan, warnings: dict[ReportWarning, None]) -> Self:
+        """Return a reader for the results of a timeseries."""
+        metrics = [metric.name for metric in plan.report.metrics]
+        raw = [f"{metric.aggregation.sum_prefix}{metric.name}" for metric in plan.report.metrics]
+        names = [*metrics, *raw, ROWS_WITHOUT_METRIC]
+        return cls(plan, dict(zip(names, names, strict=True)), warnings, _getter([]), _getter(metrics), ())
 
-    def dimensions(self, row: NativeRow) -> Sequence[Any]:
+    @classmethod
+    def of_group_by(cls, plan: Plan, query: DruidQuery, warnings: dict[ReportWarning, None]) -> Self:
+        """Return a reader for the arrays of a groupBy."""
+        position = {name: index for index, name in enumerate(query.columns)}
+        groups = plan.report.group_by
+        dimensions = _getter([position[dimension.name] for dimension in groups])
+        metrics = _getter([position[metric.name] for metric in plan.report.metrics])
+        doubles = tuple(index for index, dimension in enumerate(groups) if dimension.kind is Kind.DOUBLE)
+        return cls(plan, position, warnings, dimensions, metrics, doubles)
+
+    def dimensions(self, values: Any) -> Values:  # noqa: ANN401 - an object or an array
         """Return the values of the dimensions; null for numbers that are not finite."""
-        values = row.dimensions
+        found = self._dimensions(values)
         for index in self._doubles:
-            if values[index] in _NOT_FINITE:
+            if found[index] in _NOT_FINITE:
                 self._warn(self.plan.report.group_by[index].name, pointer("group_by", index))
-                values = [*values[:index], None, *values[index + 1 :]]
-        return values
+                found = [*found[:index], None, *found[index + 1 :]]
+        return found
 
-    def metrics(self, row: NativeRow) -> Sequence[Number | None]:
+    def metrics(self, values: Any) -> tuple[Number | None, ...]:  # noqa: ANN401 - an object or an array
         """Return the values of the metrics; null for numbers that are not finite.
 
         Raises DataUnavailable if a number is too small because the data lacks a metric.
         """
-        if self.plan.uniques is Uniques.METRIC and row.other(ROWS_WITHOUT_METRIC):
+        try:
+            found = self._metrics(values)
+        except (KeyError, TypeError) as error:
+            raise unexpected("rows of another shape") from error
+        if self.plan.uniques is Uniques.METRIC and self._other(values, ROWS_WITHOUT_METRIC):
             raise DataUnavailable(_UNIQUE_METRICS_MISSING)
-        metrics = self.plan.report.metrics
-        return tuple(self._number(metric, value, row) for metric, value in zip(metrics, row.metrics, strict=True))
+        return tuple(map(self._number, self.plan.report.metrics, found, repeat(values)))
 
-    def _number(self, metric: Metric, value: object, row: NativeRow) -> Number | None:
+    def _number(self, metric: Metric, value: object, values: Any) -> Number | None:  # noqa: ANN401
         aggregation = metric.aggregation
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, _NUMBERS) and not isinstance(value, bool):
             return float(value) if aggregation.result == "float" else int(value)
-        raw = row.other(f"{aggregation.sum_prefix}{metric.name}") if aggregation.sum_prefix else value
+        raw = self._other(values, f"{aggregation.sum_prefix}{metric.name}")
         if value in _NOT_FINITE or (value is None and raw in _NOT_FINITE):
             self._warn(metric.name, metric.pointer)
             return None
@@ -142,6 +144,18 @@ class RowReader:
             return aggregation.empty
         raise unexpected(f"something other than a number for {metric.name}")
 
+    def _other(self, values: Any, name: str) -> object:  # noqa: ANN401
+        """Return the value of any column; None if the row does not have it."""
+        try:
+            return values[self.keys[name]]
+        except KeyError:
+            return None
+
     def _warn(self, column: str, cause: str) -> None:
         message = f"{column} is null in at least one row because the data or its sum is not a finite number"
         self.warnings[ReportWarning("not_finite", message, cause)] = None
+
+
+def _getter(keys: Sequence[Any]) -> Callable[[Any], Values]:
+    # itemgetter returns a tuple only for two keys or more.
+    return itemgetter(*keys) if len(keys) > 1 else lambda values: [values[each] for each in keys]

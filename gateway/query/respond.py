@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from gateway.errors import LimitExceeded
 from gateway.query.aggregations import Number
 from gateway.query.compile import DruidQuery
-from gateway.query.native_rows import NativeRow, ReportWarning, RowReader, read_group_by, read_timeseries, unexpected
+from gateway.query.native_rows import NativeRow, ReportWarning, RowReader, group_by_rows, timeseries_rows, unexpected
 from gateway.query.plan import Plan
 from gateway.query.report import START_TIME, Comparison, Order
 from gateway.query.time import format_moment
@@ -100,16 +100,15 @@ def _with_groups(
     # There are few buckets for many rows: each start is formatted once.
     start_time = lru_cache(lambda start: format_moment(start, zone))
     starts = {} if plan.buckets is None else dict(zip(plan.buckets.labels, plan.buckets.starts, strict=True))
-    reader = RowReader.of(plan, warnings)
-    native = read_group_by(plan, query, rows)
-    for batch in _batches(native, _slice_size(plan)):
+    reader = RowReader.of_group_by(plan, query, warnings)
+    for batch in _batches(group_by_rows(query, rows), _slice_size(plan)):
         yield [
             (
-                start_time(first if plan.buckets is None else _start(starts, row.label)),
-                *reader.dimensions(row),
-                *reader.metrics(row),
+                start_time(first if plan.buckets is None else _start(starts, label)),
+                *reader.dimensions(values),
+                *reader.metrics(values),
             )
-            for row in batch
+            for label, values in batch
         ]
 
 
@@ -123,10 +122,12 @@ def _without_groups(
     plan: Plan, query: DruidQuery, rows: Sequence[Any], warnings: dict[ReportWarning, None]
 ) -> Iterator[list[Row]]:
     report = plan.report
-    read = read_group_by(plan, query, rows) if plan.groups else read_timeseries(plan, rows)
-    reader = RowReader.of(plan, warnings)
+    if plan.groups:
+        native, reader = group_by_rows(query, rows), RowReader.of_group_by(plan, query, warnings)
+    else:
+        native, reader = timeseries_rows(rows), RowReader.of_timeseries(plan, warnings)
     size = _slice_size(plan)
-    slices = (_having(plan, batch) for batch in _batches(_every_bucket(plan, read, reader), size))
+    slices = (_having(plan, batch) for batch in _batches(_every_bucket(plan, native, reader), size))
     left = inf if report.limit is None else report.limit
     # All slices are read even if the limit is reached: unexpected rows of Druid must not pass unnoticed.
     for found in _sort(plan, slices, size) if report.order_by else slices:
@@ -142,8 +143,8 @@ def _every_bucket(plan: Plan, rows: Iterator[NativeRow], reader: RowReader) -> I
         return
     following = next(rows, None)
     for label, start in zip(plan.buckets.labels, plan.buckets.starts, strict=True):
-        if following is not None and following.label == label:
-            yield start, reader.metrics(following)
+        if following is not None and following[0] == label:
+            yield start, reader.metrics(following[1])
             following = next(rows, None)
         else:
             yield start, _empty(plan)
@@ -156,7 +157,7 @@ def _only(plan: Plan, rows: Iterator[NativeRow], reader: RowReader) -> Sequence[
     found = list(islice(rows, 2))
     if len(found) > 1:
         raise unexpected("more than one row for one bucket")
-    return reader.metrics(found[0]) if found else _empty(plan)
+    return reader.metrics(found[0][1]) if found else _empty(plan)
 
 
 def _empty(plan: Plan) -> Sequence[Number | None]:
@@ -165,7 +166,7 @@ def _empty(plan: Plan) -> Sequence[Number | None]:
 
 def _totals(plan: Plan, rows: Sequence[Any]) -> Slice:
     warnings: dict[ReportWarning, None] = {}
-    values = _only(plan, read_timeseries(plan, rows), RowReader.of(plan, warnings))
+    values = _only(plan, timeseries_rows(rows), RowReader.of_timeseries(plan, warnings))
     start_time = format_moment(plan.report.interval.start, plan.report.interval.zone)
     return Slice([(start_time, *(None for _ in plan.report.group_by), *values)], tuple(warnings))
 

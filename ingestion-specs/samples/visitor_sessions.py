@@ -4,8 +4,8 @@
     python ingestion-specs/samples/visitor_sessions.py --sessions 20000 --organizations 12 --seed 1 --out FILE
 
 Each session is one row. The organizations, their partners, the period and the hours of the day are those of
-chat_sessions.py, which must stand beside this file. README.md says what the rows mean.
-Standard library only.
+chat_sessions.py. README.md says what the rows mean.
+Standard library only: this file and generator_common.py can be copied to any machine and run there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from itertools import accumulate
 from random import Random
 from typing import TYPE_CHECKING, Literal, TypedDict
 
-from chat_sessions import Organization, made_up_id, number_by, run, shares_by_day, timestamps, unique
+from generator_common import Organization, made_up_id, number_by, run, shares_by_day, timestamps, unique
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -51,6 +51,14 @@ class Client:
             return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, body)
 
 
+async def ask(client: Client, body: object = COUNT, headers: Mapping[str, str] | None = None) -> Answer:
+    """Ask for a report with these headers, too."""
+    authorization = {"Authorization": f"Token {client.gateway.tokens[D]}"}
+    return await client.send(
+        "POST", client.gateway.path(), headers={**authorization, **(headers or {})}, data=json.dumps(body).encode()
+    )
+
+
 def assert_problem(answer: Answer, status: int, code: str) -> None:
     """The answer is problem+json (RFC 9457) of this status and code, has its request's id, and gives nothing away."""
     assert (answer.status, answer.headers["content-type"]) == (status, "application/problem+json")

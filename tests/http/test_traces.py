@@ -1,13 +1,11 @@
 """OpenTelemetry traces as a collector receives them: OTLP over HTTP, in protobuf."""
 
 import asyncio
-import json
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp import web
@@ -17,7 +15,7 @@ from gateway.telemetry.otlp import FLUSH_SECONDS
 from gateway.web.context import INSTRUMENTS
 from gateway.web.tracing import traced
 from tests.http import stand_in
-from tests.http.asking import COUNT, Client, assert_problem
+from tests.http.asking import COUNT, Client, ask, assert_problem
 from tests.http.collector import Collector, attributes, collecting
 from tests.http.conftest import Start, StartProcess
 from tests.http.stand_in import StandIn
@@ -41,13 +39,6 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(0.01)
-
-
-async def ask(client: Client, body: object = COUNT, headers: Mapping[str, str] | None = None) -> Any:
-    authorization = {"Authorization": f"Token {client.gateway.tokens[D]}"}
-    return await client.send(
-        "POST", client.gateway.path(), headers={**authorization, **(headers or {})}, data=json.dumps(body).encode()
-    )
 
 
 async def test_a_report_is_a_span_with_its_stages_as_children(

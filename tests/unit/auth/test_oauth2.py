@@ -4,93 +4,45 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import json
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from gateway.accounts.settings import AccountSettings
 from gateway.accounts.store import Accounts
-from gateway.auth import jwks
 from gateway.auth.authenticator import Authenticator
-from gateway.auth.jwks import KeySet
-from gateway.auth.settings import Algorithm, OAuthSettings
+from gateway.auth.settings import OAuthSettings
 from gateway.errors import AccountsUnavailable, Unauthenticated
 from gateway.tenancy.principal import Principal
+from tests.unit.auth.oauth2_provider import (
+    AUDIENCE,
+    EC,
+    EC384,
+    ED,
+    ISSUER,
+    OTHER_RSA,
+    RSA,
+    SHORT_RSA,
+    Key,
+    Provider,
+    by_hand,
+    claims,
+    oauth_settings,
+    public,
+    signed,
+)
 
 OWN = "b0a1d32b-e82c-11e4-b081-6c4008adf7e8"
-ISSUER, AUDIENCE = "https://login.example.com/", "https://reports.example.com"
-RSA, OTHER_RSA = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
-SHORT_RSA = rsa.generate_private_key(public_exponent=65537, key_size=1024)
-EC, EC384 = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP384R1())
-ED = ed25519.Ed25519PrivateKey.generate()
-Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
-
-
-def public(key: Key, key_id: str, **more: Any) -> dict[str, Any]:
-    match key:
-        case rsa.RSAPrivateKey():
-            jwk = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
-        case ec.EllipticCurvePrivateKey():
-            jwk = ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
-        case ed25519.Ed25519PrivateKey():
-            jwk = OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
-    return {**jwk, "kid": key_id, "use": "sig", **more}
-
-
-@dataclass
-class Provider:
-    """An OAuth2 provider's key server, which counts its requests."""
-
-    keys: list[dict[str, Any]] = field(
-        default_factory=lambda: [
-            public(RSA, "rsa"),
-            public(EC, "ec"),
-            public(EC384, "ec384"),
-            public(ED, "ed"),
-            public(SHORT_RSA, "short"),
-            public(OTHER_RSA, "for encryption", use="enc"),
-            {"kty": "oct", "kid": "shared", "k": "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"},
-        ]
-    )
-    answer: Callable[[], web.Response] | None = None
-    delay: float = 0
-    asked: int = 0
-    url: str = ""
-
-    async def serve(self, _request: web.Request) -> web.Response:
-        self.asked += 1
-        await asyncio.sleep(self.delay)
-        return self.answer() if self.answer else web.json_response({"keys": self.keys})
-
-
-@pytest.fixture
-async def provider() -> AsyncIterator[Provider]:
-    provider = Provider()
-    app = web.Application()
-    app.router.add_get("/keys", provider.serve)
-    async with TestServer(app) as server:
-        provider.url = str(server.make_url("/keys"))
-        yield provider
-
-
-def oauth_settings(source: str, **more: Any) -> OAuthSettings:
-    algorithms = {"RS256", "PS256", "ES256", "EdDSA"}
-    return OAuthSettings(issuer=ISSUER, audience=AUDIENCE, jwks=source, **{"algorithms": algorithms, **more})
 
 
 @pytest.fixture
@@ -128,24 +80,6 @@ async def login(oauth: OAuthSettings, accounts: Accounts) -> AsyncIterator[Login
             return await authenticator.authenticate([f"Bearer {token}"])
 
         yield login
-
-
-def claims(**more: Any) -> dict[str, Any]:
-    now = int(time.time())
-    usual = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ann", "scope": "openid reports", "iat": now, "exp": now + 600}
-    return {name: value for name, value in {**usual, **more}.items() if value is not None}
-
-
-def signed(key: Key = RSA, algorithm: str = "RS256", header: dict[str, Any] | None = None, **more: Any) -> str:
-    return jwt.encode(claims(**more), key, algorithm=algorithm, headers={"kid": "rsa", **(header or {})})
-
-
-def by_hand(header: object, body: object, sign: Callable[[bytes], bytes] = lambda _: b"") -> str:
-    def part(value: object) -> bytes:
-        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=")
-
-    message = part(header) + b"." + part(body)
-    return (message + b"." + base64.urlsafe_b64encode(sign(message)).rstrip(b"=")).decode()
 
 
 @pytest.mark.parametrize(
@@ -301,70 +235,6 @@ async def test_invented_key_ids_cause_a_single_fetch(login: Login, provider: Pro
     assert provider.asked == 1
 
 
-class Hours:
-    """A clock that the test sets."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-async def keys(provider: Provider) -> AsyncIterator[tuple[KeySet, Hours]]:
-    clock = Hours()
-    async with KeySet(oauth_settings(provider.url), clock=clock) as keys:
-        yield keys, clock
-
-
-async def _settled(keys: KeySet) -> None:
-    if keys._loading:
-        await keys._loading
-
-
-async def test_a_new_key_is_accepted_after_at_most_thirty_seconds(
-    keys: tuple[KeySet, Hours], provider: Provider
-) -> None:
-    key_set, clock = keys
-    assert await key_set.key("new", "RS256") is None
-    provider.keys = [public(OTHER_RSA, "new")]
-    clock.now += jwks.MIN_INTERVAL - 0.1
-    assert await key_set.key("new", "RS256") is None
-    assert provider.asked == 1
-    clock.now += 0.1
-    assert await key_set.key("new", "RS256") is not None
-    assert provider.asked == 2
-
-
-async def test_a_withdrawn_key_is_rejected_after_the_next_fetch(keys: tuple[KeySet, Hours], provider: Provider) -> None:
-    key_set, clock = keys
-    assert await key_set.key("rsa", "RS256") is not None
-    provider.keys = [public(OTHER_RSA, "new")]
-    clock.now += jwks.FRESH
-    assert await key_set.key("rsa", "RS256") is not None  # the refresh is not awaited
-    await _settled(key_set)
-    assert await key_set.key("rsa", "RS256") is None
-    assert provider.asked == 2
-
-
-async def test_cached_keys_are_used_for_an_hour_while_the_provider_is_down(
-    keys: tuple[KeySet, Hours], provider: Provider
-) -> None:
-    key_set, clock = keys
-    assert await key_set.key("rsa", "RS256") is not None
-    provider.answer = lambda: web.Response(status=500)
-    for _ in range(11):
-        clock.now += jwks.FRESH
-        assert await key_set.key("rsa", "RS256") is not None
-        await _settled(key_set)
-    clock.now += jwks.FRESH
-    with pytest.raises(AccountsUnavailable):
-        await key_set.key("rsa", "RS256")
-    provider.answer = None
-    clock.now += jwks.MIN_INTERVAL
-    assert await key_set.key("rsa", "RS256") is not None
-
-
 @pytest.mark.parametrize(
     "answer",
     [
@@ -391,47 +261,3 @@ async def test_without_usable_keys_tokens_get_503_and_the_provider_gets_one_requ
         with pytest.raises(AccountsUnavailable):
             await login(signed())
     assert provider.asked == 1
-
-
-async def test_an_unusable_key_is_ignored(keys: tuple[KeySet, Hours], provider: Provider) -> None:
-    unusable = [{"kty": "RSA", "kid": "bad", "n": "!", "e": "!"}, {"kty": "OKP", "crv": "X25519", "kid": "y"}]
-    provider.keys = [*unusable, *provider.keys]
-    assert await keys[0].key("rsa", "RS256") is not None
-    assert await keys[0].key("bad", "RS256") is None
-
-
-async def test_a_cancelled_caller_does_not_cancel_the_fetch_of_the_others(
-    keys: tuple[KeySet, Hours], provider: Provider
-) -> None:
-    provider.delay = 0.1
-    first, second = (asyncio.create_task(keys[0].key("rsa", "RS256")) for _ in range(2))
-    await asyncio.sleep(0.02)
-    first.cancel()
-    assert await second is not None
-    assert provider.asked == 1
-
-
-async def test_keys_can_come_from_a_file_that_is_read_again(tmp_path: Path) -> None:
-    file, clock = tmp_path / "keys.json", Hours()
-    async with KeySet(oauth_settings(str(file)), clock=clock) as keys:
-        with pytest.raises(AccountsUnavailable):
-            await keys.key("rsa", "RS256")
-        file.write_text(json.dumps({"keys": [public(RSA, "rsa")]}))
-        clock.now += jwks.MIN_INTERVAL
-        assert await keys.key("rsa", "RS256") is not None
-
-
-@pytest.mark.parametrize("algorithm", ["HS256", "none", "RS1", ""])
-def test_only_asymmetric_algorithms_can_be_configured(algorithm: Algorithm) -> None:
-    with pytest.raises(ValidationError):
-        oauth_settings("keys.json", algorithms={algorithm})
-    with pytest.raises(ValidationError):
-        oauth_settings("keys.json", algorithms=set())
-
-
-@pytest.mark.parametrize(
-    "source", ["http://login.example.com/keys", "ftp://login.example.com/keys", "https://u:p@login.example.com/"]
-)
-def test_an_insecure_key_url_is_rejected(source: str) -> None:
-    with pytest.raises(ValidationError):
-        oauth_settings(source)

@@ -87,3 +87,15 @@ def test_batch_rows_are_partitioned_by_their_owner(dataset: Dataset, spec: dict[
     assert (partitions["type"], partitions["partitionDimensions"]) == ("range", [dataset.tenant.column])
     assert spec["tuningConfig"]["forceGuaranteedRollup"] is True
     assert columns(spec)[dataset.tenant.column]["type"] == "string"
+
+
+@each
+def test_a_stream_removes_nulls_from_the_lists_that_its_unique_metrics_count(
+    dataset: Dataset, spec: dict[str, Any]
+) -> None:
+    """A hyperUnique metric counts null in a list as a value. Batch ingestion rejects such rows; a stream cannot."""
+    if "consumerProperties" not in spec["ioConfig"]:
+        return
+    transforms = {each["name"]: each["expression"] for each in spec["dataSchema"]["transformSpec"]["transforms"]}
+    counted = [each.column for each in dataset.dimensions if each.multi_valued and each.unique_metric]
+    assert transforms == {column: f'filter((id) -> notnull(id), "{column}")' for column in counted}

@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import importlib.util
 import json
 import subprocess
 import sys
@@ -15,23 +14,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.conftest import load_program
+
 SCRIPT = Path(__file__).parents[3] / "ingestion-specs" / "samples" / "chat_sessions.py"
 SPEC = SCRIPT.parents[1] / "chat_sessions.json"
 HELSINKI = ZoneInfo("Europe/Helsinki")
 MONEY = ("order_count", "sales", "subscription_sales")
 
 
-def load() -> Any:
-    spec = importlib.util.spec_from_file_location("chat_sessions", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["chat_sessions"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-chat_sessions = load()
+chat_sessions: Any = load_program("chat_sessions", SCRIPT)
 ORGANIZATIONS = chat_sessions.organizations(12, 1)
 ROWS: list[dict[str, Any]] = [
     row for session in chat_sessions.sessions(5000, ORGANIZATIONS, 1) for row in session.rows()

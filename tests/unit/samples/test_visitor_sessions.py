@@ -22,7 +22,7 @@ SPEC = SPECS / "visitor_sessions.json"
 HELSINKI = ZoneInfo("Europe/Helsinki")
 
 with pytest.MonkeyPatch.context() as patch:
-    # As when it is run: its folder comes first, where it finds chat_sessions.py.
+    # As when it is run: its folder comes first, where it finds generator_common.py.
     patch.syspath_prepend(SCRIPT.parent)
     visitor_sessions, chat_sessions = import_module("visitor_sessions"), import_module("chat_sessions")
 
