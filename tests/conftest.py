@@ -4,8 +4,8 @@ By default the tests start their own Druid and stop it at the end. While develop
 `python -m druid start`, then `eval "$(python -m druid env)"`. Data sources then get unique names, and are marked unused
 at the end.
 
-With pytest-xdist (`-n 2`), one worker runs all tests that share this Druid, so that it is started once. The tests of a
-folder that starts its own cluster also stay together.
+The tests that need no service can run with pytest-xdist (`make unit`). The others cannot: every worker would start a
+Druid on the same ports.
 """
 
 import asyncio
@@ -37,10 +37,8 @@ ROOT = Path(__file__).parent.parent
 SPECS = ROOT / "ingestion-specs"
 SAMPLES = SPECS / "samples"
 
-# Different from Druid's default ports and from those of the clusters in OWN_CLUSTER.
+# Different from Druid's default ports, and from those of the folders whose tests start their own cluster.
 PORT_OFFSET = 20000
-OWN_CLUSTER = {"cluster", "streaming", "faults"}
-"""Folders whose tests start their own Druid cluster."""
 GENERATED_SESSIONS = 4000
 GENERATED_ORGANIZATIONS = 6
 SEED = 1
@@ -48,15 +46,11 @@ SEED = 1
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by the services that it needs, and group tests that share a cluster for pytest-xdist."""
+    """Mark each test by the services that it needs."""
     for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
         fixtures = set(getattr(item, "fixturenames", ()))
-        if folder in OWN_CLUSTER:
-            item.add_marker(pytest.mark.xdist_group(folder))
-        elif "druid" in fixtures:
+        if "druid" in fixtures:
             item.add_marker(pytest.mark.druid)
-            item.add_marker(pytest.mark.xdist_group("druid"))
         if fixtures & {"postgresql", "own_postgresql"}:
             item.add_marker(pytest.mark.postgresql)
 
@@ -84,7 +78,7 @@ def druid() -> Iterator[Druid]:
     if broker and coordinator:
         yield Druid(broker, coordinator)
         return
-    if broker or coordinator:
+    if broker or coordinator or "PYTEST_XDIST_WORKER" in os.environ:
         pytest.exit('Set both DRUID_BROKER_URL and DRUID_COORDINATOR_URL: eval "$(python -m druid env)"', returncode=2)
     cluster = Cluster(var=ROOT / "var" / "test-druid", ports=Ports.shifted(PORT_OFFSET))
     try:
