@@ -53,9 +53,9 @@ def test_no_request_made_from_the_document_breaks_its_promises(method: str, hand
 
     statuses = set()
 
-    # Random organizations end in 404: one that exists lets the body be looked at.
-    @given(case=operation.as_strategy(), mine=st.booleans())
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    # A random organization ends in 404. In the caller's own the body matters, and few random bodies are valid.
+    @given(case=operation.as_strategy(), mine=st.sampled_from([True, True, True, False]))
+    @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
     def ask(case: Any, mine: bool) -> None:  # noqa: FBT001 - hypothesis gives it
         if mine:
             case.path_parameters["organization_id"] = D

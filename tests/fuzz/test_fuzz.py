@@ -3,9 +3,11 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import NoReturn
 
 import pytest
+import structlog
 
 from gateway.errors import InvalidReport
 from tests.fuzz import running, targets
@@ -13,6 +15,15 @@ from tests.fuzz.__main__ import ROOT
 from tests.fuzz.seeds import seeds
 
 INPUTS = 8_000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _logging_of_other_tests() -> Iterator[None]:
+    """The fuzzed gateway logs nothing; the other tests of this process do."""
+    configuration = structlog.get_config()
+    yield
+    running.stop()
+    structlog.configure(**configuration)
 
 
 def test_every_response_is_a_result_or_a_clear_error() -> None:
