@@ -30,7 +30,7 @@ async def suffer(start: Start, spoiler: Between) -> AsyncIterator[Suffer]:
         ("HTML with 502", instead(respond_with(PAGE, "text/html", 502)), NO_USE),
         ("no JSON", instead(respond_with(b"\xff\xfe\x00")), NO_USE),
         ("nothing", instead(respond_with(b"")), NO_USE),
-        ("too long an answer", instead(respond([["x" * 1000]] * (LONGEST // 1000))), NO_USE),
+        ("too long an answer", instead(respond([["x" * 1000]] * (LONGEST // 1000))), (422, "report_too_large")),
         ("cut with a clean end", cut_with_a_clean_end, NO_USE),
         ("reset in mid-body", reset_in_mid_body, NO_USE),
         ("400: too large", instead(error(400, "Resource limit exceeded")), (422, "report_too_large")),
