@@ -80,16 +80,6 @@ class Dataset:
         by_name = {dimension.name: dimension for dimension in self.dimensions}
         object.__setattr__(self, "by_name", MappingProxyType(by_name))
 
-    @property
-    def owner_column(self) -> str:
-        """The column that the forced tenant filter is on."""
-        return self.tenant.column
-
-    @property
-    def involved_column(self) -> str | None:
-        """The column that the forced partner filter is on."""
-        return self.tenant.partner_column
-
     def having_aggregation(self, aggregation: str) -> tuple[str, ...]:
         """Names of the dimensions that allow `aggregation`, in the catalog's order."""
         return tuple(d.name for d in self.dimensions if aggregation in d.aggregations)
