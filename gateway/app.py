@@ -50,6 +50,7 @@ from gateway.web.health import alive, readiness
 from gateway.web.metrics import metrics
 from gateway.web.middleware import outermost
 from gateway.web.openapi import PREFIX, document
+from gateway.web.pages import routes
 from gateway.web.rate_limit import Limiter, RefusalPacer
 from gateway.web.reports import report_on
 from gateway.web.request_body import BodyBudget
@@ -82,6 +83,7 @@ def create_app(settings: Settings, datasets: Iterable[Dataset]) -> web.Applicati
         path = f"{PREFIX}/orgs/{{organization_id}}/{schema.dataset.name}"
         app.router.add_post(path, report_on(schema))
         app.router.add_get(path, description_of(schema))
+    app.router.add_routes(routes(settings))
     return app
 
 

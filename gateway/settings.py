@@ -198,6 +198,32 @@ class RateLimits(BaseModel):
         return value
 
 
+class ExplorerSettings(BaseModel):
+    """The explorer: the page at `/explore` and the API reference at `/docs`."""
+
+    explorer: Literal["on", "off"] = Field(default="on", description="`off`: neither page is served.")
+    explorer_name: str = Field(
+        default="Reporting", min_length=1, max_length=60, description="The name at the top of the pages."
+    )
+    explorer_color: str = Field(
+        default="#3152c8", pattern=r"^#[0-9a-fA-F]{6}$", description="The color of the pages, such as `#3152c8`."
+    )
+    explorer_links: Annotated[tuple[tuple[str, str], ...], NoDecode] = Field(
+        default=(),
+        description="Links at the top of the pages, separated by commas, such as `Support=https://example.com/help`.",
+    )
+
+    @field_validator("explorer_links", mode="before")
+    @classmethod
+    def _are_links(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        links = [each.strip().partition("=") for each in value.split(",") if each.strip()]
+        if any(not text or not re.match(r"https?://[^/]", url) for text, _, url in links):
+            raise ValueError("not a list of links: write TEXT=URL, separated by commas; a URL is http://… or https://…")
+        return [(text, url) for text, _, url in links]
+
+
 class LoggingSettings(BaseModel):
     """Logging."""
 
@@ -213,6 +239,7 @@ class Settings(
     CompletenessSettings,
     ReportLimits,
     RateLimits,
+    ExplorerSettings,
     LoggingSettings,
     AccountSettings,
 ):
@@ -256,7 +283,7 @@ def load_settings() -> Settings:
 
 GROUPS: Final[tuple[type[BaseModel], ...]] = (
     AccountSettings, ServerSettings, CatalogSettings, DruidSettings, CompletenessSettings, ReportLimits, RateLimits,
-    OAuthSettings, LoggingSettings,
+    OAuthSettings, ExplorerSettings, LoggingSettings,
 )  # fmt: skip
 
 
