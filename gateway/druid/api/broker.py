@@ -16,7 +16,9 @@ import structlog
 from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
 from opentelemetry.util.types import AttributeValue
 
-from gateway.druid.api.http import ServiceUrl, quoted
+from gateway.druid.api.http import quoted
+from gateway.druid.api.security import OPEN, Security
+from gateway.druid.api.urls import ServiceUrl
 from gateway.druid.intervals import TimeRange
 from gateway.druid.row_parser import parse_rows
 from gateway.druid.segments import Segment, ServedSegment
@@ -42,18 +44,21 @@ class NoAnswer(Exception):
 class Broker:
     """A client of one broker. An async context manager: it holds connections."""
 
-    def __init__(self, url: ServiceUrl) -> None:
+    def __init__(self, url: ServiceUrl, security: Security = OPEN) -> None:
         self._url = url
+        self._security = security
         self.name = str(url)
+        self.is_secure = url.is_secure
         self.address: Mapping[str, AttributeValue] = {
             SERVER_ADDRESS: url.public.host or "",
             SERVER_PORT: url.public.port or 80,
         }
 
     async def __aenter__(self) -> Self:
-        self._session = self._open(aiohttp.TCPConnector(limit=0, keepalive_timeout=30))
+        tls = self._security.tls
+        self._session = self._open(aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ssl=tls))
         # Its connections are never reused.
-        self._fresh = self._open(aiohttp.TCPConnector(limit=0, force_close=True))
+        self._fresh = self._open(aiohttp.TCPConnector(limit=0, force_close=True, ssl=tls))
         return self
 
     async def __aexit__(
@@ -69,7 +74,11 @@ class Broker:
             # Once connected, the deadline of each request is its only time limit.
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
             # On a local network compression costs more than it saves.
-            headers={"Accept-Encoding": "identity", "Content-Type": "application/json", **self._url.headers()},
+            headers={
+                "Accept-Encoding": "identity",
+                "Content-Type": "application/json",
+                **self._security.headers(self._url),
+            },
             max_field_size=_LONGEST_HEADER,
         )
 

@@ -65,7 +65,7 @@ class Send:
                 self._cancel(request, sending, sent_at)
             _log.error(
                 "druid_connection_failed",
-                error=describe(error),
+                error=describe(error, tls=request.broker.is_secure),
                 broker=request.broker.name,
                 druid_query_id=request.query_id,
             )
@@ -110,7 +110,9 @@ async def _send(request: GuardedQuery) -> aiohttp.ClientResponse:
     except _NOT_CONNECTED:
         raise
     except aiohttp.ClientConnectionError as error:
-        _log.info("druid_connection_retried", error=describe(error), broker=request.broker.name)
+        _log.info(
+            "druid_connection_retried", error=describe(error, tls=request.broker.is_secure), broker=request.broker.name
+        )
         return await request.broker.query(request.body, request.headers, fresh=True)
 
 
