@@ -82,7 +82,7 @@ class Exchange:
         """Complete the response, or fail."""
         self._deadline.cancel()
         self.begin()
-        # It is done if whoever awaited it was cancelled, or after the deadline.
+        # It is done after the deadline, or if the task that awaited it was cancelled.
         if self.response.done():
             return
         if error is None:
