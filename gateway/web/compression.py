@@ -34,14 +34,14 @@ _CODINGS: Final[Mapping[str, Callable[[], _Compressor]]] = {
 """The content codings. Of those that a caller likes equally, the first is used: zstd is faster and better."""
 
 
-async def compress(request: web.Request, response: web.Response, organization_id: str) -> None:
-    """Compress the response's body if it is large enough and the caller accepts a coding."""
+async def compress(request: web.Request, response: web.Response, organization_id: str) -> bool:
+    """Compress the response's body if it is large enough and the caller accepts a coding; return whether it did."""
     body = response.body
     if not isinstance(body, bytes) or len(body) < SMALLEST:
-        return
+        return False
     coding = preferred_coding(request.headers.getall("Accept-Encoding", ()), list(_CODINGS))
     if coding is None:
-        return
+        return False
     worker, context, view = request.app[WORKER], request[CONTEXT], memoryview(body)
     compressor = _CODINGS[coding]()
     parts = []
@@ -51,6 +51,7 @@ async def compress(request: web.Request, response: web.Response, organization_id
     parts.append(await worker.run(compressor.flush, organization_id, context))
     response.body = b"".join(parts)
     response.headers["Content-Encoding"] = coding
+    return True
 
 
 class PrecompressedDocument:

@@ -62,7 +62,8 @@ def report_on(schema: ReportSchema) -> Handler:
         bind_contextvars(rows=encoded.rows)
         _log.info("report_answered", **shape_of(planned))
         response = respond_with(encoded, wanted.format, planned)
-        await compress(request, response, tenant.owner_organization_id)
+        if await compress(request, response, tenant.owner_organization_id):
+            results.keep_only(response.content_length or 0)
         return response
 
     return report
