@@ -5,6 +5,7 @@ text may contain a URL or a header with credentials.
 """
 
 import os
+import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -52,6 +53,7 @@ _ACCESS_DENIED: Mapping[int, str] = {
 }
 _MEANINGS: tuple[tuple[type[BaseException], str], ...] = (
     (aiohttp.ClientConnectorDNSError, "the host name cannot be resolved"),
+    (socket.gaierror, "the host name cannot be resolved"),
     (TimeoutError, "no response in time"),
     (aiohttp.ServerDisconnectedError, "the connection was closed before the response"),
     (aiohttp.ClientPayloadError, "the connection was closed in the middle of the response"),
@@ -63,22 +65,30 @@ _DROPPED = (aiohttp.ServerDisconnectedError, ConnectionResetError, aiohttp.Clien
 
 
 def describe(error: BaseException, *, tls: bool = False) -> str:
-    """Return what happened, for a log line or a terminal, without a URL and without credentials.
-
-    `tls`: the connection was secured. TLS 1.3 clients are ready before the server has checked their certificate.
-    """
+    """Return what happened, for a log line or a terminal, without a URL and without credentials."""
     if isinstance(error, ServiceError):
         return str(error)
     if cause := next((each for each in (error.__cause__, error) if isinstance(each, ssl.SSLError)), None):
         return _tls_failure(cause)
     if tls and isinstance(error, _DROPPED):
-        return "the connection was closed before the response; a rejected TLS client certificate is a possible reason"
+        return dropped(error, tls=tls)
     for kind, meaning in _MEANINGS:
         if isinstance(error, kind):
             return meaning
     if isinstance(error, OSError) and error.errno and error.errno > 0:
         return os.strerror(error.errno).lower()
     return type(error).__name__
+
+
+def dropped(error: BaseException | None, *, tls: bool) -> str:
+    """Return why a connection may have been closed before the response.
+
+    A TLS 1.3 client can send its request before the server has checked the client's certificate.
+    """
+    if isinstance(error, ssl.SSLError):
+        return _tls_failure(error)
+    closed = "the connection was closed before the response"
+    return f"{closed}; a rejected TLS client certificate is a possible reason" if tls else closed
 
 
 def _tls_failure(error: ssl.SSLError) -> str:
