@@ -18,6 +18,7 @@ SHARED_DRUID = (
     "tests/contract/",
     "tests/fuzz/",
     "tests/docs/",
+    "tests/explorer/",
     "tests/http/",
     "tests/unit/druid/",
     "tests/unit/ingest/",

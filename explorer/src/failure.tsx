@@ -52,7 +52,7 @@ function Retry({ failure, onRetry }: Required<Props>) {
       <button type="button" class="small" onClick={onRetry}>
         {texts.failure.retry}
       </button>{" "}
-      {left !== null && left > 0 && <span role="timer">{texts.failure.retryIn(left)}</span>}
+      {left !== null && left > 0 && <span role="timer">{texts.failure.countdown(left)}</span>}
     </p>
   );
 }

@@ -151,7 +151,7 @@ function Values({ condition: { dimension: name, operator, values }, dimension, s
   if (operator === "from") {
     return (
       <div class="pair">
-        {[texts.builder.atLeast, texts.builder.atMost].map((label, index) => (
+        {[texts.builder.lowest, texts.builder.highest].map((label, index) => (
           <label key={label}>
             {label}
             <input

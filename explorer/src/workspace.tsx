@@ -1,4 +1,4 @@
-// The page of somebody who is signed in: the form on one side, the result on the other.
+// The page of a caller who is signed in: the form on one side, the result on the other.
 
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Result } from "./answer";

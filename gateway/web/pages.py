@@ -4,11 +4,11 @@
 explorer asks the API like every other caller.
 """
 
-import gzip
 import json
 import mimetypes
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.settings import Settings
+from gateway.web.compression import PrecompressedDocument
 
 FOLDER: Final = Path(__file__).with_name("pages")
 """Where `make explorer` puts what it builds."""
@@ -40,13 +41,10 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file that is ready to be sent, plain and compressed."""
-
+    content: PrecompressedDocument
     content_type: str
     cache_control: str
     etag: str
-    plain: bytes
-    compressed: bytes
 
 
 def routes(settings: Settings, folder: Path = FOLDER) -> Iterator[web.RouteDef]:
@@ -72,12 +70,17 @@ def _load(path: Path, settings: Settings) -> _File:
     if path.suffix == ".html":
         content, cache_control = _with_settings(content, settings), _PAGES
     return _File(
+        _compressed(content),
         content_type=mimetypes.guess_type(path.name)[0] or "application/octet-stream",
         cache_control=cache_control,
         etag=sha256(content).hexdigest()[:32],
-        plain=content,
-        compressed=gzip.compress(content, mtime=0),
     )
+
+
+@cache
+def _compressed(content: bytes) -> PrecompressedDocument:
+    """Return the document; a process compresses each content once."""
+    return PrecompressedDocument(content)
 
 
 def _with_settings(page: bytes, settings: Settings) -> bytes:
@@ -100,14 +103,14 @@ def _redirect(to: str) -> Handler:
 
 
 def _sending(file: _File) -> Handler:
+    headers = {**_HEADERS, "Cache-Control": file.cache_control, "ETag": f'"{file.etag}"'}
+
     async def send(request: web.Request) -> web.Response:
-        headers = {**_HEADERS, "Cache-Control": file.cache_control, "ETag": f'"{file.etag}"'}
         if any(each.value in (file.etag, "*") for each in request.if_none_match or ()):
             return web.Response(status=304, headers=headers)
-        body = file.plain
-        if "gzip" in request.headers.get("Accept-Encoding", ""):
-            body = file.compressed
-            headers["Content-Encoding"] = "gzip"
-        return web.Response(body=body, content_type=file.content_type, charset="utf-8", headers=headers)
+        response = file.content.response(request, file.content_type)
+        response.charset = "utf-8"
+        response.headers.update(headers)
+        return response
 
     return send
