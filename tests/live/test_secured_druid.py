@@ -82,6 +82,14 @@ async def test_rows_go_in_and_correct_numbers_come_out(druid: Druid, tmp_path: P
             )
             assert code == 0, output
             settings = settings_for(tmp_path, secured.broker, coverage_period=1, **access(secured))
+            checked, findings = await command(
+                "check", "--json",
+                **environment(secured),
+                GATEWAY_TOKEN_SECRET=settings.token_secret.get_secret_value(),
+                GATEWAY_DATABASE_URL=settings.database_url.get_secret_value(),
+                GATEWAY_DRUID_BROKER_URL=secured.broker,
+                GATEWAY_DRUID_COORDINATOR_URL=secured.coordinator,
+            )  # fmt: skip
             dataset = replace(CHAT_SESSIONS, data_source=name)
             with capture_logs() as lines:
                 async with serving(settings, datasets=[dataset]) as gateway, Client(gateway) as client:
@@ -96,9 +104,14 @@ async def test_rows_go_in_and_correct_numbers_come_out(druid: Druid, tmp_path: P
     # As in tests/live/test_hand_counted.py.
     assert numbers == [17, 16, 29, 8, pytest.approx(138.79), pytest.approx(13.2), *map(pytest.approx, (17, 12, 18))]
     assert ready.status == 200
+    failed = [each["check"] for each in json.loads(findings) if each["state"] == "failed"]
+    # Accounts are created when the gateway starts.
+    assert (checked, failed) == (1, ["database"])
     for needed in ("POST /druid/v2", "GET /druid/coordinator/v1/metadata/segments", "POST /druid/indexer/v1/task"):
         assert any(path.startswith(needed) for path in secured.paths), needed
-    assert_nothing_is_shown(json.dumps(lines, default=repr), shown, output, answer.body.decode(), repr(collector.raw))
+    assert_nothing_is_shown(
+        json.dumps(lines, default=repr), shown, output, findings, answer.body.decode(), repr(collector.raw)
+    )
     assert collector.raw
 
 
