@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from gateway.catalog.id_format import UUID, IdFormat
 from gateway.query.literals import Json
 from gateway.query.schema import ReportSchema
 from gateway.web.encoders import json_response
@@ -44,7 +45,7 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
         name = schema.dataset.name
         components |= _components(schema)
         paths[f"{PREFIX}/orgs/{{organization_id}}/{name}"] = {
-            "parameters": [_ORGANIZATION],
+            "parameters": [_organization(schema.dataset.tenant.id_format)],
             "post": {
                 "operationId": f"report_{name}",
                 "summary": f"Request a report on {schema.dataset.title.lower()}",
@@ -130,13 +131,17 @@ def _responses(body: Json, *, without: tuple[int, ...] = ()) -> Json:
     return {"200": {"description": "The response.", "content": _content(body)}, **problems}
 
 
-_ORGANIZATION: Json = {
-    "name": "organization_id",
-    "in": "path",
-    "required": True,
-    "description": "The caller's own organization or one of its partners.",
-    "schema": {"type": "string", "format": "uuid"},
-}
+def _organization(id_format: IdFormat) -> Json:
+    form = {"format": "uuid"} if id_format is UUID else {"pattern": f"^{id_format.pattern}$"}
+    return {
+        "name": "organization_id",
+        "in": "path",
+        "required": True,
+        "description": "The caller's own organization or one of its partners.",
+        "schema": {"type": "string", **form},
+    }
+
+
 _EXPLAIN: Json = {
     "name": "explain",
     "in": "query",
