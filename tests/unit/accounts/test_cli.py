@@ -192,8 +192,8 @@ def test_an_import_names_every_problem_and_changes_nothing(shell: Shell) -> None
     )
     error = shell.error(1, "import", "-", stdin=bad.encode() + b"[1]\n{\nnull\n\xff\n")
     for fault in (
-        "line 3: id: not an organization's id", "line 3: name: ", "line 5: ", "line 7: permissions: ", "line 7: password: ",
-        "line 9: active: ", "line 10: ", "line 11: ", "line 12: ", "line 13: ",
+        "line 3: id: not an organization's id", "line 3: name: ", "line 5: ", "line 7: permissions: ",
+        "line 7: password: ", "line 9: active: ", "line 10: ", "line 11: ", "line 12: ", "line 13: ",
     ):  # fmt: skip
         assert fault in error
     assert shell.json("organizations", "list") == []
