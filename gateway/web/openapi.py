@@ -4,15 +4,16 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
+import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.catalog.id_format import UUID, IdFormat
 from gateway.query.literals import Json
 from gateway.query.schema import ReportSchema
-from gateway.web.encoders import FORMATS, json_response
-
-PREFIX = "/api/reporting/v1"
+from gateway.web.compression import PrecompressedDocument
+from gateway.web.encoders import FORMATS, JSON
+from gateway.web.paths import dataset_path
 
 _STATUSES = {
     400: "The body is not a valid report; `errors` lists the problems, each with its JSON Pointer.",
@@ -45,7 +46,7 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
     for schema in schemas:
         name = schema.dataset.name
         components |= _components(schema)
-        paths[f"{PREFIX}/orgs/{{organization_id}}/{name}"] = {
+        paths[dataset_path("{organization_id}", name)] = {
             "parameters": [_organization(schema.dataset.tenant.id_format)],
             "post": {
                 "operationId": f"report_{name}",
@@ -87,10 +88,10 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
 
 def document(schemas: Iterable[ReportSchema]) -> Handler:
     """Return the handler of GET …/openapi.json."""
-    body = openapi(schemas)
+    body = PrecompressedDocument(orjson.dumps(openapi(schemas)))
 
-    async def get(_: web.Request) -> web.Response:
-        return json_response(body)
+    async def get(request: web.Request) -> web.Response:
+        return body.response(request, JSON)
 
     return get
 
