@@ -8,6 +8,7 @@ import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from gateway.catalog.id_format import UUID, IdFormat
 from gateway.query.literals import Json
 from gateway.query.schema import ReportSchema
 from gateway.web.compression import PrecompressedDocument
@@ -46,7 +47,7 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
         name = schema.dataset.name
         components |= _components(schema)
         paths[dataset_path("{organization_id}", name)] = {
-            "parameters": [_ORGANIZATION],
+            "parameters": [_organization(schema.dataset.tenant.id_format)],
             "post": {
                 "operationId": f"report_{name}",
                 "summary": f"Request a report on {schema.dataset.title.lower()}",
@@ -132,13 +133,17 @@ def _responses(body: Json, others: Json | None = None, *, without: tuple[int, ..
     return {"200": {"description": "The response.", "content": _content(body) | (others or {})}, **problems}
 
 
-_ORGANIZATION: Json = {
-    "name": "organization_id",
-    "in": "path",
-    "required": True,
-    "description": "The caller's own organization or one of its partners.",
-    "schema": {"type": "string", "format": "uuid"},
-}
+def _organization(id_format: IdFormat) -> Json:
+    form = {"format": "uuid"} if id_format is UUID else {"pattern": f"^{id_format.pattern}$"}
+    return {
+        "name": "organization_id",
+        "in": "path",
+        "required": True,
+        "description": "The caller's own organization or one of its partners.",
+        "schema": {"type": "string", **form},
+    }
+
+
 _EXPLAIN: Json = {
     "name": "explain",
     "in": "query",
