@@ -81,7 +81,7 @@ function App({ settings }: { settings: Settings }) {
               }}>
                 {session.organizations.map(({ id, name }) => (
                   <option key={id} value={id}>
-                    {name ?? id}
+                    {name}
                   </option>
                 ))}
               </select>
@@ -121,7 +121,7 @@ function App({ settings }: { settings: Settings }) {
       {session && organization && question ? (
         <Workspace key={`${question.organization} ${question.dataSet}`} session={session} question={question} gallery={gallery} onQuestion={setQuestion} onGallery={setGallery} />
       ) : (
-        <SignIn shared={question?.organization ?? null} onSignedIn={enter} />
+        <SignIn shared={question !== null} onSignedIn={enter} />
       )}
     </>
   );

@@ -37,18 +37,6 @@ export interface Offer {
   arrow: boolean;
 }
 
-/** The names of the data sets. */
-export function dataSetsOf(openapi: OpenApi): string[] {
-  return Object.entries(openapi.paths)
-    .map(([path, item]) => [path.split(ORGANIZATION_PATH)[1], item] as const)
-    .filter(([name, item]) => name && !name.includes("/") && "post" in item)
-    .map(([name]) => name as string);
-}
-
-/** The path that lists organizations and data sets of a credential, if the gateway has one. */
-export const listsOrganizations = (openapi: OpenApi): boolean =>
-  Object.keys(openapi.paths).some((path) => path.endsWith("/orgs"));
-
 export function offerOf(openapi: OpenApi, description: Description): Offer {
   const find = (node: Schema | undefined): Schema => {
     const name = node?.["$ref"]?.split("/").pop();

@@ -1,20 +1,17 @@
 import { useEffect, useState } from "preact/hooks";
 import { Failure } from "./api";
 import { FailureNote } from "./failure";
-import { listsOrganizations, loadOpenApi } from "./offer";
 import { rememberedToken, type Session, signIn } from "./session";
 import { texts } from "./texts";
 
 interface Props {
-  /** The organization of a shared link. */
-  shared: string | null;
+  /** Whether a shared link was opened. */
+  shared: boolean;
   onSignedIn: (session: Session) => void;
 }
 
 export function SignIn({ shared, onSignedIn }: Props) {
   const [token, setToken] = useState("");
-  const [organization, setOrganization] = useState(shared ?? "");
-  const [asksOrganization, setAsksOrganization] = useState(false);
   const [busy, setBusy] = useState(false);
   const [failure, setFailure] = useState<Failure | null>(null);
 
@@ -22,14 +19,13 @@ export function SignIn({ shared, onSignedIn }: Props) {
     setBusy(true);
     setFailure(null);
     try {
-      onSignedIn(await signIn(given.trim(), organization.trim() || null));
+      onSignedIn(await signIn(given.trim()));
     } catch (error) {
       setBusy(false);
       setFailure(error instanceof Failure ? error : new Failure(0, "no_response", String(error), null, null, []));
     }
   };
   useEffect(() => {
-    loadOpenApi().then((openapi) => setAsksOrganization(!listsOrganizations(openapi)), setFailure);
     const remembered = rememberedToken();
     if (remembered) void tryToken(remembered);
   }, []);
@@ -52,15 +48,6 @@ export function SignIn({ shared, onSignedIn }: Props) {
         <p class="muted" id="token-hint">
           {texts.signIn.tokenHint}
         </p>
-        {asksOrganization && (
-          <label>
-            {texts.signIn.organization}
-            <input type="text" required spellcheck={false} autocomplete="off" aria-describedby="organization-hint" value={organization} onInput={(event) => setOrganization(event.currentTarget.value)} />
-            <small class="muted" id="organization-hint">
-              {texts.signIn.organizationHint}
-            </small>
-          </label>
-        )}
         <button class="primary" disabled={busy}>
           {texts.signIn.button}
         </button>

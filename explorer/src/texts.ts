@@ -67,8 +67,6 @@ export const texts = {
     title: "Sign in with an API token",
     token: "API token",
     tokenHint: "It stays in this browser tab, is sent only in the Authorization header, and is forgotten when you sign out.",
-    organization: "Organization id",
-    organizationHint: "Your organization, or one of its partners.",
     button: "Sign in",
     shared: "You opened a shared report. Sign in to see it.",
   },
