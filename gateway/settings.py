@@ -113,6 +113,14 @@ class DruidSettings(BaseModel):
         default=4, description="Slots for queries that are expected to take long, in Druid's lane `heavy`."
     )
     druid_queue: Annotated[Count, Field(ge=2)] = Field(default=100, description="Queries that may wait for a slot.")
+    reuse_seconds: float = Field(
+        default=1.0,
+        ge=0,
+        le=3_600,
+        allow_inf_nan=False,
+        description="Seconds for which a response of Druid is reused for identical reports of the same organization. "
+        "Later, Druid confirms it without reading the data again if its segments have not changed. 0: no reuse.",
+    )
     uniques: Uniques = Field(
         default=Uniques.SKETCH,
         description="How `hyperUnique` counts. `sketch` errs by at most 2 %; `metric` reads the hyperUnique metrics "
@@ -154,7 +162,8 @@ class ReportLimits(BaseModel):
     answer_memory: Bytes = Field(
         default=536_870_912,
         description=f"Memory for all responses in transit; one takes about {GROWTH} times its length. One "
-        "organization can use half of it. A report for which no memory is left gets a 429.",
+        "organization can use half of it. A report for which no memory is left gets a 429. Up to a quarter holds "
+        "responses for reuse while no response in transit needs it.",
     )
 
     @model_validator(mode="after")

@@ -45,6 +45,10 @@ class TimeoutAboveLimit(Exception):
         self.limit = limit
 
 
+class SegmentsMissing(InvalidDruidResponse):
+    """A server did not have a segment any more that the broker expected there."""
+
+
 def uncovered_in(headers: Mapping[str, str]) -> tuple[TimeRange, ...] | None:
     """Return the time for which Druid says it had no data; None if it does not say, or does not list all of it.
 
@@ -88,5 +92,7 @@ def error_in(status: int, raw: bytearray, query: bytes) -> Exception:
             "The report needs more memory than one report may have. Group by fewer dimensions, filter more, or choose "
             "a shorter interval."
         )
+    if str(told.get("errorClass")).endswith("SegmentMissingException"):
+        return SegmentsMissing("The database could not answer.")
     kind, detail, headers = _ERRORS.get(status, (InvalidDruidResponse, "The database could not answer.", {}))
     return kind(detail, headers=headers)

@@ -4,6 +4,7 @@ https://druid.apache.org/docs/33.0.0/querying/query-context says what Druid does
 """
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -42,19 +43,35 @@ class Send:
 
         Raises NoAnswer, TimeoutAboveLimit, and a GatewayError for everything else.
         """
+        sent_at = asyncio.get_running_loop().time()
         with timed(self._query_seconds, request.broker.name, success="answered") as timer:
-            status, headers, raw = await self._exchange(request, timer)
+            status, headers, raw = await self._exchange(request, timer, sent_at)
             received_at = asyncio.get_running_loop().time()
             timer.stop()
             tell({HTTP_RESPONSE_STATUS_CODE: status})
-            if status != 200:
+            body: bytes | bytearray = raw
+            if status == HTTPStatus.NOT_MODIFIED and request.known is not None:
+                timer.outcome = "confirmed"
+                version, body, uncovered = request.known.version, request.known.body, request.known.uncovered
+                request.lease.resize(GROWTH * len(body))
+            elif status == HTTPStatus.OK:
+                version, uncovered = headers.get("ETag"), uncovered_in(headers)
+            else:
                 raise error_in(status, raw, request.body)
-            uncovered = uncovered_in(headers)
-            rows = await _rows(raw, headers.get("Content-Type", ""))
-        return DruidResponse(rows, request.lease, request.query_id, received_at, uncovered)
+            rows = await _rows(body, headers.get("Content-Type", ""))
+        return DruidResponse(
+            rows,
+            request.lease,
+            request.query_id,
+            sent_at,
+            received_at,
+            uncovered,
+            version,
+            body,
+            "druid" if body is raw else "confirmed",
+        )
 
-    async def _exchange(self, request: GuardedQuery, timer: Timer) -> tuple[int, Any, bytearray]:
-        sent_at = asyncio.get_running_loop().time()
+    async def _exchange(self, request: GuardedQuery, timer: Timer, sent_at: float) -> tuple[int, Any, bytearray]:
         sending = asyncio.create_task(_send(request))
         try:
             # Shielded because a cancellation in Druid continues until the request ends; see cancel.
@@ -114,7 +131,7 @@ async def _send(request: GuardedQuery) -> aiohttp.ClientResponse:
         return await request.broker.query(request.body, request.headers, fresh=True)
 
 
-async def _rows(raw: bytearray, content_type: str) -> list[Any]:
+async def _rows(raw: bytes | bytearray, content_type: str) -> list[Any]:
     try:
         return await parse_rows(raw)
     except ValueError as error:
