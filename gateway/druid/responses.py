@@ -92,7 +92,9 @@ def error_in(status: int, raw: bytearray, query: bytes) -> Exception:
             "The report needs more memory than one report may have. Group by fewer dimensions, filter more, or choose "
             "a shorter interval."
         )
-    if str(told.get("errorClass")).endswith("SegmentMissingException"):
+    if str(told.get("errorClass")).endswith("SegmentMissingException") or message.startswith(
+        "No results found for seg"
+    ):
         return SegmentsMissing("The database could not answer.")
     kind, detail, headers = _ERRORS.get(status, (InvalidDruidResponse, "The database could not answer.", {}))
     return kind(detail, headers=headers)

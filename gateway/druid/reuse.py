@@ -40,7 +40,7 @@ class Reuse:
 
     async def run(self, request: DruidRequest) -> DruidResponse:
         """Raises MemoryExhausted, and what the next link raises."""
-        key = _key(request)
+        key = key_of(request)
         stored = None if request.fresh else self._stored.get(key)
         if stored is not None and self._age(stored.sent_at) <= self._seconds:
             response = await self._from_memory(request, stored)
@@ -103,7 +103,7 @@ class Reuse:
         return asyncio.get_running_loop().time() - moment
 
 
-def _key(request: DruidRequest) -> bytes:
+def key_of(request: DruidRequest) -> bytes:
     """Return what identical requests have in common; requests of two tenants never do."""
     tenant = request.query.tenant
     return orjson.dumps(

@@ -33,7 +33,7 @@ class StoredResponse:
 
 
 class StoredResponses:
-    """Stores responses in up to `limit` bytes; none of them takes more than an eighth. `size` shows the bytes in use."""
+    """Stores responses in up to `limit` bytes, none in more than an eighth of that. `size` shows the bytes in use."""
 
     def __init__(self, limit: int, size: Gauge) -> None:
         self._limit = limit

@@ -13,6 +13,7 @@ from gateway.druid.api.broker import DRUID_QUERY_ID
 from gateway.druid.chain import DruidResponse
 from gateway.query.compile import DruidQuery
 from gateway.telemetry.tracing import stage, tell
+from gateway.web.cache_fields import wants_fresh
 from gateway.web.context import CONTEXT, DRUID, INSTRUMENTS, RequestContext
 from gateway.web.cpu_budget import metered
 
@@ -38,13 +39,16 @@ async def run_queries(
     request: web.Request, queries: Mapping[str, DruidQuery], deadline: float, *, heavy: bool
 ) -> Results:
     """Run a request's queries at the same time. If one fails or is cancelled, so are the others."""
-    context, druid = request[CONTEXT], request.app[DRUID]
+    context, druid, fresh = request[CONTEXT], request.app[DRUID], wants_fresh(request)
     with stage("ask"), _waiting_for_druid(request, next(iter(queries))) as responses:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = {
                     name: group.create_task(
-                        _metered(druid.run(query, f"{context.request_id}-{name}", deadline, heavy=heavy), context)
+                        _metered(
+                            druid.run(query, f"{context.request_id}-{name}", deadline, heavy=heavy, fresh=fresh),
+                            context,
+                        )
                     )
                     for name, query in queries.items()
                 }
@@ -74,6 +78,7 @@ def _waiting_for_druid(request: web.Request, name: str) -> Iterator[dict[str, Dr
         # The query of a coalesced request is another request's.
         query_id = responses[name].query_id
         tell({DRUID_QUERY_ID: query_id})
+        bind_contextvars(rows_from=responses[name].origin)
     finally:
         arrived = max((response.received_at for response in responses.values()), default=loop.time())
         # The response to a coalesced query may have arrived before this request joined it.

@@ -23,6 +23,7 @@ from gateway.telemetry.tracing import stage
 from gateway.tenancy.tenant import Tenant
 from gateway.web.audit import shape_of
 from gateway.web.authentication import deadline_of, tenant_of
+from gateway.web.cache_fields import cache_fields
 from gateway.web.context import BODY_BUDGET, CONTEXT, INSTRUMENTS, LIMITER, SETTINGS, WORKER
 from gateway.web.encoders import ENCODERS, JSON, json_response
 from gateway.web.execution import Results, run_queries
@@ -59,7 +60,8 @@ def report_on(schema: ReportSchema) -> Handler:
         # The audit line. Its context has the caller, the organization, the partner, and the number of rows.
         bind_contextvars(rows=encoded.rows)
         _log.info("report_answered", **shape_of(planned))
-        return web.Response(body=encoded.body, content_type=JSON)
+        fields = cache_fields(request, results.responses.values())
+        return web.Response(body=encoded.body, content_type=JSON, headers=fields)
 
     return report
 
