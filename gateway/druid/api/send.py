@@ -7,25 +7,21 @@ import asyncio
 from http import HTTPStatus
 from typing import Any
 
-import aiohttp
 import structlog
 from opentelemetry.semconv.attributes.http_attributes import HTTP_RESPONSE_STATUS_CODE
 from prometheus_client import Histogram
 
 from gateway.druid.api.broker import NoAnswer
 from gateway.druid.api.cancellation import cancel
-from gateway.druid.api.http import describe
+from gateway.druid.api.connection import BrokenResponse, ConnectionFailed, Exchange, NoResponse, Response
 from gateway.druid.chain import DruidResponse
 from gateway.druid.memory_budget import GROWTH
-from gateway.druid.responses import error_in, uncovered_in
+from gateway.druid.responses import error_in, uncovered_in, version_in
 from gateway.druid.row_parser import parse_rows
 from gateway.druid.tenant_guard import GuardedQuery
 from gateway.errors import DeadlineExceeded, InvalidDruidResponse, ReportTooLarge
 from gateway.telemetry.instruments import Timer, timed
 from gateway.telemetry.tracing import tell
-
-_CHUNK = 1 << 16
-_NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 _log = structlog.get_logger(__name__)
 
@@ -45,20 +41,21 @@ class Send:
         """
         sent_at = asyncio.get_running_loop().time()
         with timed(self._query_seconds, request.broker.name, success="answered") as timer:
-            status, headers, raw = await self._exchange(request, timer, sent_at)
+            response = await self._exchange(request, timer, sent_at)
             received_at = asyncio.get_running_loop().time()
             timer.stop()
-            tell({HTTP_RESPONSE_STATUS_CODE: status})
-            body: bytes | bytearray = raw
-            if status == HTTPStatus.NOT_MODIFIED and request.known is not None:
+            tell({HTTP_RESPONSE_STATUS_CODE: response.status})
+            confirmed = request.known if response.status == HTTPStatus.NOT_MODIFIED else None
+            version: str | None
+            if confirmed is not None:
                 timer.outcome = "confirmed"
-                version, body, uncovered = request.known.version, request.known.body, request.known.uncovered
+                version, body, uncovered = confirmed.version, confirmed.body, confirmed.uncovered
                 request.lease.resize(GROWTH * len(body))
-            elif status == HTTPStatus.OK:
-                version, uncovered = headers.get("ETag"), uncovered_in(headers)
+            elif response.status == HTTPStatus.OK:
+                version, body, uncovered = version_in(response.headers), response.body, uncovered_in(response.headers)
             else:
-                raise error_in(status, raw, request.body)
-            rows = await _rows(body, headers.get("Content-Type", ""))
+                raise error_in(response.status, response.body, request.body)
+            rows = await _rows(body, response)
         return DruidResponse(
             rows,
             request.lease,
@@ -68,74 +65,68 @@ class Send:
             uncovered,
             version,
             body,
-            "druid" if body is raw else "confirmed",
+            "druid" if confirmed is None else "confirmed",
         )
 
-    async def _exchange(self, request: GuardedQuery, timer: Timer, sent_at: float) -> tuple[int, Any, bytearray]:
-        sending = asyncio.create_task(_send(request))
+    async def _exchange(self, request: GuardedQuery, timer: Timer, sent_at: float) -> Response:
+        exchange: Exchange | None = None
         try:
-            # Shielded because a cancellation in Druid continues until the request ends; see cancel.
-            async with asyncio.timeout_at(request.deadline), await asyncio.shield(sending) as response:
-                return response.status, response.headers, await self._read(response, request)
-        except aiohttp.ClientError as error:
-            if not isinstance(error, _NOT_CONNECTED):
-                self._cancel(request, sending, sent_at)
+            exchange = await self._send(request)
+            try:
+                return await exchange.response
+            except NoResponse as error:
+                # A broker or a proxy may close an idle connection at the moment at which a query is sent through it.
+                _log.info("druid_connection_retried", error=str(error), broker=request.broker.name)
+            exchange = await self._send(request, fresh=True)
+            return await exchange.response
+        except ConnectionFailed as error:
             _log.error(
                 "druid_connection_failed",
-                error=describe(error),
+                error=str(error),
                 broker=request.broker.name,
                 druid_query_id=request.query_id,
             )
-            if sending.exception() and isinstance(error, aiohttp.ClientConnectionError):
-                timer.outcome = "no_answer"
-                raise NoAnswer from error
-            raise InvalidDruidResponse("The database closed the connection during its response.") from error
-        except TimeoutError as error:
-            self._cancel(request, sending, sent_at)
-            raise DeadlineExceeded("The report took too long. Choose a shorter interval, or filter more.") from error
-        except BaseException:
+            if exchange is not None:
+                self._cancel(request, exchange, sent_at)
+            if isinstance(error, BrokenResponse):
+                raise InvalidDruidResponse("The database closed the connection during its response.") from error
+            timer.outcome = "no_answer"
+            raise NoAnswer from error
+        except BaseException as error:
             # Druid may have the query, and does not notice by itself that it was abandoned.
-            self._cancel(request, sending, sent_at)
+            if exchange is not None:
+                self._cancel(request, exchange, sent_at)
+            if isinstance(error, TimeoutError):
+                detail = "The report took too long. Choose a shorter interval, or filter more."
+                raise DeadlineExceeded(detail) from error
             raise
 
-    async def _read(self, response: aiohttp.ClientResponse, request: GuardedQuery) -> bytearray:
-        chunks = bytearray()
-        async for chunk in response.content.iter_chunked(_CHUNK):
-            chunks += chunk
-            request.lease.resize(GROWTH * len(chunks))
-            if len(chunks) > self._max_bytes:
+    async def _send(self, request: GuardedQuery, *, fresh: bool = False) -> Exchange:
+        def account(size: int) -> None:
+            request.lease.resize(GROWTH * size)
+            if size > self._max_bytes:
                 _log.error("druid_response_too_large", limit_bytes=self._max_bytes)
                 raise ReportTooLarge(
                     "The report's rows take more memory than one report may have. Group by fewer dimensions, choose a "
                     "coarser granularity or a shorter interval, or set `limit`."
                 )
-        return chunks
 
-    def _cancel(self, request: GuardedQuery, sending: asyncio.Task[aiohttp.ClientResponse], sent_at: float) -> None:
+        return await request.broker.query(
+            request.body, request.headers, account=account, deadline=request.deadline, fresh=fresh
+        )
+
+    def _cancel(self, request: GuardedQuery, exchange: Exchange, sent_at: float) -> None:
         request.slot.release_after(
-            cancel(request.broker, request.query_id, sending, sent_at, self._cancellation_seconds)
+            cancel(request.broker, request.query_id, exchange, sent_at, self._cancellation_seconds)
         )
 
 
-async def _send(request: GuardedQuery) -> aiohttp.ClientResponse:
-    """Return the response once it begins. If the connection is closed before that, use a new one, once.
-
-    A broker or a proxy may close an idle connection at the moment at which a query is sent through it.
-    """
+async def _rows(body: bytes | bytearray, response: Response) -> list[Any]:
     try:
-        return await request.broker.query(request.body, request.headers)
-    except _NOT_CONNECTED:
-        raise
-    except aiohttp.ClientConnectionError as error:
-        _log.info("druid_connection_retried", error=describe(error), broker=request.broker.name)
-        return await request.broker.query(request.body, request.headers, fresh=True)
-
-
-async def _rows(raw: bytes | bytearray, content_type: str) -> list[Any]:
-    try:
-        return await parse_rows(raw)
+        return await parse_rows(body)
     except ValueError as error:
         # Also how a failure after the first row looks: an array that is not closed. The response may contain what
         # callers filtered by, so it is not logged.
-        _log.error("druid_response_not_readable", content_type=content_type, length=len(raw))
+        content_type = response.headers.get(b"content-type", b"").decode("latin-1")
+        _log.error("druid_response_not_readable", content_type=content_type, length=len(body))
         raise InvalidDruidResponse("The database did not give a complete response.") from error
