@@ -22,6 +22,8 @@ _log = structlog.get_logger(__name__)
 def deadline_of(request: web.Request) -> float:
     """Return the event loop's time by which to respond: the setting's, or an earlier one that Prefer: wait asks for."""
     seconds = request.app[SETTINGS].request_timeout
+    if "Prefer" not in request.headers:
+        return asyncio.get_running_loop().time() + seconds
     for preference in ",".join(request.headers.getall("Prefer", ())).split(","):
         name, value = (part.strip() for part in preference.partition("=")[::2])
         # https://www.rfc-editor.org/rfc/rfc7240#section-4.3: whole seconds; other values are ignored.
@@ -46,10 +48,11 @@ async def _tenant_of(request: web.Request, dataset: Dataset) -> Tenant:
         principal = await _authenticate(request)
     context.organization_id = principal.organization_id
     bind_contextvars(credential=principal.credential, user=principal.user_id, data_set=dataset.name)
-    request.app[CPU_BUDGET].check(principal.organization_id)
-    context.quota = await request.app[LIMITER].count_request(principal.organization_id)
+    app = request.app
+    app[CPU_BUDGET].check(principal.organization_id)
+    context.quota = await app[LIMITER].count_request(principal.organization_id)
     with stage("authorize"):
-        tenant = await authorize(principal, request.match_info["organization_id"], request.app[ACCOUNTS])
+        tenant = await authorize(principal, request.match_info["organization_id"], app[ACCOUNTS])
     tell({"gateway.data_set": dataset.name, "gateway.organization_id": tenant.owner_organization_id})
     bind_contextvars(organization=tenant.owner_organization_id, partner=tenant.involved_organization_id)
     return tenant
