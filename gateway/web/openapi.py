@@ -4,20 +4,23 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
+import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from gateway.catalog.id_format import UUID, IdFormat
 from gateway.query.literals import Json
 from gateway.query.schema import ReportSchema
-from gateway.web.encoders import json_response
-
-PREFIX = "/api/reporting/v1"
+from gateway.web.compression import PrecompressedDocument
+from gateway.web.encoders import FORMATS, JSON
+from gateway.web.paths import dataset_path
 
 _STATUSES = {
     400: "The body is not a valid report; `errors` lists the problems, each with its JSON Pointer.",
     401: "Not authenticated.",
     403: "No access to the organization.",
     404: "No such organization.",
+    406: "None of the response formats is acceptable.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
     415: "The body is compressed.",
@@ -43,20 +46,20 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
     for schema in schemas:
         name = schema.dataset.name
         components |= _components(schema)
-        paths[f"{PREFIX}/orgs/{{organization_id}}/{name}"] = {
-            "parameters": [_ORGANIZATION],
+        paths[dataset_path("{organization_id}", name)] = {
+            "parameters": [_organization(schema.dataset.tenant.id_format)],
             "post": {
                 "operationId": f"report_{name}",
                 "summary": f"Request a report on {schema.dataset.title.lower()}",
                 "description": schema.dataset.description,
-                "parameters": [_EXPLAIN],
+                "parameters": [_EXPLAIN, _FORMAT],
                 "requestBody": {"required": True, "content": _content(_ref(name))},
-                "responses": _responses({"oneOf": [_ref("Answer"), _ref("Explanation")]}),
+                "responses": _responses({"oneOf": [_ref("Answer"), _ref("Explanation")]}, _TABLES),
             },
             "get": {
                 "operationId": f"describe_{name}",
                 "summary": f"Describe the reports on {schema.dataset.title.lower()}",
-                "responses": _responses(_ref("Description"), without=(400, 408, 413, 422)),
+                "responses": _responses(_ref("Description"), without=(400, 406, 408, 413, 422)),
             },
         }
     return {
@@ -85,10 +88,10 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
 
 def document(schemas: Iterable[ReportSchema]) -> Handler:
     """Return the handler of GET …/openapi.json."""
-    body = openapi(schemas)
+    body = PrecompressedDocument(orjson.dumps(openapi(schemas)))
 
-    async def get(_: web.Request) -> web.Response:
-        return json_response(body)
+    async def get(request: web.Request) -> web.Response:
+        return body.response(request, JSON)
 
     return get
 
@@ -120,29 +123,40 @@ def _content(schema: Json, media_type: str = "application/json") -> Json:
     return {media_type: {"schema": schema}}
 
 
-def _responses(body: Json, *, without: tuple[int, ...] = ()) -> Json:
+def _responses(body: Json, others: Json | None = None, *, without: tuple[int, ...] = ()) -> Json:
     problem = _content(_ref("Problem"), "application/problem+json")
     problems = {
         str(status): {"description": text, "content": problem}
         for status, text in _STATUSES.items()
         if status not in without
     }
-    return {"200": {"description": "The response.", "content": _content(body)}, **problems}
+    return {"200": {"description": "The response.", "content": _content(body) | (others or {})}, **problems}
 
 
-_ORGANIZATION: Json = {
-    "name": "organization_id",
-    "in": "path",
-    "required": True,
-    "description": "The caller's own organization or one of its partners.",
-    "schema": {"type": "string", "format": "uuid"},
-}
+def _organization(id_format: IdFormat) -> Json:
+    form = {"format": "uuid"} if id_format is UUID else {"pattern": f"^{id_format.pattern}$"}
+    return {
+        "name": "organization_id",
+        "in": "path",
+        "required": True,
+        "description": "The caller's own organization or one of its partners.",
+        "schema": {"type": "string", **form},
+    }
+
+
 _EXPLAIN: Json = {
     "name": "explain",
     "in": "query",
     "description": "Describe how the gateway understands the report instead of running it.",
     "schema": {"enum": ["true", "false"], "default": "false"},
 }
+_FORMAT: Json = {
+    "name": "format",
+    "in": "query",
+    "description": "The response format; it has precedence over the header Accept.",
+    "schema": {"enum": list(FORMATS), "default": "json"},
+}
+_TABLES: Json = {form.media_type: {"schema": {"type": "string"}} for form in FORMATS.values() if not form.has_members}
 _ROW: Json = {"type": "array", "items": {"type": ["string", "number", "null"]}, "minItems": 1}
 _ANSWER: Json = {
     "type": "object",

@@ -63,4 +63,4 @@ def test_a_reader_that_stops_reading_stops_nothing() -> None:
     written = [line["number"] for line in lines if line["event"] == "line"]
     assert written == sorted(written)
     assert 0 < len(written) < log_writer.MOST_LINES + 10_000
-    assert dropped in (0, log_writer.MOST_LINES + 10_000 - len(written))
+    assert dropped > 0
