@@ -75,7 +75,7 @@ class LogWriter:
             while True:
                 lines.append(self._lines.popleft())
         left = memoryview(b"".join(line + b"\n" for line in lines))
-        with suppress(OSError):  # Nobody reads the log any more.
+        with suppress(OSError):  # The reader of the log has closed it.
             while left:
                 left = left[os.write(self._descriptor, left) :]
 
