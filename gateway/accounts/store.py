@@ -22,6 +22,7 @@ from gateway.accounts.settings import AccountSettings
 from gateway.accounts.tables import organizations, partnerships, tokens, users
 from gateway.errors import AccountsUnavailable
 from gateway.telemetry.instruments import Instruments, timed
+from gateway.tenancy.organization_id import OrganizationId
 from gateway.tenancy.principal import PERMISSIONS, Principal
 from gateway.tenancy.tenant import Standing
 
@@ -161,7 +162,7 @@ class Accounts:
         """Return the active user with this subject at the OAuth2 provider."""
         return await self._subjects.get(subject)
 
-    async def standing(self, organization_id: str, other_id: str) -> Standing:
+    async def standing(self, organization_id: OrganizationId, other_id: OrganizationId) -> Standing:
         """Return the relation of `other_id` to `organization_id`."""
         return await self._standings.get((organization_id, other_id)) or Standing.ABSENT
 
@@ -224,4 +225,4 @@ class Accounts:
 
 def _principal(row: Row[*tuple[Any, ...]], credential: str) -> Principal:
     permissions: Sequence[str] = row.permissions
-    return Principal(row.id, row.organization_id, PERMISSIONS & set(permissions), credential)
+    return Principal(row.id, OrganizationId(row.organization_id), PERMISSIONS & set(permissions), credential)

@@ -56,7 +56,8 @@ async def _tenant_of(request: web.Request, dataset: Dataset) -> Tenant:
     principal = await principal_of(request)
     bind_contextvars(data_set=dataset.name)
     with stage("authorize"):
-        tenant = await authorize(principal, request.match_info["organization_id"], request.app[ACCOUNTS])
+        organization_id, id_format = request.match_info["organization_id"], dataset.tenant.id_format
+        tenant = await authorize(principal, organization_id, id_format, request.app[ACCOUNTS])
     tell({"gateway.data_set": dataset.name, "gateway.organization_id": tenant.owner_organization_id})
     bind_contextvars(organization=tenant.owner_organization_id, partner=tenant.involved_organization_id)
     return tenant

@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway import errors
+from gateway.catalog.id_format import UUID, IdFormat
 from gateway.query.literals import Json
 from gateway.query.schema import ReportSchema
 from gateway.web.compression import PrecompressedDocument
@@ -53,7 +54,7 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
         components |= _components(schema)
         tags.append({"name": dataset.name, "description": dataset.description})
         paths[dataset_path("{organization_id}", dataset.name)] = {
-            "parameters": [_ORGANIZATION],
+            "parameters": [_organization(dataset.tenant.id_format)],
             "post": {
                 "operationId": f"report_{dataset.name}",
                 "tags": [dataset.name],
@@ -168,6 +169,17 @@ def _problems() -> Iterator[tuple[int, Json]]:
         )
 
 
+def _organization(id_format: IdFormat) -> Json:
+    form = {"format": "uuid"} if id_format is UUID else {"pattern": f"^{id_format.pattern}$"}
+    return {
+        "name": "organization_id",
+        "in": "path",
+        "required": True,
+        "description": "The caller's own organization or one of its partners.",
+        "schema": {"type": "string", **form},
+    }
+
+
 _HEADERS: Final[Json] = {
     "X-Request-Id": {
         "description": "Identifies the request in the gateway's logs.",
@@ -175,13 +187,6 @@ _HEADERS: Final[Json] = {
     }
 }
 _PROBLEMS: Final = dict(_problems())
-_ORGANIZATION: Final[Json] = {
-    "name": "organization_id",
-    "in": "path",
-    "required": True,
-    "description": "The caller's own organization or one of its partners.",
-    "schema": {"type": "string", "format": "uuid"},
-}
 _EXPLAIN: Final[Json] = {
     "name": "explain",
     "in": "query",

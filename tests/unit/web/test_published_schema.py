@@ -51,7 +51,9 @@ TEXTS = [
     "2019-01-01",
     "equalTo",
 ]
-SCALARS = st.sampled_from([*TEXTS, None, True, 0, -1.5, 2**60, {}, [], [None], ["sales"], ["sales", "sales"]])
+SCALARS: st.SearchStrategy[Any] = st.sampled_from(
+    [*TEXTS, None, True, 0, -1.5, 2**60, {}, [], [None], ["sales"], ["sales", "sales"]]
+)
 
 
 def accepted(body: object) -> bool:
