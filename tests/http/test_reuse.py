@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
-from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from tests.http.asking import COUNT, ask, assert_problem
@@ -163,9 +162,9 @@ async def test_a_query_whose_segment_was_dropped_is_sent_again_without_a_version
 async def test_the_audit_line_says_where_the_rows_come_from(start: Start, druid_stand_in: StandIn) -> None:
     druid_stand_in.answer = Versioned().answer
     client = await start(druid_stand_in.url, reuse_seconds=60)
-    with capture_logs(processors=[merge_contextvars]) as lines:
+    with capture_logs() as lines:
         await client.post()
         await client.post()
-    audits = [line for line in lines if line["event"] == "report_answered"]
+    audits = [line for line in lines if line["event"] == "request_finished"]
     assert [line["rows_from"] for line in audits] == ["druid", "memory"]
     assert audits[0]["druid_query_id"] == audits[1]["druid_query_id"]
