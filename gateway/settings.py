@@ -133,7 +133,8 @@ class ReportLimits(BaseModel):
     answer_memory: Bytes = Field(
         default=536_870_912,
         description=f"Memory for all responses in transit; one takes about {GROWTH} times its length. One "
-        "organization can use half of it. A report for which no memory is left gets a 429.",
+        "organization can use half of it. A report for which no memory is left gets a 429. Up to a quarter holds "
+        "responses for reuse while no response in transit needs it.",
     )
 
     @model_validator(mode="after")
@@ -181,26 +182,12 @@ class ExplorerSettings(BaseModel):
     """The explorer: the page at `/explore` and the API reference at `/docs`."""
 
     explorer: Literal["on", "off"] = Field(default="on", description="`off`: neither page is served.")
-    explorer_name: str = Field(
-        default="Reporting", min_length=1, max_length=60, description="The name at the top of the pages."
-    )
-    explorer_color: str = Field(
-        default="#3152c8", pattern=r"^#[0-9a-fA-F]{6}$", description="The color of the pages, such as `#3152c8`."
-    )
-    explorer_links: Annotated[tuple[tuple[str, str], ...], NoDecode] = Field(
+    explorer_name: str = Field(default="Reporting", min_length=1, max_length=60, description="The pages' name.")
+    explorer_color: str = Field(default="#3152c8", pattern="^#[0-9a-fA-F]{6}$", description="The pages' color.")
+    explorer_links: Annotated[tuple[TitledUrl, ...], NoDecode] = Field(
         default=(),
         description="Links at the top of the pages, separated by commas, such as `Support=https://example.com/help`.",
     )
-
-    @field_validator("explorer_links", mode="before")
-    @classmethod
-    def _are_links(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        links = [each.strip().partition("=") for each in value.split(",") if each.strip()]
-        if any(not text or not re.match(r"https?://[^/]", url) for text, _, url in links):
-            raise ValueError("not a list of links: write TEXT=URL, separated by commas; a URL is http://… or https://…")
-        return [(text, url) for text, _, url in links]
 
 
 class LoggingSettings(BaseModel):
@@ -233,8 +220,9 @@ class Settings(
     )
 
     @field_validator(
-        "catalog", "trusted_proxies", "cors_origins", "druid_broker_url", "druid_coordinator_url", mode="before"
-    )
+        "catalog", "trusted_proxies", "cors_origins", "druid_broker_url", "druid_coordinator_url", "explorer_links",
+        mode="before",
+    )  # fmt: skip
     @classmethod
     def _separated_by_commas(cls, value: object) -> object:
         if isinstance(value, str):

@@ -86,7 +86,7 @@ def _with_settings(page: bytes, settings: Settings) -> bytes:
     values = {
         "name": settings.explorer_name,
         "color": settings.explorer_color,
-        "links": [{"text": text, "url": url} for text, url in settings.explorer_links],
+        "links": [dict(zip(("text", "url"), each.split("=", 1), strict=True)) for each in settings.explorer_links],
     }
     text = json.dumps(values).replace("<", "\\u003c")
     return page.replace(_SETTINGS_PLACE, text.encode() + b"</script>", 1)

@@ -46,7 +46,7 @@ class Explorer:
         self.wait()
         if organization != caller and not fragment:
             with self.page.expect_response(lambda response: self.is_report(response.request)):
-                self.page.get_by_label("Organization", exact=True).select_option(organization)
+                self.page.get_by_role("combobox", name="Organization", exact=True).select_option(organization)
             self.wait()
 
     def wait(self) -> None:
