@@ -40,6 +40,8 @@ __all__ = [
     "variables",
 ]
 
+TitledUrl = Annotated[str, Field(pattern="^[^=]+=https?://[^/]")]
+
 _LIMITS: Final = Limits()
 
 OTHER_PROGRAMS_VARIABLES: Final = frozenset(
