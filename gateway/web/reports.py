@@ -25,14 +25,14 @@ from gateway.web.context import BODY_BUDGET, CONTEXT, INSTRUMENTS, LIMITER, SETT
 from gateway.web.encoders import encode, json_response
 from gateway.web.execution import Results, run_queries
 from gateway.web.request_body import expected_size, receive
-from gateway.web.response_format import respond_with, wanted_response
+from gateway.web.response_format import is_link, linked_report, respond_with, wanted_response
 
 _LARGE_BODY: Final = 2_048
 """From this size on, describing the problems of a body may take too long for the event loop."""
 
 
 def report_on(schema: ReportSchema) -> Handler:
-    """Return the handler of POST …/orgs/<organization_id>/<data set>."""
+    """Return the handler of POST and QUERY …/orgs/<organization_id>/<data set>, and of the link GET …/report?q=…."""
 
     async def report(request: web.Request) -> web.Response:
         context, settings = request[CONTEXT], request.app[SETTINGS]
@@ -71,7 +71,7 @@ async def _read_report(request: web.Request, schema: ReportSchema, tenant: Tenan
     with app[BODY_BUDGET].reserve(tenant.owner_organization_id, expected_size(request, limit)):
         until = asyncio.get_running_loop().time() + app[SETTINGS].body_timeout
         with stage("read"), context.timer.waiting():
-            body = await receive(request, limit, min(deadline, until))
+            body = linked_report(request) if is_link(request) else await receive(request, limit, min(deadline, until))
         with stage("parse"):
             if len(body) < _LARGE_BODY:
                 return _parse(body, schema)

@@ -1,19 +1,27 @@
 """Which response a request for a report asks for, and the headers that describe the response."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from aiohttp import web
 
-from gateway.errors import InvalidReport, NotAcceptable
+from gateway.errors import InvalidReport, NotAcceptable, UnsupportedMediaType
 from gateway.query.plan import Plan
 from gateway.query.time import format_moment
-from gateway.web.encoders import FORMATS, Encoded, Format
+from gateway.web.encoders import FORMATS, JSON, Encoded, Format
 from gateway.web.negotiation import preferred_media_type
 
 _BY_MEDIA_TYPE: Final = {form.media_type: form for name, form in FORMATS.items() if name != "spreadsheet"}
 """The formats that the header Accept can name; `spreadsheet` is another kind of text/csv."""
+REPORT: Final = "q"
+"""The query parameter with the report of a link."""
+_PARAMETERS: Final = {
+    REPORT: "the report as JSON",
+    "explain": "true or false",
+    "format": ", ".join(FORMATS),
+}
 _VARY: Final = {"Vary": "Accept, Accept-Encoding"}
 
 
@@ -25,23 +33,43 @@ class WantedResponse:
     explanation: bool
 
 
+def is_link(request: web.Request) -> bool:
+    """Whether the request is a link (GET …/report), whose query parameter `q` contains the report."""
+    return request.method in ("GET", "HEAD")
+
+
+def linked_report(request: web.Request) -> bytes:
+    """Return the report of a link; raises InvalidReport if it has none."""
+    try:
+        return request.query[REPORT].encode()
+    except (KeyError, UnicodeEncodeError):
+        raise InvalidReport("The query parameter q must contain the report as JSON, percent-encoded.") from None
+
+
 def wanted_response(request: web.Request) -> WantedResponse:
     """Read the query parameters `explain` and `format`, which has precedence over the header Accept.
 
-    Raises InvalidReport for other parameters or values, and NotAcceptable if no format is acceptable.
+    Raises InvalidReport for other parameters or values, NotAcceptable if no format is acceptable, and
+    UnsupportedMediaType for the content of QUERY in another format.
     """
     parameters = request.query
+    known = _PARAMETERS if is_link(request) else _PARAMETERS.keys() - {REPORT}
     explain, name = parameters.get("explain", "false"), parameters.get("format")
     if (
-        len(parameters) > len(parameters.keys() & {"explain", "format"})
+        len(parameters) > len(parameters.keys() & known)
         or explain not in ("true", "false")
         or (name is not None and name not in FORMATS)
     ):
-        raise InvalidReport(
-            f"The query parameters are explain (true or false) and format ({', '.join(FORMATS)}), each at most once."
-        )
+        raise InvalidReport(f"The query parameters, each at most once, are: {_explained(known)}.")
+    if request.method == "QUERY" and request.content_type != JSON:
+        # RFC 10008 leaves no room for a missing or other content type.
+        raise UnsupportedMediaType(f"Send the report as {JSON}.", headers={"Accept-Query": f'"{JSON}"'})
     form = _accepted(tuple(request.headers.getall("Accept", ()))) if name is None else FORMATS[name]
     return WantedResponse(form, explain == "true")
+
+
+def _explained(parameters: Collection[str]) -> str:
+    return "; ".join(f"{name}: {text}" for name, text in _PARAMETERS.items() if name in parameters)
 
 
 @lru_cache(256)
