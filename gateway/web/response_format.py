@@ -13,7 +13,7 @@ from gateway.query.time import format_moment
 from gateway.web.encoders import FORMATS, JSON, Encoded, Format
 from gateway.web.negotiation import preferred_media_type
 
-_BY_MEDIA_TYPE: Final = {form.media_type: form for name, form in FORMATS.items() if name != "spreadsheet"}
+_BY_MEDIA_TYPE: Final = {form.media_type: name for name, form in FORMATS.items() if name != "spreadsheet"}
 """The formats that the header Accept can name; `spreadsheet` is another kind of text/csv."""
 REPORT: Final = "q"
 """The query parameter with the report of a link."""
@@ -22,15 +22,20 @@ _PARAMETERS: Final = {
     "explain": "true or false",
     "format": ", ".join(FORMATS),
 }
-_VARY: Final = {"Vary": "Accept, Accept-Encoding"}
+VARY: Final = {"Vary": "Accept, Accept-Encoding"}
 
 
 @dataclass(frozen=True, slots=True)
 class WantedResponse:
-    """The response that a request asks for. An explanation is always JSON."""
+    """The response that a request asks for: the name of a format, or an explanation, which is always JSON."""
 
-    format: Format
+    name: str
     explanation: bool
+
+    @property
+    def format(self) -> Format:
+        """The response's format."""
+        return FORMATS[self.name]
 
 
 def is_link(request: web.Request) -> bool:
@@ -64,8 +69,9 @@ def wanted_response(request: web.Request) -> WantedResponse:
     if request.method == "QUERY" and request.content_type != JSON:
         # RFC 10008 leaves no room for a missing or other content type.
         raise UnsupportedMediaType(f"Send the report as {JSON}.", headers={"Accept-Query": f'"{JSON}"'})
-    form = _accepted(tuple(request.headers.getall("Accept", ()))) if name is None else FORMATS[name]
-    return WantedResponse(form, explain == "true")
+    if name is None:
+        name = _accepted(tuple(request.headers.getall("Accept", ())))
+    return WantedResponse(name, explain == "true")
 
 
 def _explained(parameters: Collection[str]) -> str:
@@ -73,16 +79,16 @@ def _explained(parameters: Collection[str]) -> str:
 
 
 @lru_cache(256)
-def _accepted(accept: tuple[str, ...]) -> Format:
+def _accepted(accept: tuple[str, ...]) -> str:
     media_type = preferred_media_type(accept, _BY_MEDIA_TYPE)
     if media_type is None:
-        raise NotAcceptable(f"The response formats are {', '.join(_BY_MEDIA_TYPE)}.", headers=_VARY)
+        raise NotAcceptable(f"The response formats are {', '.join(_BY_MEDIA_TYPE)}.", headers=VARY)
     return _BY_MEDIA_TYPE[media_type]
 
 
 def respond_with(encoded: Encoded, form: Format, planned: Plan) -> web.Response:
     """Return the response with the encoded answer."""
-    headers = {"Content-Type": f"{form.media_type}{form.parameters}", **_VARY}
+    headers = {"Content-Type": f"{form.media_type}{form.parameters}", **VARY}
     if form.suffix is not None:
         headers["Content-Disposition"] = f'attachment; filename="{_file_name(planned)}.{form.suffix}"'
     if encoded.omitted:
