@@ -9,14 +9,14 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     "a misspelt key": (
         "    values:",
         "    value:",
-        "12:5: unknown key 'value' (did you mean 'values'?); allowed: name, column, type, multi_valued, values, ",
+        "12:5: unknown key 'value' (did you mean 'values'?); allowed: name, column, lookup, of, type, ",
     ),
     "a key at the wrong level": (
         "tenant:\n  column",
         "tenant_column: x\ntenant:\n  column",
         "5:1: unknown key 'tenant_column' (did you mean 'tenant'?); allowed: name, title, description, data_source, ",
     ),
-    "a key that is not supported": ("advice:", "rows: count\nadvice:", "22:1: unknown key 'rows'; allowed: name, "),
+    "a key that is not supported": ("advice:", "measures: x\nadvice:", "22:1: unknown key 'measures'; allowed: name, "),
     "a missing key": ("title: Orders\n", "", "1:1: the key 'title' is missing"),
     "a missing key of a dimension": (
         "    description: What was ordered.\n",
