@@ -2,10 +2,9 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { pathOf, send } from "./api";
-import type { Panel } from "./answer";
 import { asCode, type Language } from "./copy";
 import type { Offer } from "./offer";
-import { chartsAsPng, save } from "./png";
+import { asPng, type Picture, save } from "./png";
 import { linkTo, type Question } from "./question";
 import { type Report, toBody } from "./report";
 import { texts } from "./texts";
@@ -15,14 +14,14 @@ interface Props {
   token: string;
   offer: Offer;
   title: string;
-  /** The panels of the charts on canvases, in their order in the page. */
-  panels: Panel[];
+  /** Draws the charts that are shown; null if there are none. */
+  pictures: (() => Picture[]) | null;
   onFailure: (error: unknown) => void;
 }
 
 const LANGUAGES: Language[] = ["curl", "python", "javascript", "powerQuery"];
 
-export function Actions({ question, token, offer, title, panels, onFailure }: Props) {
+export function Actions({ question, token, offer, title, pictures, onFailure }: Props) {
   const [note, setNote] = useState("");
   const [shown, setShown] = useState<string | null>(null);
   useEffect(() => {
@@ -43,9 +42,8 @@ export function Actions({ question, token, offer, title, panels, onFailure }: Pr
   };
   const download = async (kind: string) => {
     try {
-      if (kind === "png") {
-        const canvases = [...document.querySelectorAll<HTMLCanvasElement>("#charts canvas")];
-        save(await chartsAsPng(title, panels, canvases), `${question.dataSet}.png`);
+      if (kind === "png" && pictures) {
+        save(await asPng(title, pictures()), `${question.dataSet}.png`);
         return;
       }
       const accept = kind === "csv" ? "text/csv" : "application/vnd.apache.arrow.stream";
@@ -58,7 +56,7 @@ export function Actions({ question, token, offer, title, panels, onFailure }: Pr
   const downloads = [
     ["csv", texts.actions.csv, offer.csv],
     ["arrow", texts.actions.arrow, offer.arrow],
-    ["png", texts.actions.png, panels.length > 0],
+    ["png", texts.actions.png, pictures !== null],
   ] as const;
   const offered = downloads.filter(([, , has]) => has);
 

@@ -7,6 +7,8 @@ export interface Dimension {
   multi_valued: boolean;
   allowed_values: string[] | null;
   aggregations: string[];
+  /** It can be aggregated, but not grouped by or filtered. */
+  aggregations_only?: boolean;
 }
 
 export interface Description {

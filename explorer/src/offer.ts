@@ -47,11 +47,12 @@ export function offerOf(openapi: OpenApi, description: Description): Offer {
   const post: Schema = item["post"] ?? {};
   const properties = find(openapi.components.schemas[name])["properties"] ?? {};
   const has = (key: string) => key in properties;
-  const groups: string[] = find(find(properties["group_by"])["items"])["enum"] ?? description.dimensions.map((each) => each.name);
+  const dimensions = description.dimensions.filter((each) => !each.aggregations_only);
+  const groups: string[] = find(find(properties["group_by"])["items"])["enum"] ?? dimensions.map((each) => each.name);
   const formats = Object.keys(post["responses"]?.["200"]?.["content"] ?? {});
   const queryParameters = ((post["parameters"] ?? []) as Schema[]).map((each) => find(each)["name"]);
   return {
-    dimensions: new Map(description.dimensions.map((each) => [each.name, each])),
+    dimensions: new Map(dimensions.map((each) => [each.name, each])),
     groups,
     metrics: description.aggregations.flatMap(({ type, description, fields }): Metric[] =>
       fields.length ? fields.map((field) => ({ type, field, description })) : [{ type, field: null, description }],
@@ -60,9 +61,7 @@ export function offerOf(openapi: OpenApi, description: Description): Offer {
     operators: new Set(description.filters),
     has,
     relativeIntervals: JSON.stringify(find(properties["interval"])).includes('"last"'),
-    compareTo: ["previous_period", "previous_year"].filter(
-      (each) => has("compare") && JSON.stringify(find(properties["compare"])).includes(each),
-    ),
+    compareTo: has("compare") ? ["previous_period", "previous_year"] : [],
     heatMap: groups.includes("day_of_week") && groups.includes("hour_of_day"),
     values: Object.keys(openapi.paths).some((each) => each.startsWith(`${path}/dimensions/`) && each.endsWith("/values")),
     explain: queryParameters.includes("explain"),

@@ -10,6 +10,7 @@ import { HeatPanel } from "./heatmap";
 import { showNumber } from "./numbers";
 import type { Offer } from "./offer";
 import { palette } from "./colors";
+import { barsPicture, heatPicture, type Picture } from "./png";
 import type { Question } from "./question";
 import { type Report, withValue } from "./report";
 import { ResultTable } from "./table";
@@ -57,6 +58,12 @@ export function ResultView({ result, question, token, offer, title, explanation,
     onAsk({ ...report, interval: { start: from, ...(end && { end }), time_zone: zoneOf(report) } });
   };
 
+  const pictures = (): Picture[] => {
+    if (!chart) return metrics.map((metric) => (isHeat(report) ? heatPicture(metric.label, heat(result, metric)) : barsPicture(metric.label, bars(result, metric))));
+    const canvases = document.querySelectorAll<HTMLCanvasElement>("#charts canvas");
+    return chart.panels.map(({ label, series }, index) => ({ label, canvas: canvases[index]!, series: series.map((one) => one.label) }));
+  };
+
   return (
     <>
       {(answer.warnings ?? []).map((each) => (
@@ -74,7 +81,7 @@ export function ResultView({ result, question, token, offer, title, explanation,
             ))}
           </div>
         )}
-        <Actions question={{ ...question, report }} token={token} offer={offer} title={title} panels={kind !== "table" && chart ? chart.panels : []} onFailure={onFailure} />
+        <Actions question={{ ...question, report }} token={token} offer={offer} title={title} pictures={answer.data.length && kind !== "table" && (chart || report.group_by.length) ? pictures : null} onFailure={onFailure} />
       </div>
       {!answer.data.length && <p class="empty">{texts.result.noRows}</p>}
       {answer.data.length > 0 && kind !== "table" && (
@@ -169,11 +176,11 @@ function Details({ result, explanation }: { result: Result; explanation: Explana
       </dl>
       {explanation && (
         <>
-          <h3>{texts.details.canonical}</h3>
+          <h2>{texts.details.canonical}</h2>
           <pre tabIndex={0}>{JSON.stringify(explanation.report, null, 2)}</pre>
           {explanation.queries && (
             <>
-              <h3>{texts.details.native}</h3>
+              <h2>{texts.details.native}</h2>
               <pre tabIndex={0}>{JSON.stringify(explanation.queries, null, 2)}</pre>
             </>
           )}

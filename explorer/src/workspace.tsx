@@ -159,6 +159,8 @@ export function Workspace({ session, question, gallery, onQuestion, onGallery }:
         onSubmit={(event) => {
           event.preventDefault();
           runNow(report);
+          // On a narrow screen the result is below the form.
+          if (innerWidth < 900) document.getElementById("result")?.scrollIntoView();
         }}
       >
         <Builder report={report} description={description} offer={offer} problems={problems} suggest={suggest} onChange={(changed) => onQuestion({ ...question, report: changed })} />
