@@ -13,7 +13,7 @@ from typing import Any
 from jsonschema import Draft7Validator, ValidationError
 
 from gateway.catalog.document import Document, Finding, Keys
-from gateway.catalog.model import AGGREGATIONS_OF, Kind
+from gateway.catalog.model import AGGREGATIONS_OF, TIME_PARTS, Kind
 
 SCHEMA_FILE = Path(__file__).with_name("dataset.schema.json")
 
@@ -105,6 +105,8 @@ def _dimension(dimension: dict[str, Any], owner: str | None, partner: str | None
         if aggregation not in possible:
             message = f"{aggregation} cannot be computed from a {type_}; possible: {', '.join(possible)}"
             yield ("aggregations", index), message
+    if (name := dimension.get("name")) in TIME_PARTS:
+        yield ("name",), f"every data set has the dimension {name!r} already: choose another name"
     if type_ != "string":
         if dimension.get("multi_valued"):
             yield ("multi_valued",), f"only a string can have several values, not a {type_}"

@@ -19,7 +19,11 @@ class Kind(Enum):
 
 
 AGGREGATIONS_OF: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
-    {Kind.STRING: ("hyperUnique",), Kind.LONG: ("avg", "sum", "hyperUnique"), Kind.DOUBLE: ("avg", "sum")}
+    {
+        Kind.STRING: ("hyperUnique",),
+        Kind.LONG: ("avg", "sum", "min", "max", "quantile", "hyperUnique"),
+        Kind.DOUBLE: ("avg", "sum", "min", "max", "quantile"),
+    }
 )
 """The aggregations that can be computed from a column of each type."""
 
@@ -41,6 +45,20 @@ class Dimension:
     allowed: tuple[str, ...] = ()
     aggregations: tuple[str, ...] = ()
     unique_metric: str | None = None
+
+
+TIME_PARTS: Mapping[str, Dimension] = MappingProxyType(
+    {
+        name: Dimension(name, f"_{name}", description, Kind.LONG)
+        for name, description in {
+            "hour_of_day": "The hour of the row's local time, 0 to 23.",
+            "day_of_week": "The day of the week of the row's local time, from 1 for Monday to 7 for Sunday.",
+            "day_of_month": "The day of the month of the row's local time, 1 to 31.",
+            "month_of_year": "The month of the row's local time, 1 to 12.",
+        }.items()
+    }
+)
+"""The dimensions that every data set has. Their columns are computed from a row's time for each query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +93,11 @@ class Dataset:
     dimensions: tuple[Dimension, ...]
     advice: tuple[Advice, ...] = ()
     by_name: Mapping[str, Dimension] = field(init=False, repr=False, compare=False)
+    """Every dimension that a report can use by its name: those of the data set, then the time parts."""
 
     def __post_init__(self) -> None:
         by_name = {dimension.name: dimension for dimension in self.dimensions}
-        object.__setattr__(self, "by_name", MappingProxyType(by_name))
+        object.__setattr__(self, "by_name", MappingProxyType({**by_name, **TIME_PARTS}))
 
     def having_aggregation(self, aggregation: str) -> tuple[str, ...]:
         """Names of the dimensions that allow `aggregation`, in the catalog's order."""

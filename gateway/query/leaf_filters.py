@@ -27,7 +27,7 @@ def _equals(dimension: Dimension, value: Value) -> DruidFilter:
 
 
 def _keys(dataset: Dataset, required: tuple[str, ...], **properties: Json) -> Json:
-    names = [dimension.name for dimension in dataset.dimensions]
+    names = list(dataset.by_name)
     return {
         "properties": {"type": True, "dimension": {"enum": names}, **properties},
         "required": ["dimension", *required],
@@ -90,6 +90,8 @@ class In:
             either += [_equals(self.dimension, value) for value in present]
         elif present:
             either.append(DruidFilter(type="in", dimension=self.dimension.column, values=present))
+        if not either:
+            return native({"type": "false"})
         return either[0] if len(either) == 1 else DruidFilter(type="or", fields=either)
 
 
@@ -176,7 +178,7 @@ class Like:
 
     @staticmethod
     def schema(dataset: Dataset) -> Json:
-        text: Json = {"enum": [d.name for d in dataset.dimensions if d.kind is Kind.STRING]}
+        text: Json = {"enum": [d.name for d in dataset.by_name.values() if d.kind is Kind.STRING]}
         keys = _keys(
             dataset,
             ("pattern",),

@@ -13,7 +13,11 @@ Value = str | int | float
 LARGEST_NUMBER = 2**53 - 1
 """A double represents every integer up to this one exactly (RFC 7493, section 2.2)."""
 LONGEST_STRING = 1024
-# The look-ahead makes `$` the end of the text in every dialect of regular expressions.
+# In these patterns the look-ahead makes `$` the end of the text in every dialect of regular expressions.
+# The first character is never an underscore: the names of the gateway's own columns start with one.
+COLUMN_NAME = "^[A-Za-z][A-Za-z0-9_]{0,63}(?!\\n)$"
+# An ISO 8601 duration with one unit.
+DURATION = r"^P(T[1-9][0-9]{0,4}[MH]|[1-9][0-9]{0,4}[DWMY])(?!\n)$"
 NUMBER_TEXT = r"^-?[0-9]{1,15}(\.[0-9]{1,15})?(?!\n)$"
 
 _INTEGER = re.compile(r"-?\d+", re.ASCII)
@@ -50,9 +54,9 @@ def by_dimension(dataset: Dataset, keys: Callable[[Json], Json], *, listed: bool
     `keys` makes the `properties` from the schema of one value. With `listed`, a dimension with a list of allowed values
     accepts only those.
     """
-    text = [d for d in dataset.dimensions if d.kind is Kind.STRING]
+    text = [d for d in dataset.by_name.values() if d.kind is Kind.STRING]
     free = [d.name for d in text if not (listed and d.allowed)]
-    numeric = [d.name for d in dataset.dimensions if d.kind is not Kind.STRING]
+    numeric = [d.name for d in dataset.by_name.values() if d.kind is not Kind.STRING]
     sorts = [(free, STRING_VALUE), (numeric, NUMBER_VALUE)]
     if listed:
         sorts += [([d.name], {"enum": list(d.allowed)}) for d in text if d.allowed]

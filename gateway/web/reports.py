@@ -1,7 +1,6 @@
 """The pipeline of a report, from the request to the response. Each stage takes what the previous one returns."""
 
 import asyncio
-from collections.abc import Mapping
 from time import time
 from typing import Final
 
@@ -11,21 +10,23 @@ from aiohttp.typedefs import Handler
 from structlog.contextvars import bind_contextvars
 
 from gateway.errors import InvalidReport
-from gateway.query.compile import DruidQuery, compile_report, compile_totals
+from gateway.query.advice import advice
+from gateway.query.compile import compile_queries
 from gateway.query.explain import explain
 from gateway.query.json_body import read_json
 from gateway.query.parse import parse
 from gateway.query.plan import Plan, is_heavy, plan
-from gateway.query.report import Report
-from gateway.query.respond import Answer, respond
+from gateway.query.report import Report, Top
+from gateway.query.respond import Result, respond
 from gateway.query.schema import ReportSchema
+from gateway.query.top import compile_top, with_groups
 from gateway.telemetry.tracing import stage
 from gateway.tenancy.tenant import Tenant
 from gateway.web.audit import shape_of
 from gateway.web.authentication import deadline_of, tenant_of
 from gateway.web.context import BODY_BUDGET, CONTEXT, INSTRUMENTS, LIMITER, SETTINGS, WORKER
 from gateway.web.encoders import ENCODERS, JSON, json_response
-from gateway.web.execution import Results, run_queries
+from gateway.web.execution import run_queries
 from gateway.web.request_body import expected_size, receive
 
 _log = structlog.get_logger(__name__)
@@ -43,15 +44,19 @@ def report_on(schema: ReportSchema) -> Handler:
         tenant = await tenant_of(request, schema.dataset, deadline)
         async with request.app[LIMITER].report_slot(tenant.owner_organization_id):
             report = await _read_report(request, schema, tenant, deadline)
+            now = int(time() * 1000)
             with stage("plan"):
-                planned = plan(report, tenant, schema.dataset, settings.limits, settings.uniques)
+                planned = plan(report, tenant, schema, settings.uniques, now=now)
             if _wants_explanation(request):
-                return json_response(explain(planned, settings.limits, now=int(time() * 1000)))
+                return json_response(explain(planned, settings.limits, now=now))
+            if report.top is not None:
+                planned = await _with_groups(request, planned, report.top, deadline)
             with stage("compile"):
-                queries = _compile(planned)
+                queries = compile_queries(planned)
             results = await run_queries(request, queries, deadline, heavy=is_heavy(planned))
             with stage("respond"):
-                answer = _respond(planned, queries, results)
+                found = {name: Result(query, results.responses[name].rows) for name, query in queries.items()}
+                answer = respond(planned, found, advice(planned, now))
         with stage("encode"):
             encoded = await ENCODERS[JSON](answer)
         results.keep_only(len(encoded.body))
@@ -89,13 +94,9 @@ def _wants_explanation(request: web.Request) -> bool:
     return value == "true"
 
 
-def _compile(planned: Plan) -> dict[str, DruidQuery]:
-    queries = {"report": compile_report(planned)}
-    if planned.report.totals:
-        queries["totals"] = compile_totals(planned)
-    return queries
-
-
-def _respond(planned: Plan, queries: Mapping[str, DruidQuery], results: Results) -> Answer:
-    totals = results.responses["totals"].rows if planned.report.totals else None
-    return respond(planned, queries["report"], results.responses["report"].rows, totals)
+async def _with_groups(request: web.Request, planned: Plan, top: Top, deadline: float) -> Plan:
+    """Find the groups of `top` first."""
+    with stage("compile"):
+        query = compile_top(planned, top)
+    results = await run_queries(request, {"top": query}, deadline, heavy=is_heavy(planned))
+    return with_groups(planned, top, query, results.responses["top"].rows)

@@ -11,6 +11,9 @@ from gateway.query.schema import ReportSchema, compile_schema
 from tests.datasets import DATASETS
 from tests.tenants import tenant_of
 
+NOW = 1_600_000_000_000
+"""2020-09-13T12:26:40Z"""
+
 Planner = Callable[..., Plan]
 """Plans a body; takes `partner` and `uniques` by name."""
 
@@ -22,8 +25,8 @@ def schema() -> ReportSchema:
 
 @pytest.fixture(scope="session")
 def planner(schema: ReportSchema) -> Planner:
-    def make(body: Json, *, partner: str | None = None, uniques: Uniques = Uniques.SKETCH) -> Plan:
+    def make(body: Json, *, partner: str | None = None, uniques: Uniques = Uniques.SKETCH, now: int = NOW) -> Plan:
         tenant = tenant_of(partner=partner)
-        return plan(parse(body, schema), tenant, schema.dataset, schema.limits, uniques)
+        return plan(parse(body, schema), tenant, schema, uniques, now=now)
 
     return make
