@@ -31,11 +31,11 @@ from gateway.query.compile import compile_report
 from gateway.query.limits import Limits
 from gateway.query.parse import parse
 from gateway.query.plan import plan
-from gateway.query.respond import respond
+from gateway.query.respond import Result, respond
 from gateway.query.schema import compile_schema
 from gateway.tenancy.principal import REPORTS, Principal
 from gateway.tenancy.tenant import Standing, Tenant, authorize
-from tests.datasets import CHAT_SESSIONS, DATASETS
+from tests.datasets import CHAT_SESSIONS, DATASETS, NOW
 
 SPECS = Path(__file__).parent.parent / "ingestion-specs"
 YEAR = {"start": "2019-01-01", "end": "2020-01-01"}
@@ -117,11 +117,11 @@ async def _ask(broker: Broker, dataset: Dataset, tenant: Tenant, uniques: Unique
     found: dict[str, float] = {}
     for granularity, length in (("all", 4), ("month", 7)):
         body = {"interval": YEAR, "granularity": granularity, "aggregations": [VISITORS]}
-        planned = plan(parse(body, SCHEMA), tenant, dataset, Limits(), uniques)
+        planned = plan(parse(body, SCHEMA), tenant, replace(SCHEMA, dataset=dataset), uniques, now=NOW)
         query = compile_report(planned)
         response = await broker.query(json.dumps(query.native).encode(), {})
         native = await parse_rows(await response.read())
-        rows = [row for each in respond(planned, query, native).slices() for row in each.rows]
+        rows = [row for each in respond(planned, {"report": Result(query, native)}).slices() for row in each.rows]
         found |= {start[:length]: unique for start, unique in rows}
     return found
 

@@ -122,7 +122,7 @@ def check_query(query: DruidQuery) -> None:
     for column in native.get("virtualColumns", ()):
         # A virtual column hides a real column of the same name, also from the tenant's filter.
         name = str(column.get("name", ""))
-        if not name.startswith("_") or name in real:
+        if not name.startswith("_") or name.startswith("__") or name in real:
             raise TenancyViolated("a virtual column has a name that could hide a real column")
 
 

@@ -46,7 +46,7 @@ def compile_queries(plan: Plan) -> dict[str, DruidQuery]:
     if plan.has_two_queries:
         queries["comparison"] = compile_report(plan.earlier())
     if plan.report.totals:
-        queries["totals"] = compile_report(plan.whole())
+        queries["totals"] = compile_totals(plan)
     if plan.groups is not None and plan.report.top is not None and plan.report.top.other:
         others = plan.others()
         queries["other"] = compile_report(others)
@@ -60,6 +60,11 @@ def compile_report(plan: Plan) -> DruidQuery:
     if plan.has_groups:
         return _group_by(plan)
     return _timeseries(plan, "all" if plan.buckets is None else expressions.granularity(plan.buckets))
+
+
+def compile_totals(plan: Plan) -> DruidQuery:
+    """Return the query for one row over all rows that the report's filter matches."""
+    return compile_report(plan.whole())
 
 
 def compile_time_range(tenant: Tenant, dataset: Dataset) -> DruidQuery:

@@ -140,7 +140,7 @@ def _unknown(found: str, what: str, names: list[str], near: Suggestions) -> str:
     return f"{quote(found)} is no {what} of this report{near.nearest(found, names)}; one of: {known}"
 
 
-_METRICS = ("group_by", "granularity", "post_aggregations", "compare")
+_METRICS = ("group_by", "post_aggregations")
 
 _CHECKS: tuple[tuple[tuple[str, ...], tuple[str, ...], _Check], ...] = (
     (("interval",), (), _empty_interval),
@@ -150,6 +150,6 @@ _CHECKS: tuple[tuple[tuple[str, ...], tuple[str, ...], _Check], ...] = (
     (("aggregations", "having"), _METRICS, _unknown_having),
     (("aggregations", "order_by"), _METRICS, _unknown_order),
     (("aggregations", "top"), _METRICS, _top_without_groups),
-    (("fill",), ("group_by", "granularity"), _fill_without_groups),
+    (("fill",), ("group_by",), _fill_without_groups),
 )
 """The parts that a check needs in the body, the parts that it may also read, and the check."""

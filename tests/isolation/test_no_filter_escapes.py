@@ -21,7 +21,7 @@ from gateway.query.parse import parse
 from gateway.query.plan import plan
 from gateway.query.schema import compile_schema
 from gateway.tenancy.tenant import Tenant
-from tests.datasets import CHAT_SESSIONS
+from tests.datasets import CHAT_SESSIONS, NOW
 from tests.isolation.druid_filters import Row, matches
 from tests.isolation.hostile import TENANTS, WORLDS, disguised, filters, reports, world
 
@@ -46,9 +46,7 @@ def is_of(tenant: Tenant, row: Row) -> bool:
 
 
 def queries(body: dict[str, Any], tenant: Tenant) -> tuple[DruidQuery, DruidQuery]:
-    planned = plan(
-        parse(read_json(json.dumps(body).encode()), SCHEMA), tenant, CHAT_SESSIONS, SCHEMA.limits, Uniques.SKETCH
-    )
+    planned = plan(parse(read_json(json.dumps(body).encode()), SCHEMA), tenant, SCHEMA, Uniques.SKETCH, now=NOW)
     return compile_report(planned), compile_totals(planned)
 
 

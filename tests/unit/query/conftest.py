@@ -8,11 +8,8 @@ from gateway.query.literals import Json
 from gateway.query.parse import parse
 from gateway.query.plan import Plan, plan
 from gateway.query.schema import ReportSchema, compile_schema
-from tests.datasets import DATASETS
+from tests.datasets import DATASETS, NOW
 from tests.tenants import tenant_of
-
-NOW = 1_600_000_000_000
-"""2020-09-13T12:26:40Z"""
 
 Planner = Callable[..., Plan]
 """Plans a body; takes `partner` and `uniques` by name."""

@@ -15,7 +15,7 @@ from gateway.query.literals import Json
 from gateway.query.parse import parse
 from gateway.query.plan import Plan, plan
 from gateway.query.schema import compile_schema
-from tests.datasets import DATASETS
+from tests.datasets import DATASETS, NOW
 from tests.strategies import bodies
 from tests.tenants import DOCUMENTED, PARTNER, tenant_of
 from tests.unit.query.conftest import Planner
@@ -35,7 +35,7 @@ many = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCh
 def planned(asked: Asked) -> Plan:
     name, body, tenant, uniques = asked
     schema = SCHEMAS[name]
-    return plan(parse(body, schema), tenant, schema.dataset, schema.limits, uniques)
+    return plan(parse(body, schema), tenant, schema, uniques, now=NOW)
 
 
 def queries(made: Plan) -> list[DruidQuery]:
