@@ -24,7 +24,7 @@ from druid.cluster import Cluster
 from gateway import ingest
 from gateway.catalog.model import Dataset
 from gateway.druid.api.broker import Broker
-from gateway.druid.api.http import ServiceUrl
+from gateway.druid.api.urls import ServiceUrl
 from gateway.druid.row_parser import parse_rows
 from gateway.query.aggregations import Uniques
 from gateway.query.compile import compile_report
@@ -119,8 +119,9 @@ async def _ask(broker: Broker, dataset: Dataset, tenant: Tenant, uniques: Unique
         body = {"interval": YEAR, "granularity": granularity, "aggregations": [VISITORS]}
         planned = plan(parse(body, SCHEMA), tenant, replace(SCHEMA, dataset=dataset), uniques, now=NOW)
         query = compile_report(planned)
-        response = await broker.query(json.dumps(query.native).encode(), {})
-        native = await parse_rows(await response.read())
+        sent, deadline = json.dumps(query.native).encode(), asyncio.get_running_loop().time() + 60
+        exchange = await broker.query(sent, {}, account=lambda _: None, deadline=deadline)
+        native = await parse_rows((await exchange.response).body)
         rows = [row for each in respond(planned, {"report": Result(query, native)}).slices() for row in each.rows]
         found |= {start[:length]: unique for start, unique in rows}
     return found

@@ -125,7 +125,8 @@ async def _druid(data_sources: Iterable[str], app: web.Application) -> AsyncIter
     """Compose the chain of links between the web layer and Druid, from the last to the first; see druid/chain.py."""
     settings, instruments = app[SETTINGS], app[INSTRUMENTS]
     async with AsyncExitStack() as stack:
-        brokers = Brokers([Broker(url) for url in settings.druid_broker_url], instruments.broker_up)
+        security = settings.druid_security
+        brokers = Brokers([Broker(url, security) for url in settings.druid_broker_url], instruments.broker_up)
         await stack.enter_async_context(brokers)
         send = Send(
             max_response_bytes=settings.max_answer_bytes,
@@ -140,7 +141,7 @@ async def _druid(data_sources: Iterable[str], app: web.Application) -> AsyncIter
             )
         else:
             availability = Availability(
-                await stack.enter_async_context(Coordinator(settings.druid_coordinator_url)),
+                await stack.enter_async_context(Coordinator(settings.druid_coordinator_url, security)),
                 data_sources,
                 period=settings.coverage_period,
                 max_age=settings.completeness_max_age,

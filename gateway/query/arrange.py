@@ -26,7 +26,7 @@ Slices = Iterator[list[Found]]
 
 _T = TypeVar("_T")
 
-_VALUES = 5_000
+SLICE_VALUES = 5_000
 """How many values one slice reads or sorts: about three milliseconds of work."""
 
 _COMPARE: Mapping[Comparison, Callable[[Number, Number], bool]] = MappingProxyType(
@@ -37,7 +37,7 @@ _COMPARE: Mapping[Comparison, Callable[[Number, Number], bool]] = MappingProxyTy
 def slice_size(plan: Plan) -> int:
     """Return how many rows a slice has."""
     report = plan.report
-    return max(1, _VALUES // (1 + len(report.group_by) + len(report.columns) + len(report.order_by)))
+    return max(1, SLICE_VALUES // (1 + len(report.group_by) + len(report.columns) + len(report.order_by)))
 
 
 def batches(values: Iterable[_T], size: int) -> Iterator[list[_T]]:

@@ -17,6 +17,7 @@ from gateway.query.arrange import (
     slice_size,
     too_many_rows,
 )
+from gateway.query.columns import Column, columns_of
 from gateway.query.compile import DruidQuery
 from gateway.query.literals import Json
 from gateway.query.native_rows import NativeRow, RowReader, group_by_rows, timeseries_rows, unexpected
@@ -47,15 +48,13 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The names of the columns, each with its type ("dimension" or "metric"), and the totals if requested.
+    """The columns, and the totals if requested. The rows are computed from Druid's whenever they are requested.
 
-    The rows are computed from Druid's whenever they are requested. `members` are further parts of the answer, and
-    `advice` the warnings that do not depend on the rows.
+    `advice` has the warnings that do not depend on the rows.
     """
 
-    fields: tuple[tuple[str, str], ...]
+    columns: tuple[Column, ...]
     totals: Slice | None
-    members: Mapping[str, Json]
     advice: tuple[ReportWarning, ...]
     _plan: Plan
     _results: Mapping[str, Result]
@@ -84,6 +83,18 @@ class Answer:
         for rows in _rows(self._plan.others(), self._results, names, warnings, sparse=True):
             yield Slice([(*row[:times], *nothing, *row[times:]) for row in rows], tuple(warnings))
 
+    def members(self, warnings: Mapping[ReportWarning, None], other: Sequence[Row] = ()) -> Json:
+        """Return what the answer has beside its columns and rows, given the warnings and rows of all slices."""
+        found = dict.fromkeys([*self.advice, *warnings, *(() if self.totals is None else self.totals.warnings)])
+        members: Json = {"other": other} if self.has_other else {}
+        if self.totals is not None:
+            members["totals"] = self.totals.rows[0]
+        if self._plan.report.interval.relative:
+            members["interval"] = self._plan.interval.to_json()
+        if found:
+            members["warnings"] = [*found]
+        return members
+
 
 def respond(plan: Plan, results: Mapping[str, Result], advice: tuple[ReportWarning, ...] = ()) -> Answer:
     """Return the answer that follows from Druid's rows for the queries of compile_queries.
@@ -91,13 +102,10 @@ def respond(plan: Plan, results: Mapping[str, Result], advice: tuple[ReportWarni
     Raises LimitExceeded if there are more rows than an answer may have.
     """
     report = plan.report
-    dimensions = [*report.time_columns, *(dimension.name for dimension in report.group_by)]
-    fields = (*((name, "dimension") for name in dimensions), *((column.name, "metric") for column in report.columns))
     if report.group_by and any(len(each.rows) > plan.row_limit for each in results.values()):
         raise too_many_rows(plan)
     totals = _totals(plan, results["totals"]) if "totals" in results else None
-    members = {"interval": plan.interval.to_json()} if report.interval.relative else {}
-    return Answer(fields, totals, members, advice, plan, results)
+    return Answer(columns_of(report), totals, advice, plan, results)
 
 
 def _rows(

@@ -131,19 +131,17 @@ class Case:
 
 
 def _response(answer: Answer) -> dict[str, Any]:
+    slices = [*answer.slices()]
     others = [*answer.other_slices()] if answer.has_other else []
-    slices = [*answer.slices(), *others, *([] if answer.totals is None else [answer.totals])]
-    found = dict.fromkeys([*answer.advice, *(warning for each in slices for warning in each.warnings)])
-    warnings = [asdict(each) for each in found]
-    response: dict[str, Any] = {
-        "fields": [{"name": name, "type": kind} for name, kind in answer.fields],
-        "data": [row for each in answer.slices() for row in each.rows],
+    warnings = dict.fromkeys(warning for each in [*slices, *others] for warning in each.warnings)
+    members = answer.members(warnings, [row for each in others for row in each.rows])
+    if "warnings" in members:
+        members["warnings"] = [asdict(each) for each in members["warnings"]]
+    return {
+        "fields": [{"name": column.name, "type": column.kind} for column in answer.columns],
+        "data": [row for each in slices for row in each.rows],
+        **members,
     }
-    if answer.has_other:
-        response["other"] = [row for each in others for row in each.rows]
-    if answer.totals is not None:
-        [response["totals"]] = answer.totals.rows
-    return response | dict(answer.members) | ({"warnings": warnings} if warnings else {})
 
 
 CASES = tuple(Case(path.parent) for path in sorted(FOLDER.glob("*/request.json")))

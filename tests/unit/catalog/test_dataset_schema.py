@@ -14,8 +14,8 @@ from gateway.catalog.check import SCHEMA_FILE
 from gateway.catalog.load import EXAMPLES, load_catalog
 from gateway.catalog.model import AGGREGATIONS_OF, Kind
 from gateway.query.aggregations import AGGREGATIONS
-from gateway.query.report import START_TIME
 from gateway.query.literals import COLUMN_NAME
+from gateway.query.report import START_TIME
 from tests.unit.catalog.conftest import VALID
 
 ROOT = Path(__file__).parents[3]
