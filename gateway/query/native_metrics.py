@@ -51,6 +51,9 @@ def _same(name: str) -> str:
 
 
 def _during(interval: Interval) -> DruidFilter:
+    if interval.start == interval.end:
+        # Druid fails on a filter with an empty interval.
+        return native({"type": "false"})
     return native({"type": "interval", "dimension": "__time", "intervals": [interval_text(interval)]})
 
 

@@ -74,7 +74,9 @@ class Plan:
     def earlier(self) -> "Plan":
         """Return the plan of the other side of a comparison that has two queries."""
         assert self.compared is not None  # noqa: S101 - the caller has checked it
-        return replace(self, interval=self.compared.interval, buckets=self.compared.buckets, compared=None)
+        report = replace(self.report, having=(), order_by=(), limit=None)
+        interval, found = self.compared.interval, self.compared.buckets
+        return replace(self, report=report, interval=interval, buckets=found, compared=None)
 
     def whole(self) -> "Plan":
         """Return the plan of the totals: one row over all rows that the filter matches."""
