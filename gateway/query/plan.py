@@ -22,9 +22,13 @@ _UNKNOWN_GROUPS = 8
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The interval that a report is compared with, and those of its buckets that have a counterpart."""
+    """The interval that a report is compared with, and its buckets that have a counterpart.
+
+    `paired` is the time of these buckets, and the whole interval if there are no buckets.
+    """
 
     interval: Interval
+    paired: Interval
     buckets: Buckets | None
 
 
@@ -75,7 +79,7 @@ class Plan:
         """Return the plan of the other side of a comparison that has two queries."""
         assert self.compared is not None  # noqa: S101 - the caller has checked it
         report = replace(self.report, having=(), order_by=(), limit=None)
-        interval, found = self.compared.interval, self.compared.buckets
+        interval, found = self.compared.paired, self.compared.buckets
         return replace(self, report=report, interval=interval, buckets=found, compared=None)
 
     def whole(self) -> "Plan":
@@ -141,14 +145,14 @@ def _check_days(days: int, limits: Limits) -> None:
 
 def _compared(other: Interval, granularity: Granularity | None, limits: Limits, paired: Buckets | None) -> Compared:
     if granularity is None or paired is None:
-        return Compared(other, None)
+        return Compared(other, other, None)
     count = len(paired.labels)
     found = _buckets(other, granularity, limits, count)
     if len(found.labels) <= count:
-        return Compared(other, found)
+        return Compared(other, other, found)
     # The further buckets have no counterpart.
     shorter = replace(other, end=found.starts[count] if count else other.start)
-    return Compared(shorter, buckets(shorter, granularity))
+    return Compared(other, shorter, buckets(shorter, granularity))
 
 
 def _buckets(interval: Interval, granularity: Granularity, limits: Limits, others: int) -> Buckets:

@@ -113,6 +113,15 @@ def reports(draw: st.DrawFn) -> dict[str, Any]:
         "filters": draw(st.one_of(filters, st.lists(filters, max_size=2))),
     }
     if draw(st.booleans()):
+        operands = st.sampled_from((name, 1, 0, -1))
+        fields = draw(st.lists(operands, min_size=2, max_size=3))
+        body["post_aggregations"] = [{"type": "arithmetic", "name": "derived", "fn": "/", "fields": fields}]
+        body["compare"] = {"to": draw(st.sampled_from(("previous_period", "previous_year")))}
+    if group_by and draw(st.booleans()):
+        several = any(DIMENSIONS[each].multi_valued for each in group_by)
+        body["top"] = {"groups": draw(st.integers(1, 5)), "by": name, "other": not several and draw(st.booleans())}
+        body["fill"] = body["granularity"] != "all"
+    if draw(st.booleans()):
         body["having"] = [{"type": "greaterThanOrEqualTo", "metric": name, "value": 0}]
         body["order_by"] = [{"column": name, "direction": "descending"}]
         body["limit"] = draw(st.integers(1, 100))
@@ -160,6 +169,10 @@ def _or(*fields: Any) -> Mapping[str, Any]:
 _zone = st.sampled_from(("UTC", "Europe/Helsinki", "Asia/Kolkata"))
 
 
+TIMES: Mapping[str, int] = {"_hour_of_day": 13, "_day_of_week": 3, "_day_of_month": 15, "_month_of_year": 6}
+"""The parts of every row's time, which are virtual columns."""
+
+
 @lru_cache(maxsize=WORLDS)
 def world(seed: int) -> Sequence[Row]:
     """Rows of every organization, and of none, with the values that the filters ask for."""
@@ -169,7 +182,8 @@ def world(seed: int) -> Sequence[Row]:
 
 def _row(random: Random) -> Row:
     row: dict[str, Any] = {}
-    for name, dimension in DIMENSIONS.items():
+    for dimension in CHAT_SESSIONS.dimensions:
+        name = dimension.name
         if random.random() < 0.25:
             row[name] = None
         elif name in NUMBERS:

@@ -54,7 +54,7 @@ def test_its_aggregations_are_those_of_the_query_language() -> None:
 def test_a_dimension_can_be_named_like_a_metric_but_not_like_the_gateways_columns() -> None:
     name = SCHEMA["definitions"]["dimension_name"]
     assert name["pattern"] == COLUMN_NAME
-    assert {START_TIME, *(each.suffix for each in AGGREGATIONS.values() if each.of_rows)} <= {*name["not"]["enum"]}
+    assert {START_TIME, *(each.suffix({}) for each in AGGREGATIONS.values() if each.of_rows)} <= {*name["not"]["enum"]}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
