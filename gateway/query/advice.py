@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from gateway.query.default_filters import default_warning
 from gateway.query.filters import dimension_names
 from gateway.query.plan import Plan
 from gateway.query.time import format_moment
@@ -28,6 +29,7 @@ def advice(plan: Plan, now: int) -> tuple[ReportWarning, ...]:
         for each in plan.dataset.advice
         if each.dimension not in restricted
     ]
+    warnings += [ReportWarning("default_filter", default_warning(each), "/filters") for each in report.defaults]
     if plan.interval.end > now:
         end = format_moment(plan.interval.end, plan.interval.zone)
         message = f"The interval is not over before {end}: its numbers may still change."

@@ -19,6 +19,7 @@ from gateway.query.literals import Json
 from gateway.query.native_metrics import ROWS_WITHOUT_METRIC, native_metrics
 from gateway.query.plan import Plan
 from gateway.query.report import COMPARISONS, START_TIME, Having, Order
+from gateway.query.sources import lookup_columns
 from gateway.query.time import FIRST_YEAR, LAST_YEAR, Interval
 from gateway.tenancy.tenant import Tenant
 
@@ -177,6 +178,7 @@ def _virtual_columns(plan: Plan) -> Json:
         if plan.compared is not None and not plan.has_two_queries:
             interval = _hull(*sorted((interval, plan.compared.interval), key=lambda each: each.start))
         columns += expressions.time_parts(parts, interval)
+    columns += lookup_columns(each for each in plan.dataset.dimensions if each.name in used)
     return {"virtualColumns": columns} if columns else {}
 
 

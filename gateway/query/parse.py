@@ -8,6 +8,7 @@ from gateway.query.buckets import GRANULARITIES
 from gateway.query.compare import Compare
 from gateway.query.complexity import oversize
 from gateway.query.contradictions import contradictions
+from gateway.query.default_filters import with_default_filters
 from gateway.query.literals import Json
 from gateway.query.parts import (
     compared_with,
@@ -43,7 +44,7 @@ def parse(body: object, schema: ReportSchema) -> Report:
 
 def _report(body: Json, dataset: Dataset) -> Report:
     interval = interval_of(body["interval"])
-    return Report(
+    report = Report(
         interval=interval,
         granularity=GRANULARITIES.get(body.get("granularity", "all")),
         group_by=tuple(dataset.by_name[name] for name in body.get("group_by", ())),
@@ -58,3 +59,4 @@ def _report(body: Json, dataset: Dataset) -> Report:
         top=top_of(body["top"]) if "top" in body else None,
         fill=body.get("fill", False),
     )
+    return with_default_filters(report, dataset)

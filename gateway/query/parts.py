@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from zoneinfo import ZoneInfo
 
 from gateway.catalog.model import Dataset
-from gateway.query.aggregations import AGGREGATIONS, ROWS, Metric
+from gateway.query.aggregations import AGGREGATIONS, Metric, rows_of
 from gateway.query.filters import And, Filter, parse_filter
 from gateway.query.intervals import Fixed, IntervalForm, form_of
 from gateway.query.literals import Json
@@ -51,7 +51,7 @@ def _columns(index: int, body: Json, dataset: Dataset) -> Iterator[Metric]:
     condition = parse_filter(body["filter"], dataset) if "filter" in body else None
     if aggregation.of_rows:
         name = body.get("name", aggregation.suffix(body))
-        yield Metric(name, aggregation, ROWS, condition, pointer("aggregations", index))
+        yield Metric(name, aggregation, rows_of(dataset), condition, pointer("aggregations", index))
         return
     parameters = tuple((key, body[key]) for key in aggregation.parameters)
     for position, field in enumerate(body["fields"]):

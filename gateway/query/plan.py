@@ -9,6 +9,7 @@ from gateway.query.aggregations import MetricColumn, Uniques
 from gateway.query.buckets import MINUTE, Buckets, Granularity, buckets
 from gateway.query.filters import And, Filter, Not
 from gateway.query.limits import Limits
+from gateway.query.precision import check_buckets, check_precision
 from gateway.query.report import Report
 from gateway.query.schema import ReportSchema
 from gateway.query.time import Interval
@@ -127,12 +128,17 @@ def plan(report: Report, tenant: Tenant, schema: ReportSchema, uniques: Uniques,
     """
     limits = schema.limits
     _check_days(report.interval.least_days(), limits)
-    now -= now % MINUTE
+    rows = schema.dataset.rows
+    now -= now % max(MINUTE, 1 if rows is None else rows.step)
     resolved = report.interval.resolve(now)
     interval, other = (resolved.interval, None) if report.compare is None else report.compare.sides(resolved, now)
     _check_days(interval.days + (0 if other is None else other.days), limits)
+    if rows is not None:
+        check_precision(report, rows, interval, other)
     found = None if report.granularity is None else _buckets(interval, report.granularity, limits, 0)
     compared = None if other is None else _compared(other, report.granularity, limits, found)
+    if rows is not None:
+        check_buckets(rows, found, compared and compared.buckets)
     return Plan(tenant, schema.dataset, report, interval, found, limits.rows, uniques, compared)
 
 

@@ -70,7 +70,10 @@ class Top:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A valid report. `granularity` None is `all`: one bucket, which starts where the interval starts."""
+    """A valid report. `granularity` None is `all`: one bucket, which starts where the interval starts.
+
+    `filter` includes the default filters of the dimensions in `defaults`, on which the report itself does not filter.
+    """
 
     interval: IntervalForm
     granularity: Granularity | None
@@ -86,6 +89,7 @@ class Report:
     top: Top | None = None
     fill: bool = False
     freshness: bool = False
+    defaults: tuple[Dimension, ...] = ()
 
     @property
     def time_columns(self) -> tuple[str, ...]:
@@ -110,9 +114,10 @@ class Report:
         return self.side_columns if self.compare is None else compared(self.side_columns)
 
     def dimension_names(self) -> set[str]:
-        """Return the names of all dimensions that Druid groups by or filters on."""
+        """Return the names of all dimensions that Druid reads."""
         conditions = (self.filter, *(metric.filter for metric in self.metrics))
-        return {dimension.name for dimension in self.group_by}.union(*map(dimension_names, conditions))
+        dimensions = (*self.group_by, *(metric.dimension for metric in self.metrics))
+        return {dimension.name for dimension in dimensions}.union(*map(dimension_names, conditions))
 
     def to_json(self) -> Json:
         """Return the report as the language writes it, with every default written out."""

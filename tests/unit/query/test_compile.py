@@ -6,9 +6,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from gateway.catalog.model import Dataset
+from gateway.catalog.model import TIME_PARTS, Dataset
 from gateway.druid.tenant_guard import check_query
-from gateway.catalog.model import TIME_PARTS
 from gateway.query.aggregations import Uniques
 from gateway.query.compile import LABEL, DruidQuery, compile_report, compile_time_range, compile_totals
 from gateway.query.limits import Limits
