@@ -132,20 +132,23 @@ def plan(report: Report, tenant: Tenant, schema: ReportSchema, uniques: Uniques,
     now -= now % max(MINUTE, 1 if rows is None else rows.step)
     resolved = report.interval.resolve(now)
     interval, other = (resolved.interval, None) if report.compare is None else report.compare.sides(resolved, now)
-    _check_days(interval.days + (0 if other is None else other.days), limits)
+    if other is None:
+        _check_days(interval.days, limits)
+    else:
+        _check_days(interval.days + other.days, limits, "The interval and the one that it is compared with have")
     if rows is not None:
         check_precision(report, rows, interval, other)
     found = None if report.granularity is None else _buckets(interval, report.granularity, limits, 0)
     compared = None if other is None else _compared(other, report.granularity, limits, found)
     if rows is not None:
-        check_buckets(rows, found, compared and compared.buckets)
+        check_buckets(rows, found, None if compared is None else compared.buckets)
     return Plan(tenant, schema.dataset, report, interval, found, limits.rows, uniques, compared)
 
 
-def _check_days(days: int, limits: Limits) -> None:
+def _check_days(days: int, limits: Limits, what: str = "The interval has") -> None:
     if days > limits.interval_days:
         raise LimitExceeded(
-            f"The interval has {days} days; at most {limits.interval_days} are allowed. Request a shorter interval."
+            f"{what} {days} days; at most {limits.interval_days} are allowed. Request a shorter interval."
         )
 
 

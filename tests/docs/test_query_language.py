@@ -67,7 +67,8 @@ def test_an_example_gets_the_documented_response(example: Example, hand_counted_
 def test_every_key_and_every_kind_of_filter_has_an_example() -> None:
     bodies = json.dumps([example.body for example in EXAMPLES])
     asked = set(re.findall(r'"type": "(\w+)"', bodies))
-    assert asked >= {"selector", "in", "bound", "like", "and", "or", "not", "count", "sum", "avg", "hyperUnique"}
+    assert asked >= {"selector", "in", "bound", "like", "and", "or", "not", "count", "sum", "avg", "min", "max"}
+    assert asked >= {"quantile", "hyperUnique", "arithmetic"}
     keys = {key for example in EXAMPLES for key in example.body}
     assert keys >= set(re.findall(r"^\| \[`(\w+)`\]", PAGE, re.MULTILINE))
 

@@ -113,13 +113,14 @@ def reports(draw: st.DrawFn) -> dict[str, Any]:
         "filters": draw(st.one_of(filters, st.lists(filters, max_size=2))),
     }
     if draw(st.booleans()):
-        operands = st.sampled_from((name, 1, 0, -1))
-        fields = draw(st.lists(operands, min_size=2, max_size=3))
+        operands: st.SearchStrategy[str | int] = st.sampled_from((name, 1, 0, -1))
+        fields: list[Any] = draw(st.lists(operands, min_size=2, max_size=3))
         body["post_aggregations"] = [{"type": "arithmetic", "name": "derived", "fn": "/", "fields": fields}]
         body["compare"] = {"to": draw(st.sampled_from(("previous_period", "previous_year")))}
     if group_by and draw(st.booleans()):
         several = any(DIMENSIONS[each].multi_valued for each in group_by)
-        body["top"] = {"groups": draw(st.integers(1, 5)), "by": name, "other": not several and draw(st.booleans())}
+        other: bool = draw(st.booleans())
+        body["top"] = {"groups": draw(st.integers(1, 5)), "by": name, "other": other and not several}
         body["fill"] = body["granularity"] != "all"
     if draw(st.booleans()):
         body["having"] = [{"type": "greaterThanOrEqualTo", "metric": name, "value": 0}]

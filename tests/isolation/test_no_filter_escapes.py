@@ -55,8 +55,11 @@ def queries(body: dict[str, Any], tenant: Tenant) -> list[DruidQuery]:
         query = compile_top(planned, top)
         found.append(query)
         names = [dimension["outputName"] for dimension in query.native["dimensions"]]
-        groups = [dict.fromkeys(names), {name: 1 if name in NUMBERS else f"canary-{name}" for name in names}]
-        numbers = dict.fromkeys(query.columns, 1)
+        groups: list[dict[str, Any]] = [
+            dict.fromkeys(names),
+            {name: 1 if name in NUMBERS else f"canary-{name}" for name in names},
+        ]
+        numbers: dict[str, Any] = dict.fromkeys(query.columns, 1)
         rows = [[{**numbers, **group}.get(name) for name in query.columns] for group in groups[: top.groups]]
         planned = with_groups(planned, top, query, rows)
     return [*found, *compile_queries(planned).values()]
