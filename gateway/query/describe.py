@@ -49,6 +49,7 @@ def describe(dataset: Dataset, limits: Limits) -> Json:
         "intervals": list(INTERVALS),
         "filters": list(FILTERS),
         "compare": list(COMPARED_WITH),
+        "advice": [asdict(advice) for advice in dataset.advice],
         "limits": asdict(limits),
         "tz_database": TZDATA_VERSION,
     }

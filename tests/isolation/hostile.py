@@ -95,6 +95,9 @@ def _compound(within: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 filters = st.recursive(st.one_of(_selector(), _in(), _bound(), _like), _compound, max_leaves=8)
 
 
+_compared_with = st.sampled_from(("previous_period", "previous_year"))
+
+
 @st.composite
 def reports(draw: st.DrawFn) -> dict[str, Any]:
     """A body that is accepted."""
@@ -114,12 +117,12 @@ def reports(draw: st.DrawFn) -> dict[str, Any]:
     }
     if draw(st.booleans()):
         operands: st.SearchStrategy[str | int] = st.sampled_from((name, 1, 0, -1))
-        fields: list[Any] = draw(st.lists(operands, min_size=2, max_size=3))
-        body["post_aggregations"] = [{"type": "arithmetic", "name": "derived", "fn": "/", "fields": fields}]
-        body["compare"] = {"to": draw(st.sampled_from(("previous_period", "previous_year")))}
-    if group_by and draw(st.booleans()):
+        read: list[str | int] = draw(st.lists(operands, min_size=2, max_size=3))
+        body["post_aggregations"] = [{"type": "arithmetic", "name": "derived", "fn": "/", "fields": read}]
+        body["compare"] = {"to": draw(_compared_with)}
+    if draw(st.booleans()) and group_by:
         several = any(DIMENSIONS[each].multi_valued for each in group_by)
-        other: bool = draw(st.booleans())
+        other = bool(draw(st.booleans()))
         body["top"] = {"groups": draw(st.integers(1, 5)), "by": name, "other": other and not several}
         body["fill"] = body["granularity"] != "all"
     if draw(st.booleans()):
