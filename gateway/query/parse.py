@@ -37,7 +37,7 @@ def parse(body: object, schema: ReportSchema) -> Report:
 
 def _report(body: Json, dataset: Dataset) -> Report:
     return Report(
-        interval=_interval(body["interval"]),
+        interval=interval_of(body["interval"]),
         granularity=GRANULARITIES.get(body.get("granularity", "all")),
         group_by=tuple(dataset.by_name[name] for name in body.get("group_by", ())),
         metrics=_metrics(body["aggregations"], dataset),
@@ -51,7 +51,8 @@ def _report(body: Json, dataset: Dataset) -> Report:
     )
 
 
-def _interval(body: Json) -> Interval:
+def interval_of(body: Json) -> Interval:
+    """Read an interval that is valid against the schema."""
     zone = ZoneInfo(body.get("time_zone", "UTC"))
     return Interval(parse_timestamp(body["start"], zone), parse_timestamp(body["end"], zone, end=True), zone)
 
@@ -86,7 +87,7 @@ def _filter(body: Json | list[Json] | None, dataset: Dataset) -> Filter | None:
 def _contradictions(body: Json, valid: set[str], dataset: Dataset, near: Suggestions) -> Iterator[Problem]:
     """Yield what is wrong between values that are valid by themselves, in the `valid` parts of a body."""
     if "interval" in valid:
-        interval = _interval(body["interval"])
+        interval = interval_of(body["interval"])
         if interval.start >= interval.end:
             start, end = (format_moment(moment, interval.zone) for moment in (interval.start, interval.end))
             yield Problem("/interval", f"must end after it starts: {start} to {end} is empty")
