@@ -24,8 +24,10 @@ from gateway.druid.completeness.realtime_monitor import RealtimeMonitor
 from gateway.druid.executor import Druid
 from gateway.druid.memory_budget import MemoryBudget
 from gateway.druid.query_context import AddContext
+from gateway.druid.reuse import Reuse
 from gateway.druid.single_flight import Coalesce
 from gateway.druid.slots import LaneInstruments, Slots
+from gateway.druid.stored_responses import StoredResponses
 from gateway.druid.tenant_guard import TenantGuard
 from gateway.query.schema import compile_schema
 from gateway.settings import Settings
@@ -90,7 +92,9 @@ def create_app(settings: Settings, datasets: Iterable[Dataset]) -> web.Applicati
     add_resource(app, f"{PREFIX}/openapi.json", {"GET": document(schemas)})
     for schema in schemas:
         path = dataset_path("{organization_id}", schema.dataset.name)
-        add_resource(app, path, {"GET": description_of(schema), "POST": report_on(schema)})
+        report = report_on(schema)
+        add_resource(app, path, {"GET": description_of(schema), "POST": report, "QUERY": report})
+        add_resource(app, f"{path}/report", {"GET": report})
     return app
 
 
@@ -171,9 +175,12 @@ async def _druid(data_sources: Iterable[str], app: web.Application) -> AsyncIter
         )
         for slots in (ordinary, heavy):
             await stack.enter_async_context(slots)
-        budget = MemoryBudget(settings.answer_memory, instruments.answers_bytes)
+        stored = StoredResponses(settings.answer_memory // 4, instruments.reuse_bytes)
+        budget = MemoryBudget(settings.answer_memory, instruments.answers_bytes, stored)
         coalesce = Coalesce(budget, instruments.druid_shared, Admit(ordinary, heavy, choose))
-        app[DRUID] = Druid(await stack.enter_async_context(coalesce), brokers, completeness)
+        await stack.enter_async_context(coalesce)
+        reuse = Reuse(settings.reuse_seconds, stored, budget, instruments.reuse, coalesce)
+        app[DRUID] = Druid(reuse, brokers, completeness)
         yield
 
 

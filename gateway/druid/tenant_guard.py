@@ -14,7 +14,7 @@ import structlog
 
 from gateway.catalog.model import Dataset, Kind
 from gateway.druid.api.broker import Broker
-from gateway.druid.chain import DruidResponse, Link, RoutedRequest
+from gateway.druid.chain import DruidResponse, Known, Link, RoutedRequest
 from gateway.druid.memory_budget import MemoryLease
 from gateway.druid.slots import Slot
 from gateway.errors import InternalError
@@ -49,6 +49,7 @@ class GuardedQuery:
     broker: Broker
     query_id: str
     deadline: float
+    known: Known | None
     lease: MemoryLease
     slot: Slot
 
@@ -58,12 +59,15 @@ class GuardedQuery:
         native = request.query.native
         trace_parent = native["context"].get("traceparent")
         headers = {} if trace_parent is None else {"traceparent": trace_parent}
+        if request.known is not None:
+            headers["If-None-Match"] = request.known.version
         for name, value in (
             ("body", orjson.dumps(native)),
             ("headers", MappingProxyType(headers)),
             ("broker", request.broker),
             ("query_id", request.query_id),
             ("deadline", request.deadline),
+            ("known", request.known),
             ("lease", request.lease),
             ("slot", request.slot),
         ):
@@ -118,8 +122,10 @@ def check_query(query: DruidQuery) -> None:
     if not isinstance(outermost["fields"], list) or outermost["fields"][: len(required)] != required:
         raise TenancyViolated("the outermost and does not begin with the tenant's filters")
     for column in native.get("virtualColumns", ()):
-        # A virtual column hides a real column of the same name, also from the tenant's filter.
-        if not str(column.get("name", "")).startswith("_start_time"):
+        # A virtual column hides a real column of the same name, also from the tenant's filter. No column of a data set
+        # begins with an underscore.
+        name = str(column.get("name", ""))
+        if not name.startswith("_") or name.startswith("__") or name in query.dataset.tenant.names:
             raise TenancyViolated("a virtual column has a name that could hide a real column")
 
 

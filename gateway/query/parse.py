@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 
 from gateway.catalog.model import Dataset
 from gateway.errors import InvalidReport, Problem
-from gateway.query.aggregations import AGGREGATIONS, ROWS, Metric
+from gateway.query.aggregations import AGGREGATIONS, Metric, rows_of
 from gateway.query.buckets import GRANULARITIES
 from gateway.query.complexity import oversize
+from gateway.query.default_filters import with_default_filters
 from gateway.query.filters import And, Filter, parse_filter
 from gateway.query.literals import Json
 from gateway.query.report import START_TIME, Having, Order, Report
@@ -36,8 +37,8 @@ def parse(body: object, schema: ReportSchema) -> Report:
 
 
 def _report(body: Json, dataset: Dataset) -> Report:
-    return Report(
-        interval=interval_of(body["interval"]),
+    report = Report(
+        interval=_interval(body["interval"]),
         granularity=GRANULARITIES.get(body.get("granularity", "all")),
         group_by=tuple(dataset.by_name[name] for name in body.get("group_by", ())),
         metrics=_metrics(body["aggregations"], dataset),
@@ -49,10 +50,10 @@ def _report(body: Json, dataset: Dataset) -> Report:
         limit=int(body["limit"]) if "limit" in body else None,
         totals=body.get("totals", False),
     )
+    return with_default_filters(report, dataset)
 
 
-def interval_of(body: Json) -> Interval:
-    """Read an interval that is valid against the schema."""
+def _interval(body: Json) -> Interval:
     zone = ZoneInfo(body.get("time_zone", "UTC"))
     return Interval(parse_timestamp(body["start"], zone), parse_timestamp(body["end"], zone, end=True), zone)
 
@@ -67,7 +68,7 @@ def _columns(index: int, body: Json, dataset: Dataset) -> Iterator[Metric]:
     condition = parse_filter(body["filter"], dataset) if "filter" in body else None
     if aggregation.of_rows:
         name = body.get("name", aggregation.suffix)
-        yield Metric(name, aggregation, ROWS, condition, pointer("aggregations", index))
+        yield Metric(name, aggregation, rows_of(dataset), condition, pointer("aggregations", index))
         return
     for position, field in enumerate(body["fields"]):
         name = body.get("name") or f"{field}_{aggregation.suffix}"
@@ -87,7 +88,7 @@ def _filter(body: Json | list[Json] | None, dataset: Dataset) -> Filter | None:
 def _contradictions(body: Json, valid: set[str], dataset: Dataset, near: Suggestions) -> Iterator[Problem]:
     """Yield what is wrong between values that are valid by themselves, in the `valid` parts of a body."""
     if "interval" in valid:
-        interval = interval_of(body["interval"])
+        interval = _interval(body["interval"])
         if interval.start >= interval.end:
             start, end = (format_moment(moment, interval.zone) for moment in (interval.start, interval.end))
             yield Problem("/interval", f"must end after it starts: {start} to {end} is empty")

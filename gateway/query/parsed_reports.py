@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import orjson
 
-from gateway.query.parse import interval_of, parse
+from gateway.query.parse import parse
 from gateway.query.report import Report
 from gateway.query.schema import ReportSchema
-from gateway.query.time import Interval
+from gateway.query.time import Interval, parse_timestamp
 from gateway.query.zones import TIME_ZONES
 
 _MOST_REPORTS: Final = 2_000
@@ -45,7 +46,8 @@ class ParsedReports:
 
 def _key(body: object) -> bytes | None:
     """Return the body without its interval, as text; None if it may not be kept."""
-    if not isinstance(body, dict) or "interval" not in body:
+    # What a comparison compares with depends on the interval.
+    if not isinstance(body, dict) or "interval" not in body or "compare" in body:
         return None
     try:
         # The order of keys and the types of numbers remain, so that different bodies have different texts.
@@ -59,11 +61,11 @@ def _key(body: object) -> bytes | None:
 def _valid_interval(body: Any) -> Interval | None:  # noqa: ANN401 - JSON of any shape
     """Return the interval if it is valid; the reasons why it is not need the whole report's schema."""
     try:
-        start, end, zone = body["start"], body["end"], body.get("time_zone", "UTC")
-        if len(body) != 2 + ("time_zone" in body) or zone not in TIME_ZONES:
+        start, end, name = body["start"], body["end"], body.get("time_zone", "UTC")
+        if len(body) != 2 + ("time_zone" in body) or name not in TIME_ZONES:
             return None
-        interval = interval_of(body)
+        zone = ZoneInfo(name)
+        interval = Interval(parse_timestamp(start, zone), parse_timestamp(end, zone, end=True), zone)
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
-    is_text = isinstance(start, str) and isinstance(end, str)
-    return interval if is_text and interval.start < interval.end else None
+    return interval if interval.start < interval.end else None
