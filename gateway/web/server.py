@@ -27,6 +27,10 @@ _BUFFER_BYTES: Final = 16_384
 _SYSTEM_BUFFER_BYTES: Final = 32_768
 """How much the system receives before the process reads it; at most twice as much."""
 
+_COLLECT_AFTER: Final = (20_000, 2, 500)
+"""When the garbage collector visits new objects, those that survived it once, and all. By default it visits new objects
+after 700, several times per request, and all objects so often that it meets the rows of large answers: up to 40 ms."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -61,6 +65,7 @@ async def serve(app: web.Application, settings: Settings) -> None:
         # What exists now stays. Otherwise each collection visits all of it, which stalls the event loop for 100 ms.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*_COLLECT_AFTER)
         _log.info("listening", host=settings.host, port=settings.port, tz_database=TZDATA_VERSION)
         await stop.wait()
     finally:
