@@ -24,7 +24,7 @@ help: ## show this list
 
 explorer: $(PAGES) ## build the pages /explore and /docs, with Node from the package index
 
-$(PAGES): .venv/ready $(wildcard explorer/*.* explorer/src/*)
+$(PAGES): .venv/ready docs/cookbook.md docs/query-language.md $(wildcard explorer/*.* explorer/src/*)
 	@$(BIN)/python explorer/build.py
 
 run: .venv/ready $(PAGES) ## start Druid with sample data and the gateway on this machine, until Ctrl-C

@@ -8,6 +8,19 @@ import { gzipSync } from "node:zlib";
 const OUT = join(import.meta.dirname, "..", "gateway", "web", "pages");
 const MOST_FIRST_LOAD = 200_000;
 
+/** The parts of a page of docs/: each heading with its first block of plain JSON. */
+async function reportsOf(page) {
+  const text = await readFile(join(import.meta.dirname, "..", "docs", page), "utf-8");
+  return text.split(/^## /m).flatMap((part) => {
+    const block = /^```json\n(.*?)^```/ms.exec(part);
+    const title = part.split("\n", 1)[0].replace(/^\d+\. /, "");
+    return block ? [{ title, report: JSON.parse(block[1]) }] : [];
+  });
+}
+
+const questions = await reportsOf("cookbook.md");
+const [documented] = await reportsOf("query-language.md");
+
 const { outputFiles } = await build({
   absWorkingDir: import.meta.dirname,
   entryPoints: { explore: "src/main.tsx", docs: "src/docs.ts" },
@@ -20,6 +33,7 @@ const { outputFiles } = await build({
   jsx: "automatic",
   jsxImportSource: "preact",
   legalComments: "none",
+  define: { COOKBOOK: JSON.stringify(questions), DOCUMENTED_EXAMPLE: JSON.stringify(documented.report) },
   write: false,
   logLevel: "warning",
   // Swagger UI embeds its own images.

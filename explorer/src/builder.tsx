@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import type { Description, FieldProblem } from "./api";
 import { DateFields } from "./datefields";
+import { Field } from "./field";
 import { FilterFields, type Suggest } from "./filterfields";
 import { describeGroup, metricLabel, type Offer } from "./offer";
 import { Chip, Picker } from "./picker";
@@ -159,10 +160,7 @@ function OptionFields({ report, offer, problems, onChange }: Omit<PartProps, "on
           <Check label={texts.builder.top} on={top !== undefined} onChange={(on) => set("top", on ? { groups: 10, by: report.aggregations[0] && columnOf(report.aggregations[0]) } : undefined)} />
           {top && (
             <>
-              <label>
-                {texts.builder.topCount}
-                <input type="number" min={1} value={top.groups} onChange={(event) => set("top", { ...top, groups: Number(event.currentTarget.value) })} />
-              </label>
+              <Field label={texts.builder.topCount} type="number" value={String(top.groups)} onChange={(text) => set("top", { ...top, groups: Number(text) })} />
               <Check label={texts.builder.other} on={top.other === true} onChange={(other) => set("top", { ...top, other })} />
             </>
           )}
@@ -170,10 +168,7 @@ function OptionFields({ report, offer, problems, onChange }: Omit<PartProps, "on
       )}
       {offer.has("fill") && (stepped || report["fill"] === true) && <Check label={texts.builder.fill} on={report["fill"] === true} onChange={(on) => set("fill", on || undefined)} />}
       <Check label={texts.builder.totals} on={report["totals"] === true} onChange={(on) => set("totals", on || undefined)} />
-      <label>
-        {texts.builder.limit}
-        <input type="number" min={1} value={report["limit"] === undefined ? "" : String(report["limit"])} onChange={(event) => set("limit", event.currentTarget.value ? Number(event.currentTarget.value) : undefined)} />
-      </label>
+      <Field label={texts.builder.limit} type="number" value={String(report["limit"] ?? "")} onChange={(text) => set("limit", text ? Number(text) : undefined)} />
       {["/compare", "/top", "/fill", "/totals", "/limit", "/having", "/order_by", "/post_aggregations", "/freshness"].map((pointer) => (
         <Problems key={pointer} problems={problems} at={pointer} />
       ))}

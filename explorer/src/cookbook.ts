@@ -1,3 +1,8 @@
-// The questions of docs/cookbook.md.
+// The questions of docs/cookbook.md; build.mjs reads them.
 
-export const COOKBOOK: { title: string; dataSet: string; report: Record<string, unknown> }[] = [];
+declare const COOKBOOK: { title: string; report: Record<string, unknown> }[];
+
+/** The data set that the cookbook asks about. */
+export const COOKBOOK_DATA_SET = "chat_sessions";
+
+export const QUESTIONS = COOKBOOK;

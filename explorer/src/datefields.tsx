@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import type { Description, FieldProblem } from "./api";
 import { plusDays, presets, showMoment, timeZones, wholeDays } from "./dates";
+import { Field } from "./field";
 import { Problems } from "./problems";
 import { equal, type Interval } from "./report";
 import { texts } from "./texts";
@@ -53,26 +54,14 @@ export function DateFields({ interval, description, relative, problems, onChange
       </label>
       {!isRelative && !times && days && (
         <div class="pair">
-          <label>
-            {texts.builder.from}
-            <input type="date" required value={days.from} onChange={(event) => event.currentTarget.value && onChange({ start: event.currentTarget.value, end: interval.end!, time_zone: zone })} />
-          </label>
-          <label>
-            {texts.builder.to}
-            <input type="date" required value={days.to} onChange={(event) => event.currentTarget.value && onChange({ start: interval.start!, end: plusDays(event.currentTarget.value, 1), time_zone: zone })} />
-          </label>
+          <Field label={texts.builder.from} type="date" value={days.from} onChange={(from) => from && onChange({ start: from, end: interval.end!, time_zone: zone })} />
+          <Field label={texts.builder.to} type="date" value={days.to} onChange={(to) => to && onChange({ start: interval.start!, end: plusDays(to, 1), time_zone: zone })} />
         </div>
       )}
       {times && (
         <div class="pair">
-          <label>
-            {texts.builder.start}
-            <input type="text" spellcheck={false} value={interval.start} onChange={(event) => onChange({ ...interval, start: event.currentTarget.value })} />
-          </label>
-          <label>
-            {texts.builder.end}
-            <input type="text" spellcheck={false} value={interval.end} onChange={(event) => onChange({ ...interval, end: event.currentTarget.value })} />
-          </label>
+          <Field label={texts.builder.start} type="text" value={interval.start ?? ""} onChange={(start) => onChange({ ...interval, start })} />
+          <Field label={texts.builder.end} type="text" value={interval.end ?? ""} onChange={(end) => onChange({ ...interval, end })} />
         </div>
       )}
       {!isRelative && days && (

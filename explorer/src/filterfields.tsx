@@ -2,6 +2,7 @@
 
 import { useEffect, useId, useState } from "preact/hooks";
 import type { Dimension, FieldProblem } from "./api";
+import { Field } from "./field";
 import type { Offer } from "./offer";
 import { Picker } from "./picker";
 import { Problems, problemsAt } from "./problems";
@@ -152,26 +153,20 @@ function Values({ condition: { dimension: name, operator, values }, dimension, s
     return (
       <div class="pair">
         {[texts.builder.lowest, texts.builder.highest].map((label, index) => (
-          <label key={label}>
-            {label}
-            <input
-              type="text"
-              inputMode={dimension?.type === "string" ? "text" : "decimal"}
-              value={String(values[index] ?? "")}
-              onChange={(event) => onChange([values[0], values[1]].with(index, typed(event.currentTarget.value)))}
-            />
-          </label>
+          <Field
+            key={label}
+            label={label}
+            type="text"
+            decimal={dimension?.type !== "string"}
+            value={String(values[index] ?? "")}
+            onChange={(text) => onChange([values[0], values[1]].with(index, typed(text)))}
+          />
         ))}
       </div>
     );
   }
   if (operator === "like" || operator === "not_like") {
-    return (
-      <label>
-        {texts.builder.pattern}
-        <input type="text" value={String(values[0] ?? "")} onChange={(event) => onChange([event.currentTarget.value])} />
-      </label>
-    );
+    return <Field label={texts.builder.pattern} type="text" value={String(values[0] ?? "")} onChange={(text) => onChange([text])} />;
   }
   const toggle = (value: unknown) => onChange(values.includes(value) ? values.filter((each) => each !== value) : [...values, value]);
   if (dimension?.allowed_values) {

@@ -3,7 +3,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { ChartKind } from "./answer";
 import type { Description } from "./api";
-import { COOKBOOK } from "./cookbook";
+import { COOKBOOK_DATA_SET, QUESTIONS } from "./cookbook";
 import { presets } from "./dates";
 import type { Offer } from "./offer";
 import { type Filter, type Interval, normalize, type Report, toFilter } from "./report";
@@ -48,9 +48,17 @@ export function galleryOf(description: Description, offer: Offer, zone: string):
     [texts.gallery.versus, offer.compareTo.length ? { ...base, interval: interval("data_7_days"), granularity: "day", compare: { to: "previous_period" } } : null, "line"],
     [texts.gallery.heat, offer.heatMap ? { ...base, interval: interval("data_30_days"), group_by: ["day_of_week", "hour_of_day"] } : null, "heat"],
   ];
-  const cookbook = COOKBOOK.filter((each) => each.dataSet === description.name).map(({ title, report }) => ({ title, report: normalize(report), view: null }));
+  const questions = description.name === COOKBOOK_DATA_SET ? QUESTIONS : [];
+  const cookbook = questions.map(({ title, report }) => ({ title, report: withData(normalize(report), description, interval("data_30_days")), view: null }));
   const general = entries.flatMap(([title, report, view]) => (report ? [{ title, report: normalize(report), view }] : []));
   return [...general, ...cookbook];
+}
+
+/** The report; if there is no data in its dates, over other ones. */
+function withData(report: Report, { time_range }: Description, otherwise: Interval): Report {
+  const { start, end } = report.interval;
+  if (!start || !end || !time_range || (start <= time_range.last && end >= time_range.first)) return report;
+  return { ...report, interval: { ...otherwise, ...(report.interval.time_zone && { time_zone: report.interval.time_zone }) } };
 }
 
 export function Gallery({ entries, onPick, onClose }: { entries: Entry[]; onPick: (entry: Entry) => void; onClose: () => void }) {

@@ -167,11 +167,12 @@ export function Workspace({ session, question, gallery, onQuestion, onGallery }:
         <div class="run">
           <Size explanation={explanation} refused={refused} />
           {run.state === "running" ? (
-            <button type="button" onClick={() => running.current?.abort()}>
+            // Keys: otherwise the clicked element would become the other button, and submit the form.
+            <button key="cancel" type="button" onClick={() => running.current?.abort()}>
               {texts.run.cancel}
             </button>
           ) : (
-            <button class="primary" title={texts.run.shortcut}>
+            <button key="run" class="primary" title={texts.run.shortcut}>
               {texts.run.run}
             </button>
           )}

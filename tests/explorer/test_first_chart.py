@@ -36,7 +36,7 @@ def test_the_documented_example_takes_less_than_a_minute(explorer: Explorer) -> 
 def test_the_page_opens_with_a_chart_of_the_latest_days_that_have_data(explorer: Explorer) -> None:
     explorer.sign_in()
     expect(explorer.page.locator("#charts canvas")).to_be_visible()
-    expect(explorer.page.get_by_label("Period")).to_have_value("data_30_days")
+    expect(explorer.page.get_by_role("combobox", name="Period", exact=True)).to_have_value("data_30_days")
     assert len(explorer.rows()) > 10
 
 

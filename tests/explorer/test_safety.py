@@ -161,6 +161,8 @@ def test_cancelling_a_report_cancels_it_in_druid(open_explorer: OpenExplorer, tm
             explorer.page.get_by_role("button", name="Cancel").click()
             expect(explorer.page.get_by_text("Cancelled.")).to_be_visible()
             portal.call(lambda: druid.wait_for(cancelled=1, seconds=20))
+            # Closed before the servers, which otherwise end with open connections.
+            explorer.page.context.close()
 
 
 @pytest.fixture
@@ -187,7 +189,7 @@ def behind_a_proxy(generated_gateway: Gateway, tmp_path: Path) -> Iterator[str]:
         yield f"{url}/reports"
 
 
-def test_the_page_works_behind_a_path_prefix_and_tls(open_explorer: OpenExplorer, behind_a_proxy: str) -> None:
+def test_the_page_works_behind_a_path_prefix_and_tls(behind_a_proxy: str, open_explorer: OpenExplorer) -> None:
     explorer = open_explorer(url=behind_a_proxy, ignore_https_errors=True)
     explorer.page.goto(f"{behind_a_proxy}/")
     assert explorer.page.url == f"{behind_a_proxy}/explore"
