@@ -19,7 +19,7 @@ _CONFIG = "/druid/coordinator/v1/lookups/config"
 _STATUS = "/druid/coordinator/v1/lookups/status/__default"
 
 
-def register(coordinator_url: str, lookups: Mapping[str, Mapping[str, str]], *, seconds: float = 150) -> None:
+def register(coordinator_url: str, lookups: Mapping[str, Mapping[str, str]], *, seconds: float = 300) -> None:
     """Create or replace the lookups, and wait until every service has loaded them. Raises ClusterError."""
     # The first request of all creates the configuration; an empty one changes nothing.
     _send(coordinator_url, _CONFIG, {})
