@@ -167,8 +167,8 @@ class Bound:
         return native(body)
 
     def _numeric_bound(self) -> DruidFilter:
-        # For `range`, Druid compares bounds as texts to choose among segments that are partitioned by the column, and from
-        # 5 to 65 omits 7. For `bound` with numeric ordering it does not.
+        # For `range`, Druid compares bounds as texts to choose among segments that are partitioned by the column, and
+        # omits 7 from 5 to 65. For `bound` with numeric ordering it does not.
         body: Json = {"type": "bound", "dimension": self.dimension.column, "ordering": "numeric"}
         if self.lower is not None:
             body |= {"lower": _digits(self.lower), "lowerStrict": self.lower_strict}
