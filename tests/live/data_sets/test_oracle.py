@@ -37,7 +37,7 @@ def test_the_gateway_and_the_oracle_agree(lot: int, served: Served) -> None:
         suppress_health_check=list(HealthCheck),
         print_blob=False,
     )
-    @given(reports(served.data), asked, st.sampled_from((None, None, 0, 1, 2)))
+    @given(reports(served.data, real_time=False), asked, st.sampled_from((None, None, 0, 1, 2)))
     def agree(drawn: Body, asked: tuple[str, str], disguise: int | None) -> None:
         body = aligned(drawn, served.world.step)
         if disguise is not None:
@@ -45,6 +45,9 @@ def test_the_gateway_and_the_oracle_agree(lot: int, served: Served) -> None:
         caller, organization = asked
         involved = None if caller == organization else organization
         expected = served.oracle.answer(body, owner=caller, involved=involved)
+        if len(expected.candidates) > 50_000 or expected.buckets > 45_000:
+            # Close to the limits, which other tests cover.
+            return
         answer = served.gateway.post(body, caller=caller, organization=organization, dataset=served.world.name)
         assert answer.status == 200, f"{json.dumps(body)}\n{answer.body.decode()}"
         found = list(disagreement.disagreements(body, expected, answer.json, disagreement.SKETCH))
@@ -57,11 +60,17 @@ def aligned(body: Body, step: int) -> Body:
     """Return the body with an interval of whole steps, because the times of the rows are no more precise."""
     if step == 1:
         return body
-    interval: Mapping[str, Any] = body["interval"]
-    zone = interval.get("time_zone", "UTC")
+    zone = body["interval"].get("time_zone", "UTC")
+    found = {**body, "interval": _aligned(body["interval"], zone, step)}
+    if isinstance(other := body.get("compare", {}).get("to"), dict):
+        found["compare"] = {**body["compare"], "to": _aligned(other, zone, step)}
+    return found
+
+
+def _aligned(interval: Mapping[str, Any], zone: str, step: int) -> Body:
     start = clock.moment(interval["start"], zone) // step * step
     end = max(start + step, clock.moment(interval["end"], zone, end=True) // step * step)
-    return {**body, "interval": {**interval, "start": _iso(start), "end": _iso(end)}}
+    return {**interval, "start": _iso(start), "end": _iso(end)}
 
 
 def _iso(at: int) -> str:
@@ -81,7 +90,8 @@ def disguised(body: Body, served: Served, caller: str) -> list[Body]:
     return [
         body | {"filters": {"type": "or", "fields": [one, {"type": "not", "field": one}]}},
         body | {"filters": not_own},
-        {**body, "filters": everyone, "aggregations": [owners], "order_by": [], "having": []},
+        {key: body[key] for key in ("interval", "granularity", "group_by") if key in body}
+        | {"filters": everyone, "aggregations": [owners]},
     ]
 
 

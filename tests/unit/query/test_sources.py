@@ -9,6 +9,7 @@ from gateway.catalog.load import load_catalog
 from gateway.catalog.model import Dataset
 from gateway.druid.tenant_guard import check_query
 from gateway.errors import InvalidReport
+from gateway.query.advice import ReportWarning, advice
 from gateway.query.aggregations import Uniques
 from gateway.query.compile import DruidQuery, compile_report
 from gateway.query.describe import describe
@@ -16,8 +17,8 @@ from gateway.query.explain import explain
 from gateway.query.limits import Limits
 from gateway.query.parse import parse
 from gateway.query.plan import Plan, plan
-from gateway.query.respond import respond
 from gateway.query.schema import compile_schema
+from tests.datasets import NOW
 from tests.tenants import tenant_of
 
 Json = dict[str, Any]
@@ -39,8 +40,9 @@ dimensions:
   - name: amount
     type: double
     description: The amount.
-    aggregations: [avg, sum]
-    metrics: {sum: amount_sum, count: amount_values}
+    aggregations: [avg, sum, min, max, quantile]
+    metrics: {sum: amount_sum, count: amount_values, min: amount_min, max: amount_max, quantiles: amount_sketch}
+  - {name: weight, type: double, description: W., aggregations: [quantile], metrics: {quantiles: weight_sketch}}
   - {name: visitor, description: Visitors., aggregations: [hyperUnique], metrics: {hll: visitor_hll}}
   - {name: device, description: Devices., aggregations: [hyperUnique], metrics: {theta: device_theta}}
   - {name: session, description: Sessions., aggregations: [hyperUnique], metrics: {hyper_unique: session_unique}}
@@ -60,7 +62,7 @@ def orders(tmp_path: Path) -> Dataset:
 def planned(orders: Dataset, **body: Any) -> Plan:
     schema = compile_schema(orders, Limits())
     report = parse({"interval": DAY, "aggregations": [{"type": "count"}], **body}, schema)
-    return plan(report, tenant_of(), orders, Limits(), Uniques.SKETCH)
+    return plan(report, tenant_of(), schema, Uniques.SKETCH, now=NOW)
 
 
 def compiled(orders: Dataset, **body: Any) -> DruidQuery:
@@ -101,6 +103,25 @@ def test_metrics_are_summed(orders: Dataset) -> None:
         "_avg_sum_amount_avg": total,
         "_avg_rows_amount_avg": {"type": "longSum", "fieldName": "amount_values"},
     }
+
+
+def test_extremes_and_quantiles_come_from_their_metrics(orders: Dataset) -> None:
+    asked: list[Json] = [{"type": "min", "fields": ["amount"]}, {"type": "max", "fields": ["amount"]}]
+    asked += [{"type": "quantile", "fraction": fraction, "fields": ["amount", "weight"]} for fraction in (0, 0.5)]
+    sketches = {name: {"type": "quantilesDoublesSketch", "fieldName": name, "k": 512} for name in _SKETCHES}
+    least = {"type": "doubleMin", "fieldName": "amount_min"}
+    assert aggregators(orders, *asked) == {
+        "_min_amount_min": least,
+        "_max_amount_max": {"type": "doubleMax", "fieldName": "amount_max"},
+        "_min_amount_p0": least,
+        # Without a metric with the smallest value, the sketch knows it within its error of rank.
+        "_sketch_weight_p0": sketches["weight_sketch"],
+        "_sketch_amount_p50": sketches["amount_sketch"],
+        "_sketch_weight_p50": sketches["weight_sketch"],
+    }
+
+
+_SKETCHES = ("amount_sketch", "weight_sketch")
 
 
 def test_sketches_are_merged(orders: Dataset) -> None:
@@ -167,7 +188,7 @@ def test_metrics_can_be_neither_filtered_nor_grouped_by(orders: Dataset, body: J
 
 def test_the_description_says_what_can_only_be_aggregated(orders: Dataset) -> None:
     found = {each["name"] for each in describe(orders, Limits())["dimensions"] if each.get("aggregations_only")}
-    assert found == {"amount", "visitor", "device", "session"}
+    assert found == {"amount", "weight", "visitor", "device", "session"}
 
 
 DEFAULT: Json = {"type": "in", "dimension": "state", "values": ["placed", "paid"]}
@@ -176,14 +197,11 @@ DEFAULT: Json = {"type": "in", "dimension": "state", "values": ["placed", "paid"
 def test_a_report_without_a_filter_on_the_dimension_gets_the_default_filter(orders: Dataset) -> None:
     made = planned(orders, filters={"type": "selector", "dimension": "user_id", "value": "u"})
     assert compile_report(made).native["filter"]["fields"][1]["fields"][0] == DEFAULT
-    explained = explain(made, Limits(), now=2_000_000_000_000)
+    explained = explain(made, Limits(), now=NOW)
     assert explained["report"]["filters"]["fields"][0] == DEFAULT
     warning = "There is no filter on state: only rows with placed or paid are included, the default of the data set."
     assert explained["warnings"] == [warning]
-    answer = respond(made, compile_report(made), [])
-    assert [(each.code, each.message, each.pointer) for each in answer.members({})["warnings"]] == [
-        ("default_filter", warning, "/filters")
-    ]
+    assert advice(made, NOW) == (ReportWarning("default_filter", warning, "/filters"),)
 
 
 @pytest.mark.parametrize(
