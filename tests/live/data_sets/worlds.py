@@ -209,7 +209,7 @@ dimensions:
   - {name: city_no, column: 'city\\no', type: long, description: The city.}
   - {name: city_name, lookup: LOOKUP_cities, of: city_no, description: The city's name.}
   - {name: pieces, column: it's, type: long, description: Pieces., aggregations: [avg, sum, min, max, quantile]}
-  - {name: price, column: Preis (€), type: double, description: The price., aggregations: [avg, sum, min, max, quantile]}
+  - {name: price, column: Preis (€), type: double, description: P., aggregations: [avg, sum, min, max, quantile]}
 """,
         Columns(
             text=texts,
