@@ -41,7 +41,7 @@ unit: .venv/ready ## the tests that need no service; under a minute
 	$(BIN)/pytest -n 2 -m "not druid and not postgresql and not slow" tests/unit tests/golden tests/docs tests/load
 
 test: .venv/ready ## all tests, with their own Druid, Kafka and PostgreSQL
-	$(BIN)/pytest
+	$(BIN)/pytest -n 3
 
 oracle: .venv/ready ## 5,000 random reports, compared with DuckDB
 	ORACLE_REPORTS=5000 $(BIN)/pytest tests/oracle

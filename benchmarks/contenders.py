@@ -29,6 +29,7 @@ _SETTINGS = {
     # One organization makes all requests.
     "GATEWAY_REQUESTS_PER_MINUTE": "100000000",
     "GATEWAY_CONCURRENT_REPORTS": "1000",
+    "GATEWAY_CPU_SECONDS_PER_MINUTE": "86400",
 }
 _NGINX = """
 daemon off;
@@ -139,7 +140,7 @@ def gateway(
     bin_folder = Path(sys.executable).parent if checkout == ROOT else checkout / ".venv" / "bin"
     command = str(bin_folder / "gateway")
     environment = {
-        **_SETTINGS,
+        **_known(command),
         **os.environ,
         "GATEWAY_DATABASE_URL": f"sqlite:///{folder / name}.db",
         "GATEWAY_TOKEN_SECRET": secrets.token_urlsafe(32),
@@ -152,6 +153,12 @@ def gateway(
     log = folder / f"{name}.log"
     with _process([command, "serve"], port, log, environment, ready="/readyz") as pid:
         yield Contender(name, f"http://127.0.0.1:{port}", REPORT_PATH, headers, pid)
+
+
+def _known(command: str) -> Mapping[str, str]:
+    """Return the settings that this checkout knows: a gateway rejects others."""
+    done = subprocess.run([command, "serve", "--help"], capture_output=True, text=True, check=True)
+    return {name: value for name, value in _SETTINGS.items() if name in done.stdout}
 
 
 def _token(command: str, environment: Mapping[str, str]) -> str:

@@ -119,8 +119,9 @@ async def _ask(broker: Broker, dataset: Dataset, tenant: Tenant, uniques: Unique
         body = {"interval": YEAR, "granularity": granularity, "aggregations": [VISITORS]}
         planned = plan(parse(body, SCHEMA), tenant, dataset, Limits(), uniques)
         query = compile_report(planned)
-        response = await broker.query(json.dumps(query.native).encode(), {})
-        native = await parse_rows(await response.read())
+        sent, deadline = json.dumps(query.native).encode(), asyncio.get_running_loop().time() + 60
+        exchange = await broker.query(sent, {}, account=lambda _: None, deadline=deadline)
+        native = await parse_rows((await exchange.response).body)
         rows = [row for each in respond(planned, query, native).slices() for row in each.rows]
         found |= {start[:length]: unique for start, unique in rows}
     return found

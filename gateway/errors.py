@@ -57,6 +57,12 @@ class LimitExceeded(GatewayError):
     status, code, title = 400, "limit_exceeded", "The report is larger than the limits allow"
 
 
+class NotAcceptable(GatewayError):
+    """The caller accepts none of the response formats."""
+
+    status, code, title = 406, "not_acceptable", "No acceptable response format"
+
+
 class BodyTimeout(GatewayError):
     """The caller did not send its body in time."""
 

@@ -4,8 +4,7 @@ By default the tests start their own Druid and stop it at the end. While develop
 `python -m druid start`, then `eval "$(python -m druid env)"`. Data sources then get unique names, and are marked unused
 at the end.
 
-The tests that need no service can run with pytest-xdist (`make unit`). The others cannot: every worker would start a
-Druid on the same ports.
+`make test` uses pytest-xdist; `tests/scheduling.py` gives all tests that share a service to one worker.
 """
 
 import asyncio
@@ -30,6 +29,7 @@ from druid.services import Ports
 from gateway import ingest
 from gateway.catalog.model import Dataset
 from tests.datasets import CHAT_SESSIONS, DATASETS
+from tests.scheduling import pytest_xdist_make_scheduler, slowest_first  # noqa: F401 - the first is a hook
 from tests.serving import D, Gateway, P, T, serving_aside, settings_for
 from tests.watch import nothing_secret_is_logged  # noqa: F401 - watches over every run
 
@@ -46,13 +46,14 @@ SEED = 1
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by the services that it needs."""
+    """Mark each test by the services that it needs, and start the slowest groups of tests first."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if "druid" in fixtures:
             item.add_marker(pytest.mark.druid)
         if fixtures & {"postgresql", "own_postgresql"}:
             item.add_marker(pytest.mark.postgresql)
+    items[:] = slowest_first(items)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def druid() -> Iterator[Druid]:
     if broker and coordinator:
         yield Druid(broker, coordinator)
         return
-    if broker or coordinator or "PYTEST_XDIST_WORKER" in os.environ:
+    if broker or coordinator:
         pytest.exit('Set both DRUID_BROKER_URL and DRUID_COORDINATOR_URL: eval "$(python -m druid env)"', returncode=2)
     cluster = Cluster(var=ROOT / "var" / "test-druid", ports=Ports.shifted(PORT_OFFSET))
     try:

@@ -5,6 +5,7 @@ https://druid.apache.org/docs/33.0.0/querying/troubleshooting and …/querying/q
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 import orjson
 import structlog
@@ -22,6 +23,9 @@ from gateway.errors import (
     ReportTooLarge,
 )
 from gateway.query.filters import caller_values
+
+# Almost every response names the same interval: the probe of the completeness check.
+_parsed = lru_cache(maxsize=1_024)(TimeRange.parse)
 
 _TIMEOUT_LIMIT = re.compile(r"timeout = \d+ is more than enforced limit of (\d+)")
 
@@ -45,13 +49,13 @@ class TimeoutAboveLimit(Exception):
         self.limit = limit
 
 
-def uncovered_in(headers: Mapping[str, str]) -> tuple[TimeRange, ...] | None:
+def uncovered_in(headers: Mapping[bytes, bytes]) -> tuple[TimeRange, ...] | None:
     """Return the time for which Druid says it had no data; None if it does not say, or does not list all of it.
 
     Raises DataUnavailable if Druid says that it missed segments.
     """
     try:
-        context = orjson.loads(headers["X-Druid-Response-Context"])
+        context = orjson.loads(headers[b"x-druid-response-context"])
         missing = context.get("missingSegments")
     except (KeyError, ValueError, AttributeError):
         return None
@@ -62,7 +66,7 @@ def uncovered_in(headers: Mapping[str, str]) -> tuple[TimeRange, ...] | None:
         # `truncated`: the header became too long, for whatever reason, and lists were cut short.
         if context["uncoveredIntervalsOverflowed"] or context.get("truncated"):
             return None
-        return tuple(TimeRange.parse(each) for each in context["uncoveredIntervals"])
+        return tuple(map(_parsed, context["uncoveredIntervals"]))
     except (KeyError, ValueError, TypeError, AttributeError):
         return None
 

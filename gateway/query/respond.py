@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 from gateway.errors import LimitExceeded
 from gateway.query.aggregations import Number
+from gateway.query.columns import Column, columns_of
 from gateway.query.compile import DruidQuery
+from gateway.query.literals import Json
 from gateway.query.native_rows import NativeRow, ReportWarning, RowReader, group_by_rows, timeseries_rows, unexpected
 from gateway.query.plan import Plan
 from gateway.query.report import START_TIME, Comparison, Order
@@ -26,7 +28,7 @@ Bucket = tuple[int, Sequence[Number | None]]
 
 _T = TypeVar("_T")
 
-_VALUES = 5_000
+SLICE_VALUES = 5_000
 """How many values one slice reads or sorts: about three milliseconds of work."""
 
 _COMPARE: Mapping[Comparison, Callable[[Number, Number], bool]] = MappingProxyType(
@@ -44,12 +46,9 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The names of the columns, each with its type ("dimension" or "metric"), and the totals if requested.
+    """The columns, and the totals if requested. The rows are computed from Druid's whenever they are requested."""
 
-    The rows are computed from Druid's whenever they are requested.
-    """
-
-    fields: tuple[tuple[str, str], ...]
+    columns: tuple[Column, ...]
     totals: Slice | None
     _plan: Plan
     _query: DruidQuery
@@ -65,6 +64,14 @@ class Answer:
         for rows in make(self._plan, self._query, self._native, warnings):
             yield Slice(rows, tuple(warnings))
 
+    def members(self, warnings: Mapping[ReportWarning, None]) -> Json:
+        """Return what the answer has beside its columns and rows, given the warnings of all slices."""
+        members: Json = {}
+        if self.totals is not None:
+            members["totals"] = self.totals.rows[0]
+            warnings = {**warnings, **dict.fromkeys(self.totals.warnings)}
+        return {**members, "warnings": [*warnings]} if warnings else members
+
 
 def respond(plan: Plan, query: DruidQuery, rows: Sequence[Any], totals: Sequence[Any] | None = None) -> Answer:
     """Return the answer that follows from Druid's rows for the query, and for the totals.
@@ -72,19 +79,17 @@ def respond(plan: Plan, query: DruidQuery, rows: Sequence[Any], totals: Sequence
     Raises LimitExceeded if there are more rows than an answer may have.
     """
     report = plan.report
-    dimensions = [START_TIME, *(dimension.name for dimension in report.group_by)]
-    fields = (*((name, "dimension") for name in dimensions), *((metric.name, "metric") for metric in report.metrics))
     if report.group_by and len(rows) > plan.row_limit:
         raise LimitExceeded(
             f"The answer has more than {plan.row_limit} rows. Group by fewer dimensions, filter more, or request a "
             "shorter interval, a coarser granularity or only the first rows (limit)."
         )
-    return Answer(fields, None if totals is None else _totals(plan, totals), plan, query, rows)
+    return Answer(columns_of(report), None if totals is None else _totals(plan, totals), plan, query, rows)
 
 
 def _slice_size(plan: Plan) -> int:
     report = plan.report
-    return max(1, _VALUES // (1 + len(report.group_by) + len(report.metrics) + len(report.order_by)))
+    return max(1, SLICE_VALUES // (1 + len(report.group_by) + len(report.metrics) + len(report.order_by)))
 
 
 def _batches(values: Iterable[_T], size: int) -> Iterator[list[_T]]:

@@ -1,53 +1,91 @@
-"""Response formats: one table entry for each."""
+"""Response formats: one entry in FORMATS for each."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 import orjson
 from aiohttp import web
 
+from gateway.query.columns import Column
 from gateway.query.literals import Json
 from gateway.query.native_rows import ReportWarning
-from gateway.query.respond import Answer
+from gateway.query.respond import Answer, Row
+from gateway.web.arrow_encoder import ArrowEncoder
+from gateway.web.csv_encoder import CsvEncoder, SpreadsheetEncoder
+from gateway.web.json_encoders import JsonEncoder, JsonLinesEncoder
 
 JSON: Final = "application/json"
 
 
+class Encoder(Protocol):
+    """Encodes one answer, piece by piece."""
+
+    def head(self) -> bytes:
+        """Return what precedes the rows."""
+
+    def rows(self, rows: Sequence[Row]) -> bytes:
+        """Return the next rows."""
+
+    def tail(self, members: Json) -> bytes:
+        """Return what follows the rows. `members` is what the answer has beside them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A response format.
+
+    `media_type` is compared with the header Accept; `parameters` complete it in Content-Type. `has_members` is whether
+    a response contains more than the rows, such as totals. `suffix` is the end of a downloaded file's name; a format
+    without one is not offered as a download.
+    """
+
+    media_type: str
+    encoder: Callable[[Sequence[Column]], Encoder]
+    parameters: str = ""
+    has_members: bool = False
+    suffix: str | None = None
+
+
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        "json": Format(JSON, JsonEncoder, has_members=True),
+        "csv": Format("text/csv", CsvEncoder, "; charset=utf-8; header=present", suffix="csv"),
+        "ndjson": Format("application/x-ndjson", JsonLinesEncoder, suffix="ndjson"),
+        "arrow": Format("application/vnd.apache.arrow.stream", ArrowEncoder, suffix="arrows"),
+        "spreadsheet": Format("text/csv", SpreadsheetEncoder, "; charset=utf-8; header=present", suffix="csv"),
+    }
+)
+"""The formats by their names in the query parameter `format`. Of equally acceptable ones, the first is used."""
+
+
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A complete response body and how many rows it has."""
+    """A complete response body, how many rows it has, and which members of the answer its format omits."""
 
     body: bytes
     rows: int
+    omitted: tuple[str, ...]
 
 
-async def _encode_json(answer: Answer) -> Encoded:
-    fields = [{"name": name, "type": kind} for name, kind in answer.fields]
-    parts = [b'{"fields":', orjson.dumps(fields), b',"data":[']
+async def encode(answer: Answer, form: Format) -> Encoded:
+    """Encode the whole answer before any of it is sent: encoding may still fail."""
+    encoder = form.encoder(answer.columns)
+    parts = [encoder.head()]
     warnings: dict[ReportWarning, None] = {}
     count = 0
     for each in answer.slices():
         if each.rows:
-            parts += [b"," if count else b"", orjson.dumps(each.rows)[1:-1]]
+            parts.append(encoder.rows(each.rows))
         warnings |= dict.fromkeys(each.warnings)
         count += len(each.rows)
         # Other requests run between two slices.
         await asyncio.sleep(0)
-    parts.append(b"]")
-    if answer.totals is not None:
-        parts += [b',"totals":', orjson.dumps(answer.totals.rows[0])]
-        warnings |= dict.fromkeys(answer.totals.warnings)
-    if warnings:
-        parts += [b',"warnings":', orjson.dumps([*warnings])]
-    parts.append(b"}")
-    return Encoded(b"".join(parts), count)
-
-
-ENCODERS: Mapping[str, Callable[[Answer], Awaitable[Encoded]]] = MappingProxyType({JSON: _encode_json})
-"""The encoder of each media type. The whole body is encoded before any of it is sent: encoding may still fail."""
+    members = answer.members(warnings)
+    parts.append(encoder.tail(members))
+    return Encoded(b"".join(parts), count, () if form.has_members else tuple(members))
 
 
 def json_response(body: Json) -> web.Response:

@@ -9,7 +9,7 @@ from aiohttp.typedefs import Handler
 
 from gateway.query.literals import Json
 from gateway.query.schema import ReportSchema
-from gateway.web.encoders import json_response
+from gateway.web.encoders import FORMATS, json_response
 
 PREFIX = "/api/reporting/v1"
 
@@ -18,6 +18,7 @@ _STATUSES = {
     401: "Not authenticated.",
     403: "No access to the organization.",
     404: "No such organization.",
+    406: "None of the response formats is acceptable.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
     415: "The body is compressed.",
@@ -49,14 +50,14 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
                 "operationId": f"report_{name}",
                 "summary": f"Request a report on {schema.dataset.title.lower()}",
                 "description": schema.dataset.description,
-                "parameters": [_EXPLAIN],
+                "parameters": [_EXPLAIN, _FORMAT],
                 "requestBody": {"required": True, "content": _content(_ref(name))},
-                "responses": _responses({"oneOf": [_ref("Answer"), _ref("Explanation")]}),
+                "responses": _responses({"oneOf": [_ref("Answer"), _ref("Explanation")]}, _TABLES),
             },
             "get": {
                 "operationId": f"describe_{name}",
                 "summary": f"Describe the reports on {schema.dataset.title.lower()}",
-                "responses": _responses(_ref("Description"), without=(400, 408, 413, 422)),
+                "responses": _responses(_ref("Description"), without=(400, 406, 408, 413, 422)),
             },
         }
     return {
@@ -120,14 +121,14 @@ def _content(schema: Json, media_type: str = "application/json") -> Json:
     return {media_type: {"schema": schema}}
 
 
-def _responses(body: Json, *, without: tuple[int, ...] = ()) -> Json:
+def _responses(body: Json, others: Json | None = None, *, without: tuple[int, ...] = ()) -> Json:
     problem = _content(_ref("Problem"), "application/problem+json")
     problems = {
         str(status): {"description": text, "content": problem}
         for status, text in _STATUSES.items()
         if status not in without
     }
-    return {"200": {"description": "The response.", "content": _content(body)}, **problems}
+    return {"200": {"description": "The response.", "content": _content(body) | (others or {})}, **problems}
 
 
 _ORGANIZATION: Json = {
@@ -143,6 +144,13 @@ _EXPLAIN: Json = {
     "description": "Describe how the gateway understands the report instead of running it.",
     "schema": {"enum": ["true", "false"], "default": "false"},
 }
+_FORMAT: Json = {
+    "name": "format",
+    "in": "query",
+    "description": "The response format; it has precedence over the header Accept.",
+    "schema": {"enum": list(FORMATS), "default": "json"},
+}
+_TABLES: Json = {form.media_type: {"schema": {"type": "string"}} for form in FORMATS.values() if not form.has_members}
 _ROW: Json = {"type": "array", "items": {"type": ["string", "number", "null"]}, "minItems": 1}
 _ANSWER: Json = {
     "type": "object",

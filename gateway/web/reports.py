@@ -10,7 +10,6 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from structlog.contextvars import bind_contextvars
 
-from gateway.errors import InvalidReport
 from gateway.query.compile import DruidQuery, compile_report, compile_totals
 from gateway.query.explain import explain
 from gateway.query.json_body import read_json
@@ -23,10 +22,12 @@ from gateway.telemetry.tracing import stage
 from gateway.tenancy.tenant import Tenant
 from gateway.web.audit import shape_of
 from gateway.web.authentication import deadline_of, tenant_of
+from gateway.web.compression import compress
 from gateway.web.context import BODY_BUDGET, CONTEXT, INSTRUMENTS, LIMITER, SETTINGS, WORKER
-from gateway.web.encoders import ENCODERS, JSON, json_response
+from gateway.web.encoders import encode, json_response
 from gateway.web.execution import Results, run_queries
 from gateway.web.request_body import expected_size, receive
+from gateway.web.response_format import respond_with, wanted_response
 
 _log = structlog.get_logger(__name__)
 
@@ -41,11 +42,12 @@ def report_on(schema: ReportSchema) -> Handler:
         context, settings = request[CONTEXT], request.app[SETTINGS]
         deadline = deadline_of(request)
         tenant = await tenant_of(request, schema.dataset, deadline)
+        wanted = wanted_response(request)
         async with request.app[LIMITER].report_slot(tenant.owner_organization_id):
             report = await _read_report(request, schema, tenant, deadline)
             with stage("plan"):
                 planned = plan(report, tenant, schema.dataset, settings.limits, settings.uniques)
-            if _wants_explanation(request):
+            if wanted.explanation:
                 return json_response(explain(planned, settings.limits, now=int(time() * 1000)))
             with stage("compile"):
                 queries = _compile(planned)
@@ -53,13 +55,16 @@ def report_on(schema: ReportSchema) -> Handler:
             with stage("respond"):
                 answer = _respond(planned, queries, results)
         with stage("encode"):
-            encoded = await ENCODERS[JSON](answer)
+            encoded = await encode(answer, wanted.format)
         results.keep_only(len(encoded.body))
         request.app[INSTRUMENTS].of_requests(context.data_set).rows.inc(encoded.rows)
         # The audit line. Its context has the caller, the organization, the partner, and the number of rows.
         bind_contextvars(rows=encoded.rows)
         _log.info("report_answered", **shape_of(planned))
-        return web.Response(body=encoded.body, content_type=JSON)
+        response = respond_with(encoded, wanted.format, planned)
+        if await compress(request, response, tenant.owner_organization_id):
+            results.keep_only(response.content_length or 0)
+        return response
 
     return report
 
@@ -80,13 +85,6 @@ async def _read_report(request: web.Request, schema: ReportSchema, tenant: Tenan
 
 def _parse(body: bytes, schema: ReportSchema) -> Report:
     return parse(read_json(body), schema)
-
-
-def _wants_explanation(request: web.Request) -> bool:
-    value = request.query.get("explain", "false")
-    if value not in ("true", "false") or request.query.keys() - {"explain"}:
-        raise InvalidReport("The only query parameter is explain: true or false.")
-    return value == "true"
 
 
 def _compile(planned: Plan) -> dict[str, DruidQuery]:

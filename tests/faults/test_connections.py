@@ -40,7 +40,7 @@ CUT = partial(Proxy.toxic, kind="limit_data", bytes=1000)
 @pytest.mark.parametrize(
     ("name", "hurt", "errors"),
     [
-        # The first error is the most frequent one. The others are of responses in transit.
+        # The first error always occurs. The others are of responses in transit, or of later requests.
         ("refused", Proxy.refusing, (UNAVAILABLE, BROKEN_OFF)),
         ("reset before the first byte", RESET, (UNAVAILABLE, BROKEN_OFF)),
         ("swallowed", SWALLOWED, (TIMEOUT, UNAVAILABLE)),
@@ -53,7 +53,8 @@ async def test_an_error_names_the_failure(
     suffer: Suffer, broker: Proxy, name: str, hurt: Hurt, errors: Sequence[tuple[int, str]]
 ) -> None:
     async with suffer(name) as fault, hurt(broker):
-        await fault.load.until_seen(errors[0][1], 2 * CALLERS)
+        # A caller may see it only once: when the broker fails its health check, it is excluded, and the error changes.
+        await fault.load.until_seen(errors[0][1], CALLERS // 2)
     assert fault.outcome.errors.keys() <= set(errors)
     assert fault.outcome.slowest[errors[0]] < DEADLINE + LATE
     assert fault.outcome.recovery < BACK

@@ -102,7 +102,7 @@ def _response(answer: Answer) -> dict[str, Any]:
     slices = [*answer.slices(), *([] if answer.totals is None else [answer.totals])]
     warnings = [asdict(each) for each in dict.fromkeys(warning for each in slices for warning in each.warnings)]
     response: dict[str, Any] = {
-        "fields": [{"name": name, "type": kind} for name, kind in answer.fields],
+        "fields": [{"name": column.name, "type": column.kind} for column in answer.columns],
         "data": [row for each in answer.slices() for row in each.rows],
     }
     if answer.totals is not None:

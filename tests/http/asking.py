@@ -17,7 +17,7 @@ COUNT: dict[str, Any] = {"interval": DAY, "aggregations": [{"type": "count"}]}
 BY_OWNER = COUNT | {"group_by": ["owner_organization_id"]}
 
 # No response may reveal what is behind the gateway, or how it is implemented.
-WORDS = ("apache", "127.0.0.1", "localhost", "exception", "traceback", "aiohttp", "python", "sqlite", "broker")
+WORDS = ("apache.druid", "127.0.0.1", "localhost", "exception", "traceback", "aiohttp", "python", "sqlite", "broker")
 SECRETS = re.compile("|".join(map(re.escape, (*WORDS, stand_in.HOST, stand_in.CLASS, stand_in.TEXT))), re.IGNORECASE)
 
 

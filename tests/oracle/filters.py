@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tests.oracle.columns import NUMBERS, SETS
+from tests.oracle.columns import Columns
 
 JAVA_ORDER = r"""
 CREATE MACRO java_order(text) AS regexp_replace(text, '([\x{E000}-\x{FFFF}])', chr(1114111) || '\1', 'g')
@@ -16,7 +16,8 @@ needs two units: behind a U+10FFFF they come after."""
 class Sql:
     """SQL conditions and the values of their parameters."""
 
-    def __init__(self) -> None:
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
         self.values: dict[str, Any] = {}
 
     def value(self, value: Any) -> str:
@@ -51,7 +52,7 @@ class Sql:
         raise AssertionError(each)
 
     def _among(self, dimension: str, values: list[Any]) -> str:
-        some = [float(v) if dimension in NUMBERS else v for v in values if v is not None]
+        some = [float(v) if dimension in self._columns.numbers else v for v in values if v is not None]
         parts = [f"{dimension} IS NULL"] if None in values else []
         if some:
             parts.append(self._any(dimension, f"list_contains({self.value(some)}, x)"))
@@ -63,16 +64,15 @@ class Sql:
         for side, sign in (("lower", ">"), ("upper", "<")):
             if side in bound:
                 operator = sign if bound.get(f"{side}Strict") else f"{sign}="
-                if dimension in NUMBERS:
+                if dimension in self._columns.numbers:
                     parts.append(f"x {operator} {self.value(float(bound[side]))}")
                 else:
                     parts.append(f"java_order(x) {operator} java_order({self.value(bound[side])})")
         return self._any(dimension, " AND ".join(parts))
 
-    @staticmethod
-    def _any(dimension: str, test: str) -> str:
+    def _any(self, dimension: str, test: str) -> str:
         """The condition that at least one of the row's values passes the test of `x`."""
-        values = dimension if dimension in SETS else f"[{dimension}]"
+        values = dimension if dimension in self._columns.sets else f"[{dimension}]"
         return f"coalesce(list_bool_or(list_transform({values}, lambda x: coalesce({test}, false))), false)"
 
 

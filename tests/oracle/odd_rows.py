@@ -7,7 +7,7 @@ from random import Random
 from typing import Any, Final
 
 from tests.oracle.clock import MINUTE, moment, offset_changes, shown
-from tests.oracle.columns import ENUMERATED
+from tests.oracle.columns import CHAT_SESSIONS
 
 ZONES: Final = (
     "UTC",
@@ -53,6 +53,8 @@ TEXTS: Final = (
     "\U0001f600a",
 )
 """Among them are strings that UTF-16 and UTF-8 order differently."""
+
+_LISTED: Final = CHAT_SESSIONS.enumerated
 
 # Small enough that their sums are exact as floats.
 NUMBERS: Final = (0, 1, 2, 3, 7, 10, 100, 1_000_000, 1_000_000_000_000)
@@ -100,10 +102,10 @@ def rows(owner: str, partner: str) -> Iterator[dict[str, Any]]:
         for _ in range(2):
             yield {
                 "timestamp": shown(at, "UTC"),
-                "scope": random.choice(ENUMERATED["scope"]),
+                "scope": random.choice(_LISTED["scope"]),
                 "chat_session_id": random.choice(TEXTS),
-                "chat_type": random.choice(ENUMERATED["chat_type"]),
-                "chat_initiator": random.choice((None, *ENUMERATED["chat_initiator"])),
+                "chat_type": random.choice(_LISTED["chat_type"]),
+                "chat_initiator": random.choice((None, *_LISTED["chat_initiator"])),
                 "owner_organization_id": random.choice((owner, owner, owner, partner)),
                 "chatted_organization_ids": texts(),
                 "involved_organization_ids": random.choice(([owner], [owner, partner])),

@@ -15,7 +15,7 @@ from typing import Any, Final
 import duckdb
 
 from tests.oracle import clock
-from tests.oracle.columns import COLUMNS, COUNTABLE, FLOATS, INTEGERS, NUMBERS, SETS, SNAKE, TEXT
+from tests.oracle.columns import CHAT_SESSIONS, SNAKE, Columns
 from tests.oracle.filters import JAVA_ORDER, Sql
 
 Value = str | int | float | None
@@ -32,16 +32,18 @@ COMPARISONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric column. `kind`: count, sum, avg, hyperUnique. `exact`: no rounding, so equal is equal."""
+    """A metric column. `kind`: count, sum, avg, hyperUnique. `integer`: whether the field has integers only."""
 
     name: str
     kind: str
     field: str | None
     filter: Mapping[str, Any] | None
+    integer: bool = False
 
     @property
     def exact(self) -> bool:
-        return self.kind == "count" or (self.kind == "sum" and self.field in INTEGERS)
+        """Whether nothing is rounded, so that equal is equal."""
+        return self.kind == "count" or (self.kind == "sum" and self.integer)
 
     @property
     def of_nothing(self) -> Value:
@@ -69,19 +71,24 @@ class Expected:
 
 
 class Oracle:
-    def __init__(self, rows: Path) -> None:
+    """Answers reports from a file of original rows, whose keys are the public names of the columns."""
+
+    def __init__(self, rows: Path, columns: Columns = CHAT_SESSIONS) -> None:
+        self.columns = columns
         self._database = duckdb.connect(config={"threads": 1})
         self._database.execute(JAVA_ORDER)
         types = {
-            **dict.fromkeys(("timestamp", *TEXT), "VARCHAR"),
-            **dict.fromkeys((*SETS, "involved_organization_ids"), "VARCHAR[]"),
-            **dict.fromkeys(INTEGERS, "BIGINT"),
-            **dict.fromkeys(FLOATS, "DOUBLE"),
+            **dict.fromkeys((columns.timestamp, columns.owner, *columns.text), "VARCHAR"),
+            **dict.fromkeys(columns.sets, "VARCHAR[]"),
+            **({} if columns.involved is None else {columns.involved: "VARCHAR[]"}),
+            **dict.fromkeys(columns.integers, "BIGINT"),
+            **dict.fromkeys(columns.floats, "DOUBLE"),
         }
         # An empty set has no value, like null. A value that occurs twice in a set counts once.
-        sets = ", ".join(f"nullif(list_distinct({name}), []) AS {name}" for name in SETS)
+        sets = ", ".join(f"nullif(list_distinct({name}), []) AS {name}" for name in columns.sets)
+        replaced = f"REPLACE ({sets})" if sets else ""
         self._database.execute(
-            f"CREATE TABLE sessions AS SELECT * REPLACE ({sets}), epoch_ms(timestamp::TIMESTAMPTZ) AS t "
+            f"CREATE TABLE sessions AS SELECT * {replaced}, epoch_ms({columns.timestamp}::TIMESTAMPTZ) AS t "
             "FROM read_json($file, format = 'newline_delimited', columns = $types)",
             {"file": str(rows), "types": types},
         )
@@ -90,7 +97,7 @@ class Oracle:
 
     def values(self, column: str) -> list[Any]:
         """Every value that the column has in some row, the most frequent first."""
-        each = f"unnest({column})" if column in SETS else column
+        each = f"unnest({column})" if column in self.columns.sets else column
         found = self._database.execute(
             f"SELECT v FROM (SELECT {each} AS v FROM sessions) WHERE v IS NOT NULL GROUP BY v ORDER BY count(*) DESC, v"
         ).fetchall()
@@ -107,31 +114,31 @@ class Oracle:
         start, end = clock.moment(interval["start"], zone), clock.moment(interval["end"], zone, end=True)
         granularity = body.get("granularity", "all")
         dimensions = tuple(body.get("group_by", ()))
-        metrics = tuple(metric for each in body["aggregations"] for metric in _metrics(each))
+        metrics = tuple(metric for each in body["aggregations"] for metric in self._metrics(each))
 
-        sql = Sql()
+        sql = Sql(self.columns)
         conditions = [
             f"t >= {sql.value(start)}",
             f"t < {sql.value(end)}",
-            f"owner_organization_id = {sql.value(owner)}",
+            f"{self.columns.owner} = {sql.value(owner)}",
         ]
         if involved is not None:
-            conditions.append(f"list_contains(involved_organization_ids, {sql.value(involved)})")
+            conditions.append(f"list_contains({self.columns.involved}, {sql.value(involved)})")
         conditions.append(sql.condition(body.get("filters", [])))
         matched = f"SELECT * FROM sessions WHERE {' AND '.join(conditions)}"
-        computed = [_aggregate(metric, sql) for metric in metrics]
+        computed = [self._aggregate(metric, sql) for metric in metrics]
 
         def run(bucket: str, source: str, groups: Sequence[str]) -> list[Row]:
             # Grouping by a set yields a row for each of its values, or one with null.
             unnested = "".join(
                 f", LATERAL (SELECT unnest(coalesce({name}, [NULL]))) AS _{name}(g_{name})"
-                if name in SETS
+                if name in self.columns.sets
                 else f", LATERAL (SELECT {name}) AS _{name}(g_{name})"
                 for name in groups
             )
             keys = [f"g_{name}" for name in groups]
             order = [
-                f"{f'java_order({k})' if n not in NUMBERS else k} NULLS FIRST"
+                f"{f'java_order({k})' if n not in self.columns.numbers else k} NULLS FIRST"
                 for n, k in zip(groups, keys, strict=True)
             ]
             return self._database.execute(
@@ -175,6 +182,32 @@ class Oracle:
             )
         return name
 
+    def _metrics(self, aggregation: Mapping[str, Any]) -> list[Metric]:
+        kind, condition, name = (aggregation.get(key) for key in ("type", "filter", "name"))
+        assert isinstance(kind, str)
+        if kind == "count":
+            return [Metric(name or "count", kind, None, condition)]
+        return [
+            Metric(name or f"{field}_{SNAKE[kind]}", kind, field, condition, field in self.columns.integers)
+            for field in aggregation["fields"]
+        ]
+
+    def _aggregate(self, metric: Metric, sql: Sql) -> str:
+        among = f"FILTER (WHERE {sql.condition(metric.filter)})" if metric.filter else ""
+        match metric.kind:
+            case "count":
+                return f"count(*) {among}"
+            case "sum":
+                return f"coalesce(fsum({metric.field}) {among}, 0.0)"
+            case "avg":
+                return f"favg({metric.field}) {among}"
+        assert metric.field in self.columns.computed["hyperUnique"]
+        values = metric.field if metric.field in self.columns.sets else f"[{metric.field}]"
+        # An empty string is no id, so it is not counted.
+        return (
+            f"coalesce(len(list_filter(list_distinct(flatten(list({values}) {among})), lambda x: x != '')), 0)::DOUBLE"
+        )
+
 
 def passes(row: Sequence[Value], columns: Sequence[str], having: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the row matches all of `having`."""
@@ -213,29 +246,3 @@ def compare_values(a: Value, b: Value, *, moments: bool = False) -> int:
 
 def _utf_16(text: str) -> bytes:
     return text.encode("utf-16-be")
-
-
-def _metrics(aggregation: Mapping[str, Any]) -> list[Metric]:
-    kind, condition, name = (aggregation.get(key) for key in ("type", "filter", "name"))
-    assert isinstance(kind, str)
-    if kind == "count":
-        return [Metric(name or "count", kind, None, condition)]
-    return [Metric(name or f"{field}_{SNAKE[kind]}", kind, field, condition) for field in aggregation["fields"]]
-
-
-def _aggregate(metric: Metric, sql: Sql) -> str:
-    among = f"FILTER (WHERE {sql.condition(metric.filter)})" if metric.filter else ""
-    match metric.kind:
-        case "count":
-            return f"count(*) {among}"
-        case "sum":
-            return f"coalesce(fsum({metric.field}) {among}, 0.0)"
-        case "avg":
-            return f"favg({metric.field}) {among}"
-    assert metric.field in COUNTABLE
-    values = metric.field if metric.field in SETS else f"[{metric.field}]"
-    # An empty string is no id, so it is not counted.
-    return f"coalesce(len(list_filter(list_distinct(flatten(list({values}) {among})), lambda x: x != '')), 0)::DOUBLE"
-
-
-assert set(COLUMNS) == {*TEXT, *SETS, *NUMBERS}

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 
 from tests.oracle import clock
-from tests.oracle.columns import COLUMNS, COUNTABLE, ENUMERATED, NUMBERS, SNAKE
+from tests.oracle.columns import SNAKE, Columns
 from tests.oracle.odd_rows import TEXTS, ZONES
 from tests.oracle.oracle import COMPARISONS, Oracle
 
@@ -46,7 +46,8 @@ class Data:
     No dataclass, which hypothesis would print whole for every draw.
     """
 
-    def __init__(self, values: Mapping[str, Sequence[Any]], moments: Sequence[int]) -> None:
+    def __init__(self, columns: Columns, values: Mapping[str, Sequence[Any]], moments: Sequence[int]) -> None:
+        self.columns = columns
         self.values = values
         self.moments = moments
 
@@ -58,7 +59,9 @@ class Data:
         def often_and_seldom(values: Sequence[Any]) -> Sequence[Any]:
             return [*values[:12], *some(values[12:], 30)]
 
-        return cls({name: often_and_seldom(oracle.values(name)) for name in COLUMNS}, some(oracle.moments(), 200))
+        columns = oracle.columns
+        values = {name: often_and_seldom(oracle.values(name)) for name in columns.all}
+        return cls(columns, values, some(oracle.moments(), 200))
 
 
 @st.composite
@@ -66,7 +69,7 @@ def reports(draw: st.DrawFn, data: Data) -> Body:
     """Bodies that the gateway must accept."""
     body: Body = draw(intervals(data))
     groups = draw(st.sampled_from((0, 0, 1, 1, 2, 3)))
-    dimensions = draw(st.lists(st.sampled_from(COLUMNS), min_size=groups, max_size=groups, unique=True))
+    dimensions = draw(st.lists(st.sampled_from(data.columns.all), min_size=groups, max_size=groups, unique=True))
     spelled_out: bool = draw(st.booleans())
     if dimensions or spelled_out:
         body["group_by"] = dimensions
@@ -169,11 +172,12 @@ def aggregations(draw: st.DrawFn, data: Data) -> list[Body]:
     """One to four aggregations with distinct column names."""
     found: list[Body] = []
     for number in range(draw(st.integers(1, 4))):
-        kind = draw(st.sampled_from(("count", *SNAKE)))
-        fields = COUNTABLE if kind == "hyperUnique" else NUMBERS
+        kind = draw(st.sampled_from(("count", *data.columns.computed)))
         each: Body = {"type": kind}
         if kind != "count":
-            each["fields"] = draw(st.lists(st.sampled_from(fields), min_size=1, max_size=3, unique=True))
+            each["fields"] = draw(
+                st.lists(st.sampled_from(data.columns.computed[kind]), min_size=1, max_size=3, unique=True)
+            )
         elif not draw(st.integers(0, 3)):
             each["fields"] = []
         if draw(st.integers(0, 2)) == 0:
@@ -220,8 +224,10 @@ def _negation(inner: Body) -> Body:
 def leaves(draw: st.DrawFn, data: Data) -> Body:
     kind = draw(st.sampled_from(("selector", "selector", "in", "bound", "like")))
     # Ids match few rows, so columns with few values are drawn more often.
-    some = st.sampled_from([c for c in COLUMNS if kind != "like" or c not in NUMBERS])
-    dimension = draw(some | st.sampled_from([*ENUMERATED, *(() if kind == "like" else NUMBERS)]))
+    columns = data.columns
+    possible = [name for name in columns.all if kind != "like" or name not in columns.numbers]
+    few = [name for name in possible if name in (*columns.enumerated, *columns.numbers)]
+    dimension = draw(st.sampled_from(possible) | st.sampled_from(few or possible))
     value = values(data, dimension)
     each: Body = {"type": kind, "dimension": dimension}
     match kind:
@@ -230,11 +236,11 @@ def leaves(draw: st.DrawFn, data: Data) -> Body:
         case "in":
             each["values"] = draw(st.lists(value | value | st.none(), min_size=1, max_size=6))
         case "bound":
-            free = value if dimension in NUMBERS else value | st.sampled_from(TEXTS)
+            free = value if dimension in columns.numbers else value | st.sampled_from(TEXTS)
             for side in draw(st.sampled_from((("lower",), ("upper",), ("lower", "upper")))):
                 each[side] = draw(free)
                 _with(draw, each, f"{side}Strict", st.booleans())
-            _with(draw, each, "ordering", st.just("numeric" if dimension in NUMBERS else "lexicographic"))
+            _with(draw, each, "ordering", st.just("numeric" if dimension in columns.numbers else "lexicographic"))
         case "like":
             escape = draw(st.none() | st.sampled_from("\\!a%"))
             each["pattern"] = draw(patterns(data, dimension, escape))
@@ -247,9 +253,9 @@ def leaves(draw: st.DrawFn, data: Data) -> Body:
 def values(data: Data, dimension: str) -> Strategy:
     """Values of the rows, and values that no row has."""
     real = st.sampled_from(data.values[dimension])
-    if dimension in ENUMERATED:
-        return real | st.sampled_from(ENUMERATED[dimension])
-    if dimension in NUMBERS:
+    if dimension in data.columns.enumerated:
+        return real | st.sampled_from(data.columns.enumerated[dimension])
+    if dimension in data.columns.numbers:
         number = real | _FEW | st.integers(0, 20)
         return number | number.filter(lambda n: n < 1e15).map(lambda n: format(n, "d" if isinstance(n, int) else "f"))
     return real | st.sampled_from((*TEXTS, "absent", "ABSENT"))

@@ -5,7 +5,7 @@ https://druid.apache.org/docs/33.0.0/querying/ describes queries, …/api-refere
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +16,8 @@ import structlog
 from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
 from opentelemetry.util.types import AttributeValue
 
+from gateway.druid.api.connection import Exchange
+from gateway.druid.api.connection_pool import CONNECT_SECONDS, ConnectionPool
 from gateway.druid.api.http import ServiceUrl, UnexpectedStatus, quoted
 from gateway.druid.intervals import TimeRange
 from gateway.druid.row_parser import parse_rows
@@ -24,13 +26,9 @@ from gateway.errors import InvalidDruidResponse
 
 DRUID_QUERY_ID = "gateway.druid_query_id"
 """The attribute of spans that has the id of a query in Druid."""
-CONNECT_SECONDS = 1.0
-"""A broker that accepts no connection in this time gives no response."""
 SHORT = aiohttp.ClientTimeout(total=2)
 """For requests that a healthy broker answers at once."""
 _QUERIES = "druid/v2"
-# Druid's response context is a header, by default of up to 7 kB.
-_LONGEST_HEADER = 1 << 16
 
 _log = structlog.get_logger(__name__)
 
@@ -51,40 +49,43 @@ class Broker:
         }
 
     async def __aenter__(self) -> Self:
-        self._session = self._open(aiohttp.TCPConnector(limit=0, keepalive_timeout=30))
-        # Its connections are never reused.
-        self._fresh = self._open(aiohttp.TCPConnector(limit=0, force_close=True))
+        # On a local network compression costs more than it saves.
+        headers = {"Accept-Encoding": "identity", "Content-Type": "application/json", **self._url.headers()}
+        self._queries = ConnectionPool(self._url / _QUERIES, headers)
+        # For everything but queries. A cancellation never waits for a connection.
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+            headers=headers,
+        )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._queries.close()
         await self._session.close()
-        await self._fresh.close()
-
-    def _open(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            # The number of queries is limited by slots; a cancellation never waits for a connection.
-            connector=connector,
-            # Once connected, the deadline of each request is its only time limit.
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
-            # On a local network compression costs more than it saves.
-            headers={"Accept-Encoding": "identity", "Content-Type": "application/json", **self._url.headers()},
-            max_field_size=_LONGEST_HEADER,
-        )
 
     @property
     def connections(self) -> tuple[int, int]:
         """The number of connections in use, and of idle ones."""
-        connectors = [each.connector for each in (self._session, self._fresh) if each.connector is not None]
-        in_use = sum(len(each._acquired) for each in connectors)  # noqa: SLF001 - aiohttp does not count them
-        idle = sum(len(found) for each in connectors for found in each._conns.values())  # noqa: SLF001
+        in_use, idle = self._queries.in_use, self._queries.idle
+        if connector := self._session.connector:
+            in_use += len(connector._acquired)  # noqa: SLF001 - aiohttp does not count them
+            idle += sum(map(len, connector._conns.values()))  # noqa: SLF001
         return in_use, idle
 
-    async def query(self, body: bytes, headers: Mapping[str, str], *, fresh: bool = False) -> aiohttp.ClientResponse:
-        """Send a native query and return the response once it begins; `fresh`: through a new connection."""
-        session = self._fresh if fresh else self._session
-        return await session.post(self._url / _QUERIES, data=body, headers=headers)
+    async def query(
+        self,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        account: Callable[[int], None],
+        deadline: float,
+        fresh: bool = False,
+    ) -> Exchange:
+        """Send a native query; see ConnectionPool.send."""
+        return await self._queries.send(body, headers, account=account, deadline=deadline, fresh=fresh)
 
     async def cancel(self, query_id: str) -> int:
         """Ask Druid to cancel all queries with this id; return the status, 202 whether it knows one or not."""

@@ -9,6 +9,7 @@ from opentelemetry.trace import SpanKind
 from prometheus_client import Histogram
 
 from gateway.druid.api.broker import DRUID_QUERY_ID, Broker
+from gateway.druid.api.connection import Exchange
 from gateway.druid.api.http import describe
 from gateway.telemetry.instruments import timed
 from gateway.telemetry.tracing import stage
@@ -24,26 +25,23 @@ _log = structlog.get_logger(__name__)
 async def cancel(
     broker: Broker,
     query_id: str,
-    sending: asyncio.Task[aiohttp.ClientResponse],
+    exchange: Exchange,
     sent_at: float,
     seconds: Histogram,
 ) -> None:
     """Cancel repeatedly until Druid responds to the query: it accepts a cancellation whether it knows the query or not.
 
-    `sending` is the query's request, sent at `sent_at` (the event loop's time). `seconds` measures each cancellation.
+    `exchange` is that of the query, sent at `sent_at` (the event loop's time). `seconds` measures each cancellation.
     """
-    await asyncio.wait({sending}, timeout=max(0.0, sent_at + _KNOWN_AFTER - asyncio.get_running_loop().time()))
+    await asyncio.wait({exchange.begun}, timeout=max(0.0, sent_at + _KNOWN_AFTER - asyncio.get_running_loop().time()))
     for pause in _CANCEL_AGAIN:
         await _cancel_once(broker, query_id, seconds)
-        await asyncio.wait({sending}, timeout=pause)
-        if sending.done():
+        await asyncio.wait({exchange.begun}, timeout=pause)
+        if exchange.begun.done():
             break
     else:
         _log.warning("druid_query_not_cancelled", druid_query_id=query_id)
-        sending.cancel()
-        await asyncio.wait({sending})
-    if not sending.cancelled() and sending.exception() is None:
-        sending.result().close()
+    exchange.close()
 
 
 async def _cancel_once(broker: Broker, query_id: str, seconds: Histogram) -> None:

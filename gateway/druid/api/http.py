@@ -5,6 +5,8 @@ text may contain a URL or a header with credentials.
 """
 
 import os
+import socket
+import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
@@ -92,13 +94,14 @@ class UnexpectedStatus(ServiceError):
         super().__init__(f"{service} responded with status {status}: {self.text[:200]}".rstrip(": "))
 
 
+_NOT_TRUSTED = "the TLS certificate is not trusted (SSL_CERT_FILE adds a private CA)"
 _MEANINGS: tuple[tuple[type[BaseException], str], ...] = (
     (aiohttp.ClientConnectorDNSError, "the host name cannot be resolved"),
-    (
-        aiohttp.ClientConnectorCertificateError,
-        "the TLS certificate is not trusted (SSL_CERT_FILE adds a private CA)",
-    ),
+    (socket.gaierror, "the host name cannot be resolved"),
+    (aiohttp.ClientConnectorCertificateError, _NOT_TRUSTED),
+    (ssl.SSLCertVerificationError, _NOT_TRUSTED),
     (aiohttp.ClientSSLError, "the TLS handshake failed"),
+    (ssl.SSLError, "the TLS handshake failed"),
     (TimeoutError, "no response in time"),
     (aiohttp.ServerDisconnectedError, "the connection was closed before the response"),
     (aiohttp.ClientPayloadError, "the connection was closed in the middle of the response"),

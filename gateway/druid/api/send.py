@@ -6,14 +6,13 @@ https://druid.apache.org/docs/33.0.0/querying/query-context says what Druid does
 import asyncio
 from typing import Any
 
-import aiohttp
 import structlog
 from opentelemetry.semconv.attributes.http_attributes import HTTP_RESPONSE_STATUS_CODE
 from prometheus_client import Histogram
 
 from gateway.druid.api.broker import NoAnswer
 from gateway.druid.api.cancellation import cancel
-from gateway.druid.api.http import describe
+from gateway.druid.api.connection import BrokenResponse, ConnectionFailed, Exchange, NoResponse, Response
 from gateway.druid.chain import DruidResponse
 from gateway.druid.memory_budget import GROWTH
 from gateway.druid.responses import error_in, uncovered_in
@@ -22,9 +21,6 @@ from gateway.druid.tenant_guard import GuardedQuery
 from gateway.errors import DeadlineExceeded, InvalidDruidResponse, ReportTooLarge
 from gateway.telemetry.instruments import Timer, timed
 from gateway.telemetry.tracing import tell
-
-_CHUNK = 1 << 16
-_NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 _log = structlog.get_logger(__name__)
 
@@ -43,82 +39,76 @@ class Send:
         Raises NoAnswer, TimeoutAboveLimit, and a GatewayError for everything else.
         """
         with timed(self._query_seconds, request.broker.name, success="answered") as timer:
-            status, headers, raw = await self._exchange(request, timer)
+            response = await self._exchange(request, timer)
             received_at = asyncio.get_running_loop().time()
             timer.stop()
-            tell({HTTP_RESPONSE_STATUS_CODE: status})
-            if status != 200:
-                raise error_in(status, raw, request.body)
-            uncovered = uncovered_in(headers)
-            rows = await _rows(raw, headers.get("Content-Type", ""))
+            tell({HTTP_RESPONSE_STATUS_CODE: response.status})
+            if response.status != 200:
+                raise error_in(response.status, response.body, request.body)
+            uncovered = uncovered_in(response.headers)
+            rows = await _rows(response)
         return DruidResponse(rows, request.lease, request.query_id, received_at, uncovered)
 
-    async def _exchange(self, request: GuardedQuery, timer: Timer) -> tuple[int, Any, bytearray]:
+    async def _exchange(self, request: GuardedQuery, timer: Timer) -> Response:
         sent_at = asyncio.get_running_loop().time()
-        sending = asyncio.create_task(_send(request))
+        exchange: Exchange | None = None
         try:
-            # Shielded because a cancellation in Druid continues until the request ends; see cancel.
-            async with asyncio.timeout_at(request.deadline), await asyncio.shield(sending) as response:
-                return response.status, response.headers, await self._read(response, request)
-        except aiohttp.ClientError as error:
-            if not isinstance(error, _NOT_CONNECTED):
-                self._cancel(request, sending, sent_at)
+            exchange = await self._send(request)
+            try:
+                return await exchange.response
+            except NoResponse as error:
+                # A broker or a proxy may close an idle connection at the moment at which a query is sent through it.
+                _log.info("druid_connection_retried", error=str(error), broker=request.broker.name)
+            exchange = await self._send(request, fresh=True)
+            return await exchange.response
+        except ConnectionFailed as error:
             _log.error(
                 "druid_connection_failed",
-                error=describe(error),
+                error=str(error),
                 broker=request.broker.name,
                 druid_query_id=request.query_id,
             )
-            if sending.exception() and isinstance(error, aiohttp.ClientConnectionError):
-                timer.outcome = "no_answer"
-                raise NoAnswer from error
-            raise InvalidDruidResponse("The database closed the connection during its response.") from error
-        except TimeoutError as error:
-            self._cancel(request, sending, sent_at)
-            raise DeadlineExceeded("The report took too long. Choose a shorter interval, or filter more.") from error
-        except BaseException:
+            if exchange is not None:
+                self._cancel(request, exchange, sent_at)
+            if isinstance(error, BrokenResponse):
+                raise InvalidDruidResponse("The database closed the connection during its response.") from error
+            timer.outcome = "no_answer"
+            raise NoAnswer from error
+        except BaseException as error:
             # Druid may have the query, and does not notice by itself that it was abandoned.
-            self._cancel(request, sending, sent_at)
+            if exchange is not None:
+                self._cancel(request, exchange, sent_at)
+            if isinstance(error, TimeoutError):
+                detail = "The report took too long. Choose a shorter interval, or filter more."
+                raise DeadlineExceeded(detail) from error
             raise
 
-    async def _read(self, response: aiohttp.ClientResponse, request: GuardedQuery) -> bytearray:
-        chunks = bytearray()
-        async for chunk in response.content.iter_chunked(_CHUNK):
-            chunks += chunk
-            request.lease.resize(GROWTH * len(chunks))
-            if len(chunks) > self._max_bytes:
+    async def _send(self, request: GuardedQuery, *, fresh: bool = False) -> Exchange:
+        def account(size: int) -> None:
+            request.lease.resize(GROWTH * size)
+            if size > self._max_bytes:
                 _log.error("druid_response_too_large", limit_bytes=self._max_bytes)
                 raise ReportTooLarge(
                     "The report's rows take more memory than one report may have. Group by fewer dimensions, choose a "
                     "coarser granularity or a shorter interval, or set `limit`."
                 )
-        return chunks
 
-    def _cancel(self, request: GuardedQuery, sending: asyncio.Task[aiohttp.ClientResponse], sent_at: float) -> None:
+        return await request.broker.query(
+            request.body, request.headers, account=account, deadline=request.deadline, fresh=fresh
+        )
+
+    def _cancel(self, request: GuardedQuery, exchange: Exchange, sent_at: float) -> None:
         request.slot.release_after(
-            cancel(request.broker, request.query_id, sending, sent_at, self._cancellation_seconds)
+            cancel(request.broker, request.query_id, exchange, sent_at, self._cancellation_seconds)
         )
 
 
-async def _send(request: GuardedQuery) -> aiohttp.ClientResponse:
-    """Return the response once it begins. If the connection is closed before that, use a new one, once.
-
-    A broker or a proxy may close an idle connection at the moment at which a query is sent through it.
-    """
+async def _rows(response: Response) -> list[Any]:
     try:
-        return await request.broker.query(request.body, request.headers)
-    except _NOT_CONNECTED:
-        raise
-    except aiohttp.ClientConnectionError as error:
-        _log.info("druid_connection_retried", error=describe(error), broker=request.broker.name)
-        return await request.broker.query(request.body, request.headers, fresh=True)
-
-
-async def _rows(raw: bytearray, content_type: str) -> list[Any]:
-    try:
-        return await parse_rows(raw)
+        return await parse_rows(response.body)
     except ValueError as error:
         # Also how a failure after the first row looks: an array that is not closed. The response may contain what
         # callers filtered by, so it is not logged.
-        _log.error("druid_response_not_readable", content_type=content_type, length=len(raw))
+        content_type = response.headers.get(b"content-type", b"").decode("latin-1")
+        _log.error("druid_response_not_readable", content_type=content_type, length=len(response.body))
         raise InvalidDruidResponse("The database did not give a complete response.") from error

@@ -1,0 +1,43 @@
+"""The columns of an answer, each with the type of its values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import Literal
+
+from gateway.catalog.model import Kind
+from gateway.query.report import START_TIME, Report
+
+
+class ColumnType(Enum):
+    """The type of a column's values, each of which may also be null. A time is a text in ISO 8601 with an offset."""
+
+    TIME = "time"
+    STRING = "string"
+    INTEGER = "integer"
+    FLOAT = "float"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of an answer. `zone` is the time zone of a time column's values, in which they are written."""
+
+    name: str
+    kind: Literal["dimension", "metric"]
+    type: ColumnType
+    zone: str | None = None
+
+
+_TYPES: Mapping[Kind, ColumnType] = MappingProxyType(
+    {Kind.STRING: ColumnType.STRING, Kind.LONG: ColumnType.INTEGER, Kind.DOUBLE: ColumnType.FLOAT}
+)
+
+
+def columns_of(report: Report) -> tuple[Column, ...]:
+    """Return the columns of the report's answer, in their order."""
+    return (
+        Column(START_TIME, "dimension", ColumnType.TIME, report.interval.zone.key),
+        *(Column(dimension.name, "dimension", _TYPES[dimension.kind]) for dimension in report.group_by),
+        *(Column(metric.name, "metric", ColumnType(metric.aggregation.result)) for metric in report.metrics),
+    )

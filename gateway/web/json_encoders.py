@@ -1,0 +1,51 @@
+"""The formats that consist of JSON."""
+
+from collections.abc import Sequence
+
+import orjson
+
+from gateway.query.columns import Column
+from gateway.query.literals import Json
+from gateway.query.respond import Row
+
+
+class JsonEncoder:
+    """One JSON object: the columns, the rows as arrays, and everything else that the answer has."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._fields = [{"name": column.name, "type": column.kind} for column in columns]
+        self._separator = b""
+
+    def head(self) -> bytes:
+        """Return the columns."""
+        return b'{"fields":' + orjson.dumps(self._fields) + b',"data":['
+
+    def rows(self, rows: Sequence[Row]) -> bytes:
+        """Return the rows as arrays, separated from those before them."""
+        separator, self._separator = self._separator, b","
+        return separator + orjson.dumps(rows)[1:-1]
+
+    def tail(self, members: Json) -> bytes:
+        """Return the remaining members."""
+        return b"]," + orjson.dumps(members)[1:] if members else b"]}"
+
+
+class JsonLinesEncoder:
+    """One JSON object for each row, on a line of its own."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._names = [column.name for column in columns]
+
+    def head(self) -> bytes:
+        """Return nothing: every line names its columns."""
+        return b""
+
+    def rows(self, rows: Sequence[Row]) -> bytes:
+        """Return one line for each row."""
+        return b"".join(
+            orjson.dumps(dict(zip(self._names, row, strict=True)), option=orjson.OPT_APPEND_NEWLINE) for row in rows
+        )
+
+    def tail(self, _: Json) -> bytes:
+        """Return nothing: lines are rows only."""
+        return b""

@@ -1,0 +1,131 @@
+"""The connections for native queries, with a server that sends bytes of every kind."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from yarl import URL
+
+from gateway.druid.api.connection import BrokenResponse, ConnectionFailed, NoResponse, NotConnected, Response
+from gateway.druid.api.connection_pool import ConnectionPool
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
+
+
+class Server:
+    """Answers the n-th request with the n-th bytes, and counts connections."""
+
+    def __init__(self, *answers: bytes, close: bool = False) -> None:
+        self.answers = list(answers)
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self.url = ""
+        self._close = close
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while True:
+                self.requests.append(await reader.readuntil(b"{}"))
+                writer.write(self.answers.pop(0))
+                await writer.drain()
+                if self._close:
+                    break
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def connected(server: Server) -> AsyncIterator[ConnectionPool]:
+    listening = await asyncio.start_server(server.answer, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    pool = ConnectionPool(URL(f"http://127.0.0.1:{port}/druid/v2"), {"Authorization": "Basic x"})
+    async with listening:
+        try:
+            yield pool
+        finally:
+            await pool.close()
+
+
+async def ask(pool: ConnectionPool, *, seconds: float = 5.0) -> Response:
+    deadline = asyncio.get_running_loop().time() + seconds
+    exchange = await pool.send(b"{}", {"traceparent": "00-1"}, account=lambda _: None, deadline=deadline)
+    return await exchange.response
+
+
+async def test_a_query_is_one_post_and_its_connection_serves_the_next_one() -> None:
+    async with connected(server := Server(OK, OK)) as pool:
+        for _ in range(2):
+            response = await ask(pool)
+            assert (response.status, bytes(response.body)) == (200, b"[]")
+        assert (server.connections, pool.in_use, pool.idle) == (1, 0, 1)
+    head = server.requests[0].decode()
+    assert head.startswith("POST /druid/v2 HTTP/1.1\r\nHost: 127.0.0.1:")
+    assert "Authorization: Basic x\r\nContent-Length: 2\r\ntraceparent: 00-1\r\n\r\n{}" in head
+    assert (pool.in_use, pool.idle) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n[\r\n1\r\n]\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\nX-Trailer: a\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" + OK,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n[]",
+    ],
+)
+async def test_every_framing_of_a_response_is_read(answer: bytes) -> None:
+    async with connected(Server(answer, OK)) as pool:
+        response = await ask(pool)
+        assert (response.status, bytes(response.body)) == (200, b"[]")
+        assert (await ask(pool)).body == b"[]"
+
+
+async def test_a_response_without_a_length_ends_with_its_connection() -> None:
+    async with connected(Server(b"HTTP/1.1 200 OK\r\n\r\n[]", close=True)) as pool:
+        assert (await ask(pool)).body == b"[]"
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b"", NoResponse),
+        (b"HTTP/1.1 200 OK\r\nContent", NoResponse),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n[]", BrokenResponse),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n", BrokenResponse),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", BrokenResponse),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000, BrokenResponse),
+    ],
+)
+async def test_an_incomplete_response_is_an_error(answer: bytes, error: type[ConnectionFailed]) -> None:
+    async with connected(Server(answer, close=True)) as pool:
+        with pytest.raises(error):
+            await ask(pool)
+        assert pool.idle == 0
+
+
+async def test_a_second_response_to_one_query_is_never_taken_for_the_next_query() -> None:
+    wrong = OK.replace(b"[]", b"{}")
+    async with connected(server := Server(OK + wrong, OK)) as pool:
+        assert (await ask(pool)).body == b"[]"
+        await asyncio.sleep(0.01)
+        assert (await ask(pool)).body == b"[]"
+        assert server.connections == 2
+
+
+async def test_a_late_response_is_never_taken_for_the_next_query() -> None:
+    async with connected(server := Server(b"", OK)) as pool:
+        with pytest.raises(TimeoutError):
+            await ask(pool, seconds=0.05)
+        assert pool.in_use == 1
+        assert (await ask(pool)).body == b"[]"
+        assert server.connections == 2
+
+
+async def test_a_server_that_does_not_listen_is_named_by_no_error() -> None:
+    pool = ConnectionPool(URL("http://127.0.0.1:1/druid/v2"), {})
+    with pytest.raises(NotConnected, match="connection refused"):
+        await ask(pool)

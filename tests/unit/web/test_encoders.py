@@ -1,0 +1,95 @@
+"""Every format says the same of the same rows."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from time import thread_time
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.query.columns import Column, ColumnType
+from gateway.query.respond import SLICE_VALUES, Row
+from gateway.web.encoders import FORMATS
+
+COLUMNS = (
+    Column("start_time", "dimension", ColumnType.TIME, "Asia/Kathmandu"),
+    Column("text", "dimension", ColumnType.STRING),
+    Column("number", "dimension", ColumnType.INTEGER),
+    Column("sum", "metric", ColumnType.FLOAT),
+)
+TIMES = st.sampled_from(
+    ["1900-01-01T00:00:00.000+05:41:16", "2019-01-01T00:00:00.000+05:45", "2199-12-31T23:59:59.999+05:45"]
+)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("\",\r\n='\t "))
+ROWS = st.lists(
+    st.tuples(
+        TIMES,
+        st.none() | TEXTS,
+        st.none() | st.integers(-(2**63), 2**63 - 1),
+        st.none() | st.floats(allow_nan=False, allow_infinity=False),
+    ),
+    max_size=20,
+)
+
+
+def encoded(name: str, rows: Sequence[Row], pieces: int = 3) -> bytes:
+    encoder = FORMATS[name].encoder(COLUMNS)
+    parts = [encoder.head()]
+    size = max(1, len(rows) // pieces)
+    parts += [encoder.rows(rows[start : start + size]) for start in range(0, len(rows), size)]
+    return b"".join([*parts, encoder.tail({"totals": list(rows[0])} if rows else {})])
+
+
+def cell(text: str, column: Column) -> Any:
+    return {ColumnType.INTEGER: int, ColumnType.FLOAT: float}.get(column.type, str)(text) if text else None
+
+
+@settings(deadline=None)
+@given(ROWS)
+def test_all_formats_contain_the_same_rows(rows: list[Row]) -> None:
+    answer = json.loads(encoded("json", rows))
+    assert [field["name"] for field in answer["fields"]] == [column.name for column in COLUMNS]
+    assert [tuple(row) for row in answer["data"]] == rows
+
+    lines = encoded("ndjson", rows).decode().split("\n")
+    assert lines.pop() == ""
+    assert [tuple(json.loads(line).values()) for line in lines] == rows
+
+    names, *cells = csv.reader(io.StringIO(encoded("csv", rows).decode(), newline=""))
+    assert names == [column.name for column in COLUMNS]
+    # The csv module does not say what was quoted: only null may differ from the empty string.
+    assert [[value or None for value in row] for row in rows] == [
+        [cell(text, column) or None for text, column in zip(row, COLUMNS, strict=True)] for row in cells
+    ]
+
+    table = pa.ipc.open_stream(encoded("arrow", rows)).read_all()
+    table.validate(full=True)
+    times = [None if time is None else time.as_py() for time in table["start_time"]]
+    assert times == [datetime.fromisoformat(row[0]) for row in rows]
+    for index, column in enumerate(COLUMNS[1:], 1):
+        assert table[column.name].to_pylist() == [row[index] for row in rows]
+
+
+@settings(deadline=None)
+@given(ROWS)
+def test_csv_quotes_every_string_and_nothing_else(rows: list[Row]) -> None:
+    for time, text, number, total in rows:
+        line = encoded("csv", [(time, text, number, total)]).decode().partition("\r\n")[2]
+        assert line.startswith(f"{time},," if text is None else f'{time},"')
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_slice_is_encoded_in_much_less_than_20_ms(name: str) -> None:
+    rows = [("2019-01-01T00:00:00.000+05:45", f"session-{n:08}", n, n / 7) for n in range(SLICE_VALUES // len(COLUMNS))]
+    seconds = []
+    for _ in range(5):
+        began = thread_time()
+        encoded(name, rows, pieces=1)
+        seconds.append(thread_time() - began)
+    assert min(seconds) < 0.01
