@@ -24,7 +24,7 @@ from druid.cluster import Cluster
 from gateway import ingest
 from gateway.catalog.model import Dataset
 from gateway.druid.api.broker import Broker
-from gateway.druid.api.http import ServiceUrl
+from gateway.druid.api.urls import ServiceUrl
 from gateway.druid.row_parser import parse_rows
 from gateway.query.aggregations import Uniques
 from gateway.query.compile import compile_report

@@ -128,11 +128,12 @@ async def _druid(datasets: Sequence[Dataset], app: web.Application) -> AsyncIter
     settings, instruments = app[SETTINGS], app[INSTRUMENTS]
     data_sources = [dataset.data_source for dataset in datasets]
     async with AsyncExitStack() as stack:
-        brokers = Brokers([Broker(url) for url in settings.druid_broker_url], instruments.broker_up)
+        security = settings.druid_security
+        brokers = Brokers([Broker(url, security) for url in settings.druid_broker_url], instruments.broker_up)
         await stack.enter_async_context(brokers)
         coordinator = None
         if settings.druid_coordinator_url:
-            coordinator = await stack.enter_async_context(Coordinator(settings.druid_coordinator_url))
+            coordinator = await stack.enter_async_context(Coordinator(settings.druid_coordinator_url, security))
         send = Send(
             max_response_bytes=settings.max_answer_bytes,
             query_seconds=instruments.druid_query_seconds,

@@ -1,11 +1,10 @@
 """Every setting of the gateway, grouped by topic. Each is an environment variable: GATEWAY_ and the field's name.
 
-docs/settings.md and `gateway serve --help` are generated from these descriptions.
+configuration.py reads them. docs/settings.md and `gateway serve --help` are generated from these descriptions.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
@@ -13,22 +12,35 @@ from pydantic import BaseModel, Field, IPvAnyNetwork, SecretStr, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from gateway.accounts.settings import FILE_SUFFIX, PREFIX, AccountSettings, SettingsInvalid, is_secret, variable_of
+from gateway.accounts.settings import AccountSettings
 from gateway.auth.settings import OAuthSettings
-from gateway.druid.api.http import ServiceUrl
+from gateway.configuration import (
+    PREFIX,
+    SETTINGS_FILE,
+    Bytes,
+    Count,
+    Port,
+    Seconds,
+    SettingsInvalid,
+    reject,
+    variable_of,
+    with_files,
+)
+from gateway.druid.api.urls import ServiceUrl
 from gateway.druid.memory_budget import GROWTH
-from gateway.query.aggregations import Uniques
+from gateway.druid.settings import CompletenessSettings, DruidAccess, DruidSettings
 from gateway.query.limits import Limits
 
-__all__ = ["Settings", "SettingsInvalid", "load_settings", "reject_unknown_variables", "variables"]
+__all__ = [
+    "Settings",
+    "SettingsInvalid",
+    "load_settings",
+    "reject_unknown_keys",
+    "reject_unknown_variables",
+    "variables",
+]
 
 _LIMITS: Final = Limits()
-
-# A day and 2^31-1 are far above any useful value, and small enough for every program that receives one.
-Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
-Bytes = Annotated[int, Field(ge=1024, le=2**40)]
-Port = Annotated[int, Field(ge=0, le=65_535)]
 
 OTHER_PROGRAMS_VARIABLES: Final = frozenset(
     {
@@ -93,53 +105,6 @@ class CatalogSettings(BaseModel):
         default=10.0,
         description="Seconds between two comparisons of the data sets with Druid's columns. A data set that does not "
         "match is not served (503).",
-    )
-
-
-class DruidSettings(BaseModel):
-    """Druid and the slots for queries."""
-
-    druid_broker_url: Annotated[tuple[ServiceUrl, ...], NoDecode] = Field(
-        default=(ServiceUrl("http://127.0.0.1:8082"),),
-        min_length=1,
-        description="The URL of Druid's Broker, `http://[user:password@]host:port`; several are separated by commas.",
-    )
-    druid_coordinator_url: Annotated[tuple[ServiceUrl, ...], NoDecode] = Field(
-        default=(),
-        description="The URL of Druid's Coordinator, which knows what data exists; several are separated by commas. "
-        "Credentials are sent to these hosts only, also after a redirect to the leader.",
-    )
-    druid_queries: Annotated[Count, Field(ge=2)] = Field(
-        default=16,
-        description="Slots: queries that run in Druid at the same time; others wait. Two for each processing "
-        "thread of the Historicals keep these busy.",
-    )
-    druid_heavy_queries: Count = Field(
-        default=4, description="Slots for queries that are expected to take long, in Druid's lane `heavy`."
-    )
-    druid_queue: Annotated[Count, Field(ge=2)] = Field(default=100, description="Queries that may wait for a slot.")
-    uniques: Uniques = Field(
-        default=Uniques.SKETCH,
-        description="How `hyperUnique` counts. `sketch` errs by at most 2 %; `metric` reads the hyperUnique metrics "
-        "created by the ingestion, which is faster for the largest organizations and less exact.",
-    )
-
-
-class CompletenessSettings(BaseModel):
-    """Completeness: no response over a part of the data."""
-
-    completeness: Literal["on", "off"] = Field(
-        default="on",
-        description="`on`: a report is an error (503) while Druid does not serve all of its data. `off`: such data is "
-        "silently missing from the numbers; no Coordinator is needed.",
-    )
-    completeness_max_age: Seconds = Field(
-        default=300.0,
-        description="Seconds for which the Coordinator's last response about a data source is valid. Reports on it are "
-        "errors (503) afterwards, until the Coordinator responds again.",
-    )
-    coverage_period: Seconds = Field(
-        default=10.0, description="Seconds between two requests to the Coordinator for the segments that exist."
     )
 
 
@@ -220,6 +185,7 @@ class Settings(
     RateLimits,
     LoggingSettings,
     AccountSettings,
+    DruidAccess,
 ):
     """All settings."""
 
@@ -236,6 +202,11 @@ class Settings(
         if isinstance(value, str):
             return [each.strip() for each in value.split(",") if each.strip()]
         return (value,) if isinstance(value, ServiceUrl) else value
+
+    @model_validator(mode="after")
+    def _druid_is_one_cluster(self) -> Self:
+        self.druid_security.check((*self.druid_broker_url, *self.druid_coordinator_url))
+        return self
 
     @model_validator(mode="after")
     def _completeness_has_a_coordinator(self) -> Self:
@@ -255,13 +226,13 @@ class Settings(
 
 
 def load_settings() -> Settings:
-    """Return the settings of this process's environment; raise `SettingsInvalid` with every problem."""
+    """Return the settings of this process; raise `SettingsInvalid` with every problem."""
     return Settings.from_environment()
 
 
 GROUPS: Final[tuple[type[BaseModel], ...]] = (
-    AccountSettings, ServerSettings, CatalogSettings, DruidSettings, CompletenessSettings, ReportLimits, RateLimits,
-    OAuthSettings, LoggingSettings,
+    AccountSettings, ServerSettings, CatalogSettings, DruidSettings, DruidAccess, CompletenessSettings, ReportLimits,
+    RateLimits, OAuthSettings, LoggingSettings,
 )  # fmt: skip
 
 
@@ -274,22 +245,27 @@ def variables() -> Iterator[tuple[str, Mapping[str, FieldInfo]]]:
 
 def reject_unknown_variables(environment: Mapping[str, str]) -> None:
     """Raise `SettingsInvalid` if a variable has the gateway's prefix and no meaning: it is probably a typo."""
-    fields = {variable: field for _, group in variables() for variable, field in group.items()}
-    known = fields.keys() | {variable + FILE_SUFFIX for variable, field in fields.items() if is_secret(field)}
-    unknown = sorted(
-        name
-        for name in environment
-        if (upper := name.upper()).startswith(PREFIX)
-        and upper not in known | OTHER_PROGRAMS_VARIABLES
-        and not _KUBERNETES.fullmatch(upper)
+    known = with_files({variable: field for _, group in variables() for variable, field in group.items()})
+    accepted = known | {SETTINGS_FILE} | OTHER_PROGRAMS_VARIABLES
+    own = {name: name.upper() for name in environment if name.upper().startswith(PREFIX)}
+    unknown = {name: upper for name, upper in own.items() if upper not in accepted and not _KUBERNETES.fullmatch(upper)}
+    reject("These environment variables are not settings of the gateway; correct or unset them", unknown, known)
+
+
+def reject_unknown_keys(table: Mapping[str, object]) -> None:
+    """Raise `SettingsInvalid` if a key of the settings file is not a setting."""
+    known = with_files({name: each for name, each in Settings.model_fields.items() if name != "oauth"})
+    known |= {f"oauth.{name}" for name in OAuthSettings.model_fields}
+    unknown = {key: key.lower().removeprefix(PREFIX.lower()) for key in _flat(table) if key not in known}
+    reject(
+        "These keys of GATEWAY_SETTINGS_FILE are not settings of the gateway; correct or remove them", unknown, known
     )
-    if unknown:
-        lines = [f"  {ascii(name)[1:-1]}: {_hint(name.upper(), known)}" for name in unknown]
-        raise SettingsInvalid(
-            "These environment variables are not settings of the gateway; correct or unset them:\n" + "\n".join(lines)
-        )
 
 
-def _hint(name: str, known: Iterable[str]) -> str:
-    nearest = get_close_matches(name.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known], n=1)
-    return f"did you mean {PREFIX}{nearest[0]}?" if nearest else "`gateway serve --help` lists every setting"
+def _flat(table: Mapping[str, object]) -> Iterator[str]:
+    """Yield the keys of a TOML file; those of the table [oauth] with its name."""
+    for key, value in table.items():
+        if key == "oauth" and isinstance(value, Mapping):
+            yield from (f"oauth.{each}" for each in value)
+        else:
+            yield key

@@ -3,6 +3,7 @@
 import http.client
 import json
 import secrets
+import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -109,18 +110,21 @@ async def make_accounts(settings: AccountSettings, organizations: Iterable[str])
 
 
 @asynccontextmanager
-async def listening(app: web.Application, **how: Any) -> AsyncIterator[str]:
+async def listening(
+    app: web.Application, *, ssl_context: ssl.SSLContext | None = None, **how: Any
+) -> AsyncIterator[str]:
     """Serve an application on a free loopback port, in this event loop, and return its URL."""
-    async with _running(web.AppRunner(app, access_log=None, **{"shutdown_timeout": 0.01, **how})) as url:
+    runner = web.AppRunner(app, access_log=None, **{"shutdown_timeout": 0.01, **how})
+    async with _running(runner, ssl_context) as url:
         yield url
 
 
 @asynccontextmanager
-async def _running(runner: web.AppRunner) -> AsyncIterator[str]:
+async def _running(runner: web.AppRunner, ssl_context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=ssl_context).start()
+        yield f"http{'' if ssl_context is None else 's'}://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
 

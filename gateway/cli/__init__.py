@@ -10,9 +10,11 @@ import sys
 from collections.abc import Iterable
 from enum import Enum
 from importlib.metadata import version
+from pathlib import Path
 from textwrap import fill, indent
 from typing import Annotated, Any, NoReturn
 
+import structlog
 import typer
 import uvloop
 from pydantic import SecretStr
@@ -25,26 +27,42 @@ from gateway.app import create_app
 from gateway.catalog.load import CatalogInvalid, load_catalog
 from gateway.catalog.model import Dataset
 from gateway.cli.catalog import app as catalog
+from gateway.configuration import SETTINGS_FILE, exposed_settings_file, settings_file
 from gateway.ingest.cli import app as ingest
-from gateway.settings import Settings, SettingsInvalid, load_settings, reject_unknown_variables, variables
+from gateway.settings import (
+    Settings,
+    SettingsInvalid,
+    load_settings,
+    reject_unknown_keys,
+    reject_unknown_variables,
+    variables,
+)
 from gateway.telemetry.logging import configure_logging
 from gateway.web.server import serve as serve_until_signal
 
+_log = structlog.get_logger(__name__)
 
-class _CheckedEnvironment(TyperGroup):
+
+class _CheckedSettings(TyperGroup):
     """Rejects misspelt settings before any command runs. `--help`, which lists the right ones, always works."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 typer's own copy of click is private
-        if args and not {"--help", "--version"} & set(args):
+        asks_for_help = not args or {"--help", "--version"} & set(args)
+        rest = super().parse_args(ctx, args)
+        if not asks_for_help:
+            if file := ctx.params["settings"]:
+                # Each command reads the settings that it needs.
+                os.environ[SETTINGS_FILE] = str(file)
             try:
                 reject_unknown_variables(os.environ)
+                reject_unknown_keys(settings_file())
             except SettingsInvalid as error:
                 _end(str(error), 2)
-        return super().parse_args(ctx, args)
+        return rest
 
 
 app = typer.Typer(
-    cls=_CheckedEnvironment,
+    cls=_CheckedSettings,
     help="A public, multi-tenant reporting API in front of Apache Druid.",
     no_args_is_help=True,
     add_completion=False,
@@ -68,6 +86,12 @@ def _root(
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    settings: Annotated[
+        Path | None,
+        typer.Option(
+            envvar=SETTINGS_FILE, metavar="FILE", help="A TOML file of settings. Environment variables win over it."
+        ),
+    ] = None,
 ) -> None:
     pass
 
@@ -107,7 +131,9 @@ def _serve_help() -> str:
         "GET /readyz says whether reports can be answered. docs/operations.md",
         "describes how to run the gateway.",
         "",
-        "Settings are environment variables. Unknown GATEWAY_ variables are rejected.",
+        "Settings are environment variables, or keys of a TOML file that",
+        "GATEWAY_SETTINGS_FILE or `gateway --settings FILE serve` names: GATEWAY_PORT",
+        "is port. Variables win over the file; unknown names are rejected.",
         "A secret can be in a file: GATEWAY_TOKEN_SECRET_FILE=/run/secrets/token.",
     ]
     for title, fields in variables():
@@ -136,6 +162,8 @@ def serve() -> None:
     except CatalogInvalid as error:
         _end(f"These data set files are wrong:\n{error}", 2)
     configure_logging(settings.log_format)
+    if file := exposed_settings_file(Settings):
+        _log.warning("settings_file_exposed", file=file, remedy="the file contains a secret: chmod o-r FILE")
     try:
         _run(settings, datasets)
     except DatabaseNotReady as error:

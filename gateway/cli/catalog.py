@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -13,10 +13,13 @@ from gateway.catalog.check import SCHEMA_FILE
 from gateway.catalog.compare import Mismatch, faults
 from gateway.catalog.load import CatalogInvalid, load_catalog
 from gateway.catalog.model import Dataset
+from gateway.configuration import SettingsInvalid
 from gateway.druid.api.broker import Broker
 from gateway.druid.api.coordinator import Coordinator
-from gateway.druid.api.http import ServiceUrl
+from gateway.druid.api.security import OPEN, Security
+from gateway.druid.api.urls import ServiceUrl
 from gateway.druid.schema_reader import SchemaNotRead, SchemaReader
+from gateway.druid.settings import DruidAccess
 
 NOT_COMPARED: Final = 2
 """The exit code if the files are right as far as they were checked, but Druid could not be reached."""
@@ -69,7 +72,7 @@ def check(
         raise typer.Exit(1) from None
     compared: Mapping[str, Comparison] = {}
     if broker:
-        compared = asyncio.run(compare_with_druid(datasets, _urls(broker, "--broker"), _urls(coordinator, "")))
+        compared = asyncio.run(compare_with_druid(datasets, *_druid(broker, coordinator)))
     if as_json:
         found = [_as_json(dataset, compared.get(dataset.name)) for dataset in datasets]
         typer.echo(json.dumps({"data_sets": found, "problems": []}, indent=2))
@@ -86,13 +89,15 @@ def schema() -> None:
 
 
 async def compare_with_druid(
-    datasets: Iterable[Dataset], brokers: Iterable[ServiceUrl], coordinators: Iterable[ServiceUrl]
+    datasets: Iterable[Dataset],
+    brokers: Sequence[ServiceUrl],
+    coordinators: Sequence[ServiceUrl],
+    security: Security = OPEN,
 ) -> Mapping[str, Comparison]:
     """Return for each data set how it differs from what Druid has, or why that could not be read."""
     async with AsyncExitStack() as stack:
-        broker = await stack.enter_async_context(Broker(next(iter(brokers))))
-        urls = list(coordinators)
-        coordinator = await stack.enter_async_context(Coordinator(urls)) if urls else None
+        broker = await stack.enter_async_context(Broker(brokers[0], security))
+        coordinator = await stack.enter_async_context(Coordinator(coordinators, security)) if coordinators else None
 
         async def compare(dataset: Dataset) -> Comparison:
             try:
@@ -105,11 +110,18 @@ async def compare_with_druid(
         return dict(zip(names, found, strict=True))
 
 
-def _urls(text: str, option: str) -> list[ServiceUrl]:
+def _druid(broker: str, coordinator: str) -> tuple[list[ServiceUrl], list[ServiceUrl], Security]:
+    """Read the options, and the credentials from the gateway's settings."""
     try:
-        return [ServiceUrl(each.strip()) for each in text.split(",") if each.strip()]
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint=option or "--coordinator") from error
+        security = DruidAccess.from_environment().druid_security
+        brokers, coordinators = (
+            [ServiceUrl(each.strip()) for each in text.split(",") if each.strip()] for text in (broker, coordinator)
+        )
+        security.check([*brokers, *coordinators])
+    except (SettingsInvalid, ValueError) as error:
+        typer.echo(f"{error}", err=True)
+        raise typer.Exit(NOT_COMPARED) from None
+    return brokers, coordinators, security
 
 
 def _print(dataset: Dataset, compared: Comparison | None) -> None:

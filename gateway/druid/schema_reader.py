@@ -66,7 +66,7 @@ class SchemaReader:
             self._has_had_rows = True
             return await self._data_source(batches)
         except NoAnswer as error:
-            reason = describe(error.__cause__ or error)
+            reason = describe(error.__cause__ or error, tls=broker.name.startswith("https"))
             raise BrokerNotReached(f"the broker {broker.name} cannot be reached: {reason}") from error
         except ServiceError as error:
             raise SchemaNotRead(str(error)) from error

@@ -12,7 +12,9 @@ import stamina
 import typer
 from rich.console import Console
 
+from gateway.configuration import SettingsInvalid
 from gateway.druid.api.http import ServiceError
+from gateway.druid.settings import DruidAccess
 from gateway.ingest.batch import display
 from gateway.ingest.clients import DruidUrls
 from gateway.ingest.errors import FailedTask, IngestError, InvalidRows, InvalidSpec
@@ -41,11 +43,20 @@ CoordinatorOption = Annotated[
 
 
 def urls(overlord: str, broker: str = BROKER_URL, coordinator: str | None = None) -> DruidUrls:
-    """Read the options. Ends the command if one is not a URL."""
+    """Read the options, and credentials from the gateway's settings. Ends the command if something is wrong."""
     try:
-        return DruidUrls.parse(overlord, broker, coordinator)
+        security = DruidAccess.from_environment().druid_security
+    except SettingsInvalid as error:
+        fail(str(error))
+    try:
+        druid = DruidUrls.parse(overlord, broker, coordinator, security=security)
     except ValueError as error:
         fail(f"A URL of Druid is not valid: {error}. See --overlord, --broker and --coordinator.")
+    try:
+        security.check((druid.overlord, druid.broker, druid.coordinator))
+    except ValueError as error:
+        fail(f"{error}.")
+    return druid
 
 
 def spec_text(path: Path) -> str:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from gateway.accounts.settings import is_secret
 from gateway.cli import default_of
+from gateway.configuration import is_secret
 from gateway.settings import variables
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
@@ -11,8 +11,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 INTRODUCTION = """\
 # Settings
 
-Every setting is an environment variable. `gateway serve --help` prints this list, too. A gateway needs
-`GATEWAY_TOKEN_SECRET`, the addresses of Druid, and usually an account database outside its own machine:
+Every setting is an environment variable, or a key of a TOML file. `gateway serve --help` prints this list, too. A
+gateway needs `GATEWAY_TOKEN_SECRET`, the addresses of Druid, and usually an account database outside its own machine:
 
     export GATEWAY_TOKEN_SECRET=$(openssl rand -base64 32)   # keep it: API tokens are hashed with it
     export GATEWAY_DATABASE_URL=postgresql://gateway:…@db.example/gateway?sslmode=verify-full
@@ -27,7 +27,29 @@ Every setting is an environment variable. `gateway serve --help` prints this lis
   [docker compose](compose.md), and what Kubernetes sets for a Service named `gateway`. Such a
   Service also sets `GATEWAY_PORT` to a URL: set `enableServiceLinks: false`.
 - **Secrets**, marked (secret), can be in a file: `GATEWAY_TOKEN_SECRET_FILE=/run/secrets/token` instead of
-  `GATEWAY_TOKEN_SECRET`. If both are set, the variable wins.
+  `GATEWAY_TOKEN_SECRET`. A trailing line feed is not part of the secret. Setting both is an error.
+- **A TOML file** can contain settings: `GATEWAY_SETTINGS_FILE=/etc/gateway.toml`, or `gateway --settings FILE serve`.
+  A key is a variable's name in lower case without `GATEWAY_`; those of the OAuth2 provider are in the table `[oauth]`.
+  Lists are arrays. Environment variables win over the file, and unknown keys are rejected. If the file contains a
+  secret, make it unreadable for other users (otherwise the log has a warning), or name the secret's own file:
+  `token_secret_file`.
+
+      port = 8080
+      database_url_file = "/run/secrets/database-url"
+      token_secret_file = "/run/secrets/token"
+      druid_broker_url = ["https://broker-1.example:8282", "https://broker-2.example:8282"]
+      druid_coordinator_url = "https://coordinator.example:8281"
+      druid_username = "gateway"
+      druid_password_file = "/run/secrets/druid"
+      druid_ca_file = "/etc/ssl/druid-ca.pem"
+
+      [oauth]
+      issuer = "https://login.example.com/"
+      audience = "https://reports.example.com"
+      jwks = "https://login.example.com/keys"
+
+- **`gateway check`** reads the settings as `gateway serve` does, and tries the account database, Druid and the data
+  set files.
 - **PostgreSQL** URLs can have libpq's parameters `sslmode`, `sslrootcert`, `sslcert`, `sslkey`, `sslpassword`,
   `sslcrl`, `target_session_attrs`, `application_name`, `passfile`, `host`, `port` and `user`. For a private CA use
   `?sslmode=verify-full&sslrootcert=/path/to/ca.pem`.

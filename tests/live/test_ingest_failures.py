@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from gateway.druid.api.http import ServiceError, ServiceUrl
+from gateway.druid.api.http import ServiceError
 from gateway.druid.api.overlord import Rejected, UnknownTask
+from gateway.druid.api.urls import ServiceUrl
 from gateway.druid.tasks import Phase, State
 from gateway.ingest.batch.file_server import ServeAddress, serve
 from gateway.ingest.batch.rows import RowSchema

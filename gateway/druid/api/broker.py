@@ -18,7 +18,9 @@ from opentelemetry.util.types import AttributeValue
 
 from gateway.druid.api.connection import Exchange
 from gateway.druid.api.connection_pool import CONNECT_SECONDS, ConnectionPool
-from gateway.druid.api.http import ServiceUrl, UnexpectedStatus, quoted
+from gateway.druid.api.http import UnexpectedStatus, quoted
+from gateway.druid.api.security import OPEN, Security
+from gateway.druid.api.urls import ServiceUrl
 from gateway.druid.intervals import TimeRange
 from gateway.druid.row_parser import parse_rows
 from gateway.druid.segments import Segment, ServedSegment
@@ -40,9 +42,11 @@ class NoAnswer(Exception):
 class Broker:
     """A client of one broker. An async context manager: it holds connections."""
 
-    def __init__(self, url: ServiceUrl) -> None:
+    def __init__(self, url: ServiceUrl, security: Security = OPEN) -> None:
         self._url = url
+        self._security = security
         self.name = str(url)
+        self.is_secure = url.is_secure
         self.address: Mapping[str, AttributeValue] = {
             SERVER_ADDRESS: url.public.host or "",
             SERVER_PORT: url.public.port or 80,
@@ -50,11 +54,12 @@ class Broker:
 
     async def __aenter__(self) -> Self:
         # On a local network compression costs more than it saves.
-        headers = {"Accept-Encoding": "identity", "Content-Type": "application/json", **self._url.headers()}
-        self._queries = ConnectionPool(self._url / _QUERIES, headers)
+        headers = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
+        headers |= self._security.headers(self._url)
+        self._queries = ConnectionPool(self._url / _QUERIES, headers, tls=self._security.tls)
         # For everything but queries. A cancellation never waits for a connection.
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ssl=self._security.tls),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
             headers=headers,
         )

@@ -51,7 +51,9 @@ async def _cancel_once(broker: Broker, query_id: str, seconds: Histogram) -> Non
             status = await broker.cancel(query_id)
         except (aiohttp.ClientError, TimeoutError) as error:
             timer.outcome = "no_answer"
-            _log.warning("druid_cancellation_failed", druid_query_id=query_id, error=describe(error))
+            _log.warning(
+                "druid_cancellation_failed", druid_query_id=query_id, error=describe(error, tls=broker.is_secure)
+            )
         else:
             if status != 202:
                 timer.outcome = "refused"

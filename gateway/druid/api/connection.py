@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, cast
 
 import httptools
 
+from gateway.druid.api.http import dropped
 from gateway.errors import GatewayError
 
 # Druid's response context is a header, by default of up to 7 kB.
@@ -171,7 +172,8 @@ class Connection(asyncio.Protocol):
         self._pool.closed(self)
         self.closed.set_result(None)
         if not self._head_complete:
-            self._fail(NoResponse("the connection was closed before the response"))
+            tls = self._transport.get_extra_info("ssl_object") is not None
+            self._fail(NoResponse(dropped(error, tls=tls)))
         elif self._until_closed and error is None:
             self._finish()
         else:

@@ -1,9 +1,10 @@
 """The connections to one broker for native queries, kept open between queries."""
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, Literal
 
 from yarl import URL
 
@@ -19,8 +20,9 @@ _IDLE_SECONDS: Final = 30.0
 class ConnectionPool:
     """Opens as many connections to one URL as are needed: slots limit the queries."""
 
-    def __init__(self, url: URL, headers: Mapping[str, str]) -> None:
+    def __init__(self, url: URL, headers: Mapping[str, str], *, tls: ssl.SSLContext | Literal[True] = True) -> None:
         self._url = url
+        self._tls = tls if url.scheme == "https" else None
         # The same for every query; the length of the body follows.
         lines = _lines({"Host": url.authority, **headers})
         self._head = f"POST {url.raw_path_qs} HTTP/1.1\r\n".encode() + lines + b"Content-Length: "
@@ -73,11 +75,11 @@ class ConnectionPool:
             self._idle.popleft().abort()
 
     async def _connect(self) -> Connection:
-        loop, tls = asyncio.get_running_loop(), True if self._url.scheme == "https" else None
+        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 _, connection = await loop.create_connection(
-                    lambda: Connection(self), self._url.host or "", self._url.port or 0, ssl=tls
+                    lambda: Connection(self), self._url.host or "", self._url.port or 0, ssl=self._tls
                 )
         except OSError as error:
             raise NotConnected(describe(error)) from error

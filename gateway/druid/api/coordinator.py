@@ -12,7 +12,9 @@ import aiohttp
 import orjson
 import structlog
 
-from gateway.druid.api.http import Service, ServiceError, ServiceUrl, UnexpectedStatus, quoted
+from gateway.druid.api.http import Service, ServiceError, UnexpectedStatus, quoted
+from gateway.druid.api.security import OPEN, Security
+from gateway.druid.api.urls import ServiceUrl
 from gateway.druid.intervals import TimeRange
 from gateway.druid.row_parser import parse_rows, parse_stream
 from gateway.druid.segments import Description, Segment
@@ -35,8 +37,8 @@ class Coordinator:
     Every method raises ServiceError and nothing else.
     """
 
-    def __init__(self, urls: Sequence[ServiceUrl]) -> None:
-        self._service = Service(urls, timeout=_TIMEOUT)
+    def __init__(self, urls: Sequence[ServiceUrl], security: Security = OPEN) -> None:
+        self._service = Service(urls, security, timeout=_TIMEOUT)
 
     async def __aenter__(self) -> Self:
         await self._service.__aenter__()

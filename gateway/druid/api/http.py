@@ -1,4 +1,4 @@
-"""HTTP towards Druid's services: URLs that hide their credentials, redirects to the leader, errors as safe messages.
+"""HTTP towards Druid's services: redirects to the leader, credentials, errors as messages without secrets.
 
 Every client in this package sends through a `Service`. Nothing outside this module sees an aiohttp exception, whose
 text may contain a URL or a header with credentials.
@@ -10,66 +10,18 @@ import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
-from typing import Any, Self, final
+from typing import Any, Self
 from urllib.parse import quote
 
 import aiohttp
 import orjson
-from pydantic import GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
 from yarl import URL
+
+from gateway.druid.api.security import OPEN, Security
+from gateway.druid.api.urls import ServiceUrl
 
 _MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 307, 308})
-
-
-@final
-class ServiceUrl:
-    """The base URL of a Druid service. Its text form never contains the credentials that the URL may carry."""
-
-    __slots__ = ("_headers", "public")
-
-    def __init__(self, text: str) -> None:
-        """Read `http://[user:password@]host[:port][/path]`. Raises ValueError, whose text contains no credentials."""
-        try:
-            url = URL(text)
-        except ValueError:
-            url = URL()
-        if url.scheme not in ("http", "https") or not url.host:
-            raise ValueError("give a URL such as http://druid.example:8082")
-        self.public = url.with_user(None).with_path(url.path)
-        has_credentials = url.user or url.password
-        self._headers = (
-            {"Authorization": aiohttp.encode_basic_auth(url.user or "", url.password or "")} if has_credentials else {}
-        )
-
-    def __str__(self) -> str:
-        return str(self.public)
-
-    def __repr__(self) -> str:
-        return f"ServiceUrl({str(self)!r})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ServiceUrl) and (self.public, self._headers) == (other.public, other._headers)
-
-    def __hash__(self) -> int:
-        return hash(self.public)
-
-    def headers(self) -> dict[str, str]:
-        """Return the headers that carry the credentials, if there are any. Never log them."""
-        return dict(self._headers)
-
-    def __truediv__(self, path: str) -> URL:
-        """Return the public URL of a path that is already quoted; see `quoted`."""
-        return URL(f"{str(self.public).rstrip('/')}/{path}", encoded=True)
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Let settings have fields of this type."""
-        return core_schema.no_info_plain_validator_function(
-            lambda value: value if isinstance(value, ServiceUrl) else cls(str(value)),
-            serialization=core_schema.to_string_ser_schema(),
-        )
 
 
 def quoted(*segments: str) -> str:
@@ -91,17 +43,17 @@ class UnexpectedStatus(ServiceError):
     def __init__(self, service: object, status: int, body: bytes) -> None:
         self.status = status
         self.text = message_in(body)
-        super().__init__(f"{service} responded with status {status}: {self.text[:200]}".rstrip(": "))
+        meaning = _ACCESS_DENIED.get(status) or f"responded with status {status}: {self.text[:200]}".rstrip(": ")
+        super().__init__(f"{service} {meaning}")
 
 
-_NOT_TRUSTED = "the TLS certificate is not trusted (SSL_CERT_FILE adds a private CA)"
+_ACCESS_DENIED: Mapping[int, str] = {
+    401: "rejected the credentials (401): check GATEWAY_DRUID_USERNAME and GATEWAY_DRUID_PASSWORD.",
+    403: "denied access (403): give Druid's user of GATEWAY_DRUID_USERNAME the permission for this.",
+}
 _MEANINGS: tuple[tuple[type[BaseException], str], ...] = (
     (aiohttp.ClientConnectorDNSError, "the host name cannot be resolved"),
     (socket.gaierror, "the host name cannot be resolved"),
-    (aiohttp.ClientConnectorCertificateError, _NOT_TRUSTED),
-    (ssl.SSLCertVerificationError, _NOT_TRUSTED),
-    (aiohttp.ClientSSLError, "the TLS handshake failed"),
-    (ssl.SSLError, "the TLS handshake failed"),
     (TimeoutError, "no response in time"),
     (aiohttp.ServerDisconnectedError, "the connection was closed before the response"),
     (aiohttp.ClientPayloadError, "the connection was closed in the middle of the response"),
@@ -109,18 +61,44 @@ _MEANINGS: tuple[tuple[type[BaseException], str], ...] = (
     (aiohttp.InvalidURL, "the URL is not valid"),
 )
 """What an exception means; the first line that matches counts."""
+_DROPPED = (aiohttp.ServerDisconnectedError, ConnectionResetError, aiohttp.ClientOSError)
 
 
-def describe(error: BaseException) -> str:
+def describe(error: BaseException, *, tls: bool = False) -> str:
     """Return what happened, for a log line or a terminal, without a URL and without credentials."""
     if isinstance(error, ServiceError):
         return str(error)
+    if cause := next((each for each in (error.__cause__, error) if isinstance(each, ssl.SSLError)), None):
+        return _tls_failure(cause)
+    if tls and isinstance(error, _DROPPED):
+        return dropped(error, tls=tls)
     for kind, meaning in _MEANINGS:
         if isinstance(error, kind):
             return meaning
     if isinstance(error, OSError) and error.errno and error.errno > 0:
         return os.strerror(error.errno).lower()
     return type(error).__name__
+
+
+def dropped(error: BaseException | None, *, tls: bool) -> str:
+    """Return why a connection may have been closed before the response.
+
+    A TLS 1.3 client can send its request before the server has checked the client's certificate.
+    """
+    if isinstance(error, ssl.SSLError):
+        return _tls_failure(error)
+    closed = "the connection was closed before the response"
+    return f"{closed}; a rejected TLS client certificate is a possible reason" if tls else closed
+
+
+def _tls_failure(error: ssl.SSLError) -> str:
+    """Return which side rejected the other's certificate, and why."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the TLS certificate is not trusted: {error.verify_message} (GATEWAY_DRUID_CA_FILE names the CA)"
+    reason = (error.reason or "").lower().replace("_", " ")
+    if ("alert" in reason and "certificate" in reason) or "unknown ca" in reason:
+        return f"the server rejected the TLS client certificate: {reason} (GATEWAY_DRUID_CLIENT_CERT names one)"
+    return f"the TLS handshake failed: {reason}".rstrip(": ")
 
 
 def message_in(body: bytes | bytearray) -> str:
@@ -141,16 +119,23 @@ class Service:
     to the one that does); the credentials are sent only to hosts that are among the URLs.
     """
 
-    def __init__(self, urls: Sequence[ServiceUrl], *, timeout: aiohttp.ClientTimeout) -> None:
+    def __init__(
+        self, urls: Sequence[ServiceUrl], security: Security = OPEN, *, timeout: aiohttp.ClientTimeout
+    ) -> None:
         self._urls = tuple(urls)
+        self._tls = security.tls
         self._timeout = timeout
-        self._credentials = {each.public.origin(): each.headers() for each in self._urls}
+        self._credentials = {each.public.origin(): security.headers(each) for each in self._urls}
 
     def __str__(self) -> str:
         return ", ".join(map(str, self._urls))
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(timeout=self._timeout, headers={"Accept-Encoding": "identity"})
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=self._tls),
+            timeout=self._timeout,
+            headers={"Accept-Encoding": "identity"},
+        )
         return self
 
     async def __aexit__(
@@ -182,7 +167,8 @@ class Service:
         except TimeoutError as error:
             raise ServiceUnreachable(f"{self} gave no response in {timeout.total:g} s.") from error
         except aiohttp.ClientError as error:
-            raise ServiceUnreachable(f"{self} cannot be reached: {describe(error)}.") from error
+            tls = any(url.is_secure for url in self._urls)
+            raise ServiceUnreachable(f"{self} cannot be reached: {describe(error, tls=tls)}.") from error
 
     async def fetch(
         self,

@@ -73,9 +73,10 @@ def test_a_secret_can_be_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert AccountSettings.from_environment().token_secret.get_secret_value() == "f" * 32
 
 
-def test_a_variable_has_precedence_over_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_secret_and_its_file_together_are_rejected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GATEWAY_TOKEN_SECRET_FILE", str(tmp_path / "absent"))
-    assert AccountSettings.from_environment().token_secret.get_secret_value() == SECRET
+    with pytest.raises(SettingsInvalid, match="TOKEN_SECRET: GATEWAY_TOKEN_SECRET_FILE is also given: remove one"):
+        AccountSettings.from_environment()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from gateway.druid.api.broker import Broker
-from gateway.druid.api.http import ServiceUrl
+from gateway.druid.api.urls import ServiceUrl
 from gateway.druid.chain import AdmittedRequest, DruidRequest, DruidResponse, LeasedRequest, RoutedRequest
 from gateway.druid.intervals import TimeRange
 from gateway.druid.memory_budget import MemoryBudget, MemoryLease

@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer
 from structlog.testing import capture_logs
 
 from gateway.druid.api.coordinator import Coordinator as Client
-from gateway.druid.api.http import ServiceUrl
+from gateway.druid.api.urls import ServiceUrl
 from gateway.druid.completeness.availability import Availability, DataNotKnown
 from gateway.druid.intervals import TimeRange
 from tests.unit.druid.described import DAY_TWO, segment

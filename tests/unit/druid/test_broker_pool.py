@@ -7,7 +7,7 @@ import pytest
 
 from gateway.druid import broker_pool
 from gateway.druid.api.broker import Broker, NoAnswer
-from gateway.druid.api.http import ServiceUrl
+from gateway.druid.api.urls import ServiceUrl
 from gateway.druid.broker_pool import Brokers, ChooseBroker
 from gateway.errors import DeadlineExceeded, DruidUnavailable, InvalidDruidResponse
 from tests.http.stand_in import StandIn, standing_in

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from gateway.druid.api.broker import Broker, NoAnswer
 from gateway.druid.api.coordinator import Coordinator
-from gateway.druid.api.http import ServiceUrl
+from gateway.druid.api.urls import ServiceUrl
 from gateway.druid.broker_pool import Brokers
 from gateway.druid.chain import DruidResponse, RoutedRequest
 from gateway.druid.completeness.availability import Availability

@@ -9,7 +9,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from gateway.druid.api.http import Service, ServiceUnreachable, ServiceUrl, describe, quoted
+from gateway.druid.api.http import Service, ServiceUnreachable, describe, quoted
+from gateway.druid.api.urls import ServiceUrl
 from tests.serving import listening
 
 SECRET = "marker-password"

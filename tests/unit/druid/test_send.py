@@ -10,8 +10,8 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from gateway.druid.api.broker import Broker, NoAnswer
-from gateway.druid.api.http import ServiceUrl
 from gateway.druid.api.send import Send
+from gateway.druid.api.urls import ServiceUrl
 from gateway.druid.chain import AdmittedRequest, DruidResponse, RoutedRequest
 from gateway.druid.intervals import TimeRange
 from gateway.druid.query_context import AddContext

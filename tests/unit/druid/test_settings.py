@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.druid.api.http import ServiceUrl
+from gateway.druid.api.urls import ServiceUrl
 from gateway.settings import Settings, SettingsInvalid, load_settings
 
 
