@@ -22,6 +22,7 @@ from time import perf_counter
 
 from druid.cluster import Cluster
 from gateway import ingest
+from gateway.catalog.id_format import UUID
 from gateway.catalog.model import Dataset
 from gateway.druid.api.broker import Broker
 from gateway.druid.api.urls import ServiceUrl
@@ -33,6 +34,7 @@ from gateway.query.parse import parse
 from gateway.query.plan import plan
 from gateway.query.respond import respond
 from gateway.query.schema import compile_schema
+from gateway.tenancy.organization_id import OrganizationId
 from gateway.tenancy.principal import REPORTS, Principal
 from gateway.tenancy.tenant import Standing, Tenant, authorize
 from tests.datasets import CHAT_SESSIONS, DATASETS
@@ -93,7 +95,8 @@ async def _compare(dataset: Dataset, broker_url: ServiceUrl, exact: dict[str, di
     async with Broker(broker_url) as broker:
         for turn in range(ROUNDS):
             for owner, visitors in exact.items():
-                tenant = await authorize(Principal("-", owner, frozenset({REPORTS}), "-"), owner, Alone())
+                principal = Principal("-", OrganizationId(owner), frozenset({REPORTS}), "-")
+                tenant = await authorize(principal, owner, UUID, Alone())
                 # Which is first changes, so that whatever else the machine does falls on both.
                 for uniques in Uniques if turn % 2 else reversed(Uniques):
                     started = perf_counter()

@@ -40,7 +40,9 @@ from gateway.web.context import (
     DRUID,
     INSTRUMENTS,
     LIMITER,
+    PATH_ADVICE,
     REFUSAL_PACER,
+    RESPONSE_HEADERS,
     RUNNING,
     SETTINGS,
     WORKER,
@@ -48,12 +50,15 @@ from gateway.web.context import (
 from gateway.web.cpu_budget import CpuBudget
 from gateway.web.datasets import description_of
 from gateway.web.health import alive, readiness
+from gateway.web.listing import index_of, organizations_of
 from gateway.web.metrics import metrics
 from gateway.web.middleware import outermost
-from gateway.web.openapi import PREFIX, document
+from gateway.web.openapi import document
+from gateway.web.paths import PREFIX, PathAdvice, add_resource, dataset_path
 from gateway.web.rate_limit import Limiter, RefusalPacer
 from gateway.web.reports import report_on
 from gateway.web.request_body import BodyBudget
+from gateway.web.response_headers import ResponseHeaders
 from gateway.web.tracing import exported, traced
 from gateway.web.worker import Worker
 
@@ -68,22 +73,26 @@ def create_app(settings: Settings, datasets: Iterable[Dataset]) -> web.Applicati
         app.cleanup_ctx.append(exported)
     app[SETTINGS] = settings
     app[INSTRUMENTS] = Instruments()
+    app[PATH_ADVICE] = PathAdvice(dataset.name for dataset in datasets)
+    app[RESPONSE_HEADERS] = ResponseHeaders(settings.cors_origins)
     app[RUNNING] = set()
     app[REFUSAL_PACER] = RefusalPacer()
     app[BODY_BUDGET] = BodyBudget(settings.body_memory)
     app[CPU_BUDGET] = CpuBudget(settings.cpu_seconds_per_minute)
     app.on_shutdown.append(_finish_requests)
+    datasets = tuple(datasets)
     schemas = [compile_schema(dataset, settings.limits) for dataset in datasets]
     app.cleanup_ctx.extend(
         [_worker, _limiter, _accounts, partial(_druid, [each.dataset for each in schemas]), _metrics]
     )
     app.router.add_get("/healthz", alive)
     app.router.add_get("/readyz", readiness())
-    app.router.add_get(f"{PREFIX}/openapi.json", document(schemas))
+    add_resource(app, PREFIX, {"GET": index_of(datasets)})
+    add_resource(app, f"{PREFIX}/orgs", {"GET": organizations_of(datasets)})
+    add_resource(app, f"{PREFIX}/openapi.json", {"GET": document(schemas)})
     for schema in schemas:
-        path = f"{PREFIX}/orgs/{{organization_id}}/{schema.dataset.name}"
-        app.router.add_post(path, report_on(schema))
-        app.router.add_get(path, description_of(schema))
+        path = dataset_path("{organization_id}", schema.dataset.name)
+        add_resource(app, path, {"GET": description_of(schema), "POST": report_on(schema)})
     return app
 
 

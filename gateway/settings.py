@@ -90,6 +90,20 @@ class ServerSettings(BaseModel):
         "`10.0.0.0/8,fd00::/8`. Their X-Forwarded-For header determines a caller's address. If unset, the address "
         "is that of the connection.",
     )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("*",),
+        description="Origins whose web pages may read responses, separated by commas, such as "
+        "`https://dashboard.example`. `*` allows every origin: there are no cookies, so that a page needs a credential "
+        "of its own. If empty, no other origin is allowed.",
+    )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            if each != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#@\s,]+", each):
+                raise ValueError("is neither * nor a list of origins such as https://dashboard.example:8443")
+        return value
 
 
 class CatalogSettings(BaseModel):
@@ -196,7 +210,9 @@ class Settings(
         default=None, description="An OAuth2 provider. If unset, only API tokens are accepted."
     )
 
-    @field_validator("catalog", "trusted_proxies", "druid_broker_url", "druid_coordinator_url", mode="before")
+    @field_validator(
+        "catalog", "trusted_proxies", "cors_origins", "druid_broker_url", "druid_coordinator_url", mode="before"
+    )
     @classmethod
     def _separated_by_commas(cls, value: object) -> object:
         if isinstance(value, str):

@@ -24,7 +24,7 @@ from gateway.auth import credentials
 from gateway.query import filters
 from gateway.query.filters import Filter
 from gateway.tenancy.principal import Principal
-from gateway.tenancy.tenant import Partnerships, Tenant, authorize
+from gateway.tenancy.tenant import Tenant, authorize
 from tests.datasets import DATASETS
 
 SHORTEST = 8
@@ -133,9 +133,9 @@ def _note_secrets(watch: Watch, patch: pytest.MonkeyPatch) -> None:
         return parse_filter(dict(body), *more)
 
     @wraps(authorize)
-    async def authorizing(principal: Principal, organization_id: str, accounts: Partnerships) -> Tenant:
-        watch.know(principal.user_id, principal.organization_id, organization_id.lower())
-        return await authorize(principal, organization_id, accounts)
+    async def authorizing(principal: Principal, organization_id: str, *more: Any) -> Tenant:
+        watch.know(principal.user_id, principal.organization_id, organization_id, organization_id.lower())
+        return await authorize(principal, organization_id, *more)
 
     @wraps(opened)
     def opening(accounts: Accounts, settings: Any, *more: Any) -> None:

@@ -127,7 +127,12 @@ def import_(
 def create_organization(
     name: Annotated[str, typer.Argument(help="The organization's name.")],
     organization_id: Annotated[
-        str | None, typer.Option("--id", metavar="UUID", help="The organization's existing id. Default: a new one.")
+        str | None,
+        typer.Option(
+            "--id",
+            metavar="ID",
+            help="The id in the tenant column of your data: a UUID, a number or a name. Default: a UUID.",
+        ),
     ] = None,
     *,
     as_json: Json = False,

@@ -4,12 +4,18 @@ import uuid
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, computed_field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, computed_field
 
+from gateway.tenancy.organization_id import OrganizationId, parse_organization_id
 from gateway.tenancy.principal import PERMISSIONS
 
 
-def _canonical(value: str) -> str:
+def _text(value: object) -> object:
+    """Return an integer as text: JSON lines may have numbers as ids."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _canonical_uuid(value: str) -> str:
     try:
         canonical = str(uuid.UUID(value))
     except ValueError:
@@ -38,7 +44,9 @@ def _known(value: str) -> str:
     return value
 
 
-Id = Annotated[str, AfterValidator(_canonical)]
+Id = Annotated[OrganizationId, BeforeValidator(_text), AfterValidator(parse_organization_id)]
+"""The id of an organization."""
+UserId = Annotated[str, AfterValidator(_canonical_uuid)]
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
 Email = Annotated[str, Field(max_length=320), AfterValidator(_email)]
 Subject = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
@@ -60,7 +68,7 @@ class Organization(_Record):
 class User(_Record):
     """A user of one organization. `subject` is its id at the OAuth2 provider; None: only API tokens."""
 
-    id: Id
+    id: UserId
     organization_id: Id
     email: Email
     subject: Subject | None = None
@@ -80,7 +88,7 @@ class Token(_Record):
     """An API token without its secret."""
 
     prefix: str
-    user_id: Id
+    user_id: UserId
     email: Email
     name: Name
     created_at: datetime

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 import structlog
-from sqlalchemy import Row, Select, and_, bindparam, select, true
+from sqlalchemy import Row, Select, and_, bindparam, or_, select, true
 
 from gateway.accounts import schema
 from gateway.accounts.administration import Administration
@@ -22,6 +22,7 @@ from gateway.accounts.settings import AccountSettings
 from gateway.accounts.tables import organizations, partnerships, tokens, users
 from gateway.errors import AccountsUnavailable
 from gateway.telemetry.instruments import Instruments, timed
+from gateway.tenancy.organization_id import OrganizationId
 from gateway.tenancy.principal import PERMISSIONS, Principal
 from gateway.tenancy.tenant import Standing
 
@@ -61,6 +62,32 @@ _STANDING: Final = (
     )
     .where(organizations.c.id == bindparam("other_id"), organizations.c.active == true())
 )
+_ORGANIZATIONS: Final = (
+    select(organizations.c.id, organizations.c.name)
+    .select_from(
+        organizations.outerjoin(
+            partnerships,
+            and_(
+                partnerships.c.partner_id == organizations.c.id,
+                partnerships.c.organization_id == bindparam("organization_id"),
+                partnerships.c.active == true(),
+            ),
+        )
+    )
+    .where(
+        organizations.c.active == true(),
+        or_(organizations.c.id == bindparam("organization_id"), partnerships.c.partner_id.is_not(None)),
+    )
+    .order_by(organizations.c.name, organizations.c.id)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownOrganization:
+    """An active organization."""
+
+    id: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +102,8 @@ class KnownToken:
 class Accounts:
     """The account database. An async context manager: leaving it writes pending data and closes connections.
 
-    `token`, `subject` and `standing` cache results for `TTL` seconds. If the database does not respond, they raise
-    `AccountsUnavailable` for everything that is not cached.
+    `token`, `subject`, `standing` and `organizations` cache results for `TTL` seconds. If the database does not
+    respond, they raise `AccountsUnavailable` for everything that is not cached.
     """
 
     def __init__(self, settings: AccountSettings, instruments: Instruments | None = None) -> None:
@@ -88,6 +115,7 @@ class Accounts:
         self._tokens = self._cache("token", self._load_token)
         self._subjects = self._cache("subject", self._load_subject)
         self._standings = self._cache("standing", self._load_standing)
+        self._organizations = self._cache("organizations", self._load_organizations)
 
     async def __aenter__(self) -> Self:
         await self.last_used.__aenter__()
@@ -134,9 +162,13 @@ class Accounts:
         """Return the active user with this subject at the OAuth2 provider."""
         return await self._subjects.get(subject)
 
-    async def standing(self, organization_id: str, other_id: str) -> Standing:
+    async def standing(self, organization_id: OrganizationId, other_id: OrganizationId) -> Standing:
         """Return the relation of `other_id` to `organization_id`."""
         return await self._standings.get((organization_id, other_id)) or Standing.ABSENT
+
+    async def organizations(self, organization_id: str) -> tuple[KnownOrganization, ...]:
+        """Return the organizations on which this one may request reports: itself and its partners, by name."""
+        return await self._organizations.get(organization_id) or ()
 
     def _cache(self, kind: str, load: Callable[[Any], Awaitable[V | None]]) -> LookupCache[Any, V]:
         # Children of the counter are looked up once: requests only increment them.
@@ -171,10 +203,20 @@ class Accounts:
             return None
         return Standing.STRANGER if row.partner_id is None else Standing.PARTNER
 
+    async def _load_organizations(self, organization_id: str) -> tuple[KnownOrganization, ...]:
+        rows = await self._all(_ORGANIZATIONS, {"organization_id": organization_id})
+        return tuple(KnownOrganization(row.id, row.name) for row in rows)
+
     async def _one(self, statement: Select[*tuple[Any, ...]], values: dict[str, str]) -> Row[*tuple[Any, ...]] | None:
+        rows = await self._all(statement, values)
+        return rows[0] if rows else None
+
+    async def _all(
+        self, statement: Select[*tuple[Any, ...]], values: dict[str, str]
+    ) -> Sequence[Row[*tuple[Any, ...]]]:
         try:
             async with asyncio.timeout(_TIMEOUT), self.engine.connect() as connection:
-                return (await connection.execute(statement, values)).one_or_none()
+                return (await connection.execute(statement, values)).all()
         except FAILURES as error:
             # Only the class: a driver's message can repeat the statement's values.
             _log.error("accounts_unavailable", error=type(error).__name__)
@@ -183,4 +225,4 @@ class Accounts:
 
 def _principal(row: Row[*tuple[Any, ...]], credential: str) -> Principal:
     permissions: Sequence[str] = row.permissions
-    return Principal(row.id, row.organization_id, PERMISSIONS & set(permissions), credential)
+    return Principal(row.id, OrganizationId(row.organization_id), PERMISSIONS & set(permissions), credential)

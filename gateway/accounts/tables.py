@@ -32,6 +32,9 @@ class UtcTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=value.tzinfo or UTC)
 
 
+# SQLite does not enforce lengths, so that its tables did not change with revision 0002.
+_ORGANIZATION_ID: Final = String(128).with_variant(String(36), "sqlite")
+
 metadata: Final = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_name)s",
@@ -45,7 +48,7 @@ metadata: Final = MetaData(
 organizations: Final = Table(
     "organizations",
     metadata,
-    Column("id", String(36), primary_key=True),
+    Column("id", _ORGANIZATION_ID, primary_key=True),
     Column("name", String(200), nullable=False),
     Column("active", Boolean, nullable=False),
     Column("created_at", UtcTime, nullable=False),

@@ -62,6 +62,13 @@ class Authenticator:
         return known.principal
 
     async def _bearer(self, token: BearerToken) -> Principal:
+        if tokens.parse(token.text) is not None:
+            raise Unauthenticated(
+                "Send an API token as 'Token <key>' and not as 'Bearer <key>'.", challenge=self._challenge
+            )
         if self._oauth is None:
-            raise Unauthenticated("Bearer tokens are not accepted here.", challenge=self._challenge)
+            raise Unauthenticated(
+                "OAuth2 access tokens are not accepted here. Send an API token: 'Token <key>'.",
+                challenge=self._challenge,
+            )
         return await self._oauth.principal(token, self._accounts)

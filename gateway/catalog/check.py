@@ -4,6 +4,7 @@ Both stages report every problem they find; each problem names the position of t
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from jsonschema import Draft7Validator, ValidationError
 
 from gateway.catalog.document import Document, Finding, Keys
+from gateway.catalog.id_format import INTEGER, NAMES, id_format
 from gateway.catalog.model import AGGREGATIONS_OF, Kind
 
 SCHEMA_FILE = Path(__file__).with_name("dataset.schema.json")
@@ -73,8 +75,7 @@ def _contradictions(dataset: dict[str, Any]) -> Iterator[tuple[Keys, str]]:
     """Yield what is wrong between values that are each right, with the keys of the value to fix."""
     tenant: dict[str, str] = dataset.get("tenant", {})
     owner, partner = tenant.get("column"), tenant.get("partner_column")
-    if partner is not None and partner == owner:
-        yield ("tenant", "partner_column"), "partner_column must be another column than column"
+    yield from ((("tenant", key), message) for key, message in _tenant(tenant))
     dimensions: list[dict[str, Any]] = dataset.get("dimensions", [])
     taken = {column: "the tenant" for column in (owner, partner) if column is not None}
     taken |= {column_of(each): f"the dimension {each['name']!r}" for each in dimensions if "name" in each}
@@ -87,7 +88,7 @@ def _contradictions(dataset: dict[str, Any]) -> Iterator[tuple[Keys, str]]:
             names.add(name)
         if "description" not in dimension:  # the schema has rejected it
             continue
-        yield from ((keys + rest, message) for rest, message in _dimension(dimension, owner, partner))
+        yield from ((keys + rest, message) for rest, message in _dimension(dimension, tenant))
         if (metric := dimension.get("unique_metric")) is not None:
             if metric in taken:
                 yield (*keys, "unique_metric"), f"{metric!r} is already the column of {taken[metric]}"
@@ -97,7 +98,24 @@ def _contradictions(dataset: dict[str, Any]) -> Iterator[tuple[Keys, str]]:
             yield ("advice", index, "dimension"), f"{name!r} is not a dimension of this data set{nearest(name, names)}"
 
 
-def _dimension(dimension: dict[str, Any], owner: str | None, partner: str | None) -> Iterator[tuple[Keys, str]]:
+def _tenant(tenant: dict[str, str]) -> Iterator[tuple[str, str]]:
+    if "partner_column" in tenant and tenant["partner_column"] == tenant.get("column"):
+        yield "partner_column", "partner_column must be another column than column"
+    if (name := tenant.get("id_format")) is None:
+        return
+    if tenant.get("type") == "long" and name != INTEGER.name:
+        yield "id_format", "the ids of a long column are integers: write integer, or leave the key out"
+    elif re.fullmatch(r"\w+", name) and name not in NAMES:
+        hint = nearest(name, NAMES)
+        yield "id_format", f"{shown(name)} is neither {' nor '.join(NAMES)} nor a regular expression{hint}"
+    else:
+        try:
+            id_format(name)
+        except re.error as error:
+            yield "id_format", f"{shown(name)} is not a regular expression: {error}"
+
+
+def _dimension(dimension: dict[str, Any], tenant: dict[str, str]) -> Iterator[tuple[Keys, str]]:
     type_, column = dimension.get("type", "string"), column_of(dimension)
     aggregations = dimension.get("aggregations", ())
     possible = AGGREGATIONS_OF[Kind[type_.upper()]]
@@ -113,10 +131,11 @@ def _dimension(dimension: dict[str, Any], owner: str | None, partner: str | None
     if "unique_metric" in dimension and "hyperUnique" not in aggregations:
         yield ("unique_metric",), "a unique_metric is only used by hyperUnique: add it to aggregations"
     where = "column" if "column" in dimension else "name"
-    if column == partner:
+    if column == tenant.get("partner_column"):
         yield (where,), f"{column!r} is the tenant's partner_column: callers must not see who else was involved"
-    if column == owner and (type_ != "string" or dimension.get("multi_valued")):
-        yield (where,), f"{column!r} is the tenant's column: it must be a string with one value in each row"
+    wanted = tenant.get("type", "string")
+    if column == tenant.get("column") and (type_ != wanted or dimension.get("multi_valued")):
+        yield (where,), f"{column!r} is the tenant's column: it must be a {wanted} with one value in each row"
 
 
 def column_of(dimension: dict[str, Any]) -> str:
@@ -170,6 +189,7 @@ _SENTENCES: Mapping[str, Callable[[Any, Any, Any], str]] = MappingProxyType(
         "enum": _not_one_of,
         "not": lambda found, _, __: f"{shown(found)} is reserved for the gateway: choose another name",
         "pattern": lambda found, _, schema: f"{shown(found)} must be {schema['description']}",
+        "minLength": lambda _, __, ___: "must not be empty",
         "maxLength": lambda _, most, __: f"must have at most {most} characters",
         "minItems": lambda _, least, __: f"must have at least {least} element{'s' * (least != 1)}",
         "uniqueItems": lambda _, __, ___: "lists a value twice",

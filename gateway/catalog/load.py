@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.catalog.check import column_of, findings
 from gateway.catalog.document import Document, Finding, InvalidYaml, Position, read_document
+from gateway.catalog.id_format import id_format
 from gateway.catalog.model import Advice, Dataset, Dimension, Kind, TenantColumns
 
 EXAMPLES = Path(__file__).with_name("datasets")
@@ -111,16 +112,21 @@ def _taken_name(document: Document, sources: Mapping[str, Path]) -> Iterator[Fin
 
 
 def _dataset(value: dict[str, Any]) -> Dataset:
-    tenant = value["tenant"]
     return Dataset(
         name=value["name"],
         title=value["title"],
         description=value["description"],
         data_source=value["data_source"],
-        tenant=TenantColumns(tenant["column"], tenant.get("partner_column")),
+        tenant=_tenant(value["tenant"]),
         dimensions=tuple(map(_dimension, value["dimensions"])),
         advice=tuple(Advice(each["dimension"], each["message"]) for each in value.get("advice", ())),
     )
+
+
+def _tenant(value: dict[str, Any]) -> TenantColumns:
+    kind = Kind[value.get("type", "string").upper()]
+    name = value.get("id_format", "uuid" if kind is Kind.STRING else "integer")
+    return TenantColumns(value["column"], value.get("partner_column"), kind, id_format(name))
 
 
 def _dimension(value: dict[str, Any]) -> Dimension:

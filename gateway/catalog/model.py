@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 
+from gateway.catalog.id_format import UUID, IdFormat
+
 
 class Kind(Enum):
     """The type of a dimension's column; `value` is Druid's name for it."""
@@ -49,10 +51,13 @@ class TenantColumns:
 
     `column` contains the id of the organization that owns the row. `partner_column` contains the ids of all
     organizations that were involved in it, for callers who ask for one of their partners; it is never a dimension.
+    `kind` is the type of `column`: STRING or LONG.
     """
 
     column: str
     partner_column: str | None = None
+    kind: Kind = Kind.STRING
+    id_format: IdFormat = UUID
 
 
 @dataclass(frozen=True, slots=True)

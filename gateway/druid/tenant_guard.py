@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn, final
 import orjson
 import structlog
 
-from gateway.catalog.model import Dataset
+from gateway.catalog.model import Dataset, Kind
 from gateway.druid.api.broker import Broker
 from gateway.druid.chain import DruidResponse, Link, RoutedRequest
 from gateway.druid.memory_budget import MemoryLease
@@ -132,6 +132,9 @@ def required_filters(tenant: Tenant, dataset: Dataset) -> list[Json]:
         values[dataset.tenant.partner_column] = tenant.involved_organization_id
     if not all(values.values()):
         raise TenancyViolated("the tenant names no organization")
+    # Druid reads 007, +7 and 7.0 as the number 7, so a filter on a number must have the form of the organization's id.
+    if not all(dataset.tenant.id_format.accepts(value) for value in values.values()):
+        raise TenancyViolated("an organization's id does not have the data set's form")
     return [{"type": "selector", "dimension": column, "value": value} for column, value in values.items()]
 
 
@@ -139,7 +142,13 @@ def check_rows(query: DruidQuery, rows: Sequence[Any]) -> None:
     """Raise TenancyViolated if a row names another owner than the tenant; rows are a groupBy's arrays."""
     # A caller may give a metric the name of the owner's column: only dimensions hold owners. They come first in a row.
     columns = [dimension["dimension"] for dimension in query.native.get("dimensions", ())]
-    owner = query.tenant.owner_organization_id
+    text = query.tenant.owner_organization_id
+    owner = int(text) if query.dataset.tenant.kind is Kind.LONG else text
     for position in (index for index, column in enumerate(columns) if column == query.dataset.tenant.column):
-        if not all(isinstance(row, list) and row[position : position + 1] == [owner] for row in rows):
+        if not all(isinstance(row, list) and _is(owner, row[position : position + 1]) for row in rows):
             raise TenancyViolated("a row of another organization, or of an unknown one, came back")
+
+
+def _is(owner: str | int, found: list[Any]) -> bool:
+    # In Python, 1 equals 1.0 and True.
+    return found == [owner] and type(found[0]) is type(owner)

@@ -62,10 +62,11 @@ def _columns(task: Any, dataset: Dataset) -> Iterator[str]:  # noqa: ANN401 - JS
     where = "spec.dataSchema.dimensionsSpec.dimensions"
     columns = by_name(at(task, "spec", "dataSchema", "dimensionsSpec", "dimensions"))
     wanted = {dimension.column: dimension for dimension in dataset.dimensions}
-    owner, involved = dataset.tenant.column, dataset.tenant.partner_column
-    for name in dict.fromkeys((*wanted, owner, *(() if involved is None else (involved,)))):
+    tenant = dataset.tenant
+    involved = tenant.partner_column
+    for name in dict.fromkeys((*wanted, tenant.column, *(() if involved is None else (involved,)))):
         dimension = wanted.get(name)
-        type_ = _TYPES[dimension.kind if dimension else Kind.STRING]
+        type_ = _TYPES[tenant.kind if name == tenant.column else dimension.kind if dimension else Kind.STRING]
         column = columns.get(name)
         if column is None:
             yield f"{where} lacks {name} ({type_}){_nearest(name, columns)}"

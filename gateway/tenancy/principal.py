@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.tenancy.organization_id import OrganizationId
+
 REPORTS: Final = "reports"
 """The permission to request reports."""
 
@@ -14,11 +16,11 @@ PERMISSIONS: Final = frozenset({REPORTS})
 class Principal:
     """An authenticated, active user of an active organization.
 
-    `user_id` and `organization_id` are UUIDs in lower case. `credential` identifies the credential that the
-    caller sent, and may be logged: a token's public prefix, or "jwt:" and the subject of an OAuth2 access token.
+    `user_id` is a UUID in lower case. `credential` identifies the credential that the caller sent, and may be logged:
+    a token's public prefix, or "jwt:" and the subject of an OAuth2 access token.
     """
 
     user_id: str
-    organization_id: str
+    organization_id: OrganizationId
     permissions: frozenset[str]
     credential: str

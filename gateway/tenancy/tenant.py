@@ -3,15 +3,14 @@
 It does no I/O itself, so that the pure query language can import `Tenant`.
 """
 
-import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NoReturn, Protocol, final
 
 from gateway.errors import Forbidden, NotFound
+from gateway.tenancy.organization_id import OrganizationId, parse_organization_id
 from gateway.tenancy.principal import REPORTS, Principal
-
-_CANONICAL_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
 class Standing(Enum):
@@ -25,8 +24,17 @@ class Standing(Enum):
 class Partnerships(Protocol):
     """What authorization needs from the account store."""
 
-    async def standing(self, organization_id: str, other_id: str) -> Standing:
-        """Return the relation of `other_id` to `organization_id`; both are canonical."""
+    async def standing(self, organization_id: OrganizationId, other_id: OrganizationId) -> Standing:
+        """Return the relation of `other_id` to `organization_id`."""
+        ...
+
+
+class IdFormat(Protocol):
+    """What authorization needs from the data set: the form of its organizations' ids."""
+
+    @property
+    def accepts(self) -> Callable[[str], bool]:
+        """Return the function that decides whether an id has the form."""
         ...
 
 
@@ -49,10 +57,12 @@ class Tenant:
     Only `authorize` creates one. A tenant belongs to one request: it cannot be copied, replaced or unpickled.
     """
 
-    owner_organization_id: str
-    involved_organization_id: str | None
+    owner_organization_id: OrganizationId
+    involved_organization_id: OrganizationId | None
 
-    def __init__(self, owner_organization_id: str, involved_organization_id: str | None, *, seal: _Seal) -> None:
+    def __init__(
+        self, owner_organization_id: OrganizationId, involved_organization_id: OrganizationId | None, *, seal: _Seal
+    ) -> None:
         # Checked before any attribute is set; the __post_init__ of a dataclass would run too late.
         if seal is not _SEAL:
             raise TypeError("only gateway.tenancy.tenant.authorize creates a Tenant")
@@ -72,18 +82,21 @@ class Tenant:
         raise TypeError("a Tenant is neither copied nor unpickled")
 
 
-async def authorize(principal: Principal, organization_id: str, accounts: Partnerships) -> Tenant:
+async def authorize(principal: Principal, organization_id: str, id_format: IdFormat, accounts: Partnerships) -> Tenant:
     """Return the tenant for reports of `principal` on `organization_id`, which comes from the path.
 
     For the caller's own organization, that is the rows that it owns. For a partner, it is the rows that the caller's
-    organization owns and in which the partner was involved.
+    organization owns and in which the partner was involved. The ids of both have the data set's `id_format`.
 
     Raises `NotFound` if no such active organization exists, `Forbidden` if the caller's organization has no active
     partnership with it or the caller lacks the permission `reports`, and `AccountsUnavailable` if the account store
     does not respond.
     """
-    requested = organization_id.lower()
-    if not _CANONICAL_UUID.fullmatch(requested):
+    try:
+        requested = parse_organization_id(organization_id)
+    except ValueError:
+        raise NotFound("No such organization.") from None
+    if not id_format.accepts(requested):
         raise NotFound("No such organization.")
     involved = None
     if requested != principal.organization_id:
@@ -93,6 +106,8 @@ async def authorize(principal: Principal, organization_id: str, accounts: Partne
         if standing is not Standing.PARTNER:
             raise Forbidden("You have no access to this organization.")
         involved = requested
+    if not id_format.accepts(principal.organization_id):
+        raise Forbidden("Your organization has no rows in this data set.")
     if REPORTS not in principal.permissions:
         raise Forbidden("You have no permission to request reports.")
     return Tenant(principal.organization_id, involved, seal=_SEAL)

@@ -40,16 +40,24 @@ async def tenant_of(request: web.Request, dataset: Dataset, deadline: float) -> 
         raise DeadlineExceeded("Authentication took too long. Retry.") from error
 
 
-async def _tenant_of(request: web.Request, dataset: Dataset) -> Tenant:
+async def principal_of(request: web.Request) -> Principal:
+    """Authenticate the caller and count the request."""
     context = request[CONTEXT]
     with stage("authenticate"):
         principal = await _authenticate(request)
     context.organization_id = principal.organization_id
-    bind_contextvars(credential=principal.credential, user=principal.user_id, data_set=dataset.name)
+    bind_contextvars(credential=principal.credential, user=principal.user_id)
     request.app[CPU_BUDGET].check(principal.organization_id)
     context.quota = await request.app[LIMITER].count_request(principal.organization_id)
+    return principal
+
+
+async def _tenant_of(request: web.Request, dataset: Dataset) -> Tenant:
+    principal = await principal_of(request)
+    bind_contextvars(data_set=dataset.name)
     with stage("authorize"):
-        tenant = await authorize(principal, request.match_info["organization_id"], request.app[ACCOUNTS])
+        organization_id, id_format = request.match_info["organization_id"], dataset.tenant.id_format
+        tenant = await authorize(principal, organization_id, id_format, request.app[ACCOUNTS])
     tell({"gateway.data_set": dataset.name, "gateway.organization_id": tenant.owner_organization_id})
     bind_contextvars(organization=tenant.owner_organization_id, partner=tenant.involved_organization_id)
     return tenant

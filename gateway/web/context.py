@@ -16,8 +16,10 @@ from gateway.druid.executor import Druid
 from gateway.settings import Settings
 from gateway.telemetry.instruments import NO_DATA_SET, Instruments
 from gateway.web.cpu_budget import CpuBudget
+from gateway.web.paths import PathAdvice
 from gateway.web.rate_limit import Limiter, Quota, RefusalPacer
 from gateway.web.request_body import BodyBudget
+from gateway.web.response_headers import ResponseHeaders
 from gateway.web.worker import Worker
 
 SETTINGS = web.AppKey("settings", Settings)
@@ -30,6 +32,8 @@ REFUSAL_PACER = web.AppKey("refusal_pacer", RefusalPacer)
 BODY_BUDGET = web.AppKey("body_budget", BodyBudget)
 CPU_BUDGET = web.AppKey("cpu_budget", CpuBudget)
 WORKER = web.AppKey("worker", Worker)
+PATH_ADVICE = web.AppKey("path_advice", PathAdvice)
+RESPONSE_HEADERS = web.AppKey("response_headers", ResponseHeaders)
 RUNNING: web.AppKey[set[asyncio.Task[Any]]] = web.AppKey("running", set)
 """The tasks of the requests in progress."""
 

@@ -12,7 +12,17 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from gateway.errors import GatewayError, InternalError
 from gateway.telemetry.tracing import record_response, tell
 from gateway.web.client_address import address_of_request
-from gateway.web.context import CONTEXT, CPU_BUDGET, INSTRUMENTS, REFUSAL_PACER, RUNNING, SETTINGS, RequestContext
+from gateway.web.context import (
+    CONTEXT,
+    CPU_BUDGET,
+    INSTRUMENTS,
+    PATH_ADVICE,
+    REFUSAL_PACER,
+    RESPONSE_HEADERS,
+    RUNNING,
+    SETTINGS,
+    RequestContext,
+)
 from gateway.web.cpu_budget import metered
 from gateway.web.malformed_requests import refuse_unsupported
 from gateway.web.problem_details import code_of, problem_of, problem_of_aiohttp
@@ -63,7 +73,8 @@ async def _respond(request: web.Request, handler: Handler, context: RequestConte
     except GatewayError as error:
         code, response = error.code, problem_of(error, context.request_id)
     except web.HTTPException as error:
-        code, response = code_of(HTTPStatus(error.status)), problem_of_aiohttp(error, context.request_id)
+        detail = request.app[PATH_ADVICE].detail(request, error)
+        code, response = code_of(HTTPStatus(error.status)), problem_of_aiohttp(error, context.request_id, detail)
     except asyncio.CancelledError:
         _note_abandoned(request, context)
         raise
@@ -87,7 +98,7 @@ def _note_abandoned(request: web.Request, context: RequestContext) -> None:
 def _finish(request: web.Request, response: web.StreamResponse, code: str | None, context: RequestContext) -> None:
     """Complete the response's headers, log and count it."""
     response.headers["X-Request-Id"] = context.request_id
-    response.headers["Server"] = "gateway"
+    request.app[RESPONSE_HEADERS].complete(request, response)
     if context.quota is not None:
         for name, value in context.quota.headers().items():
             # An error that has these headers describes the limit that refused the request.

@@ -4,14 +4,16 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
+import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from gateway.catalog.id_format import UUID, IdFormat
 from gateway.query.literals import Json
 from gateway.query.schema import ReportSchema
-from gateway.web.encoders import FORMATS, json_response
-
-PREFIX = "/api/reporting/v1"
+from gateway.web.compression import PrecompressedDocument
+from gateway.web.encoders import FORMATS, JSON
+from gateway.web.paths import dataset_path
 
 _STATUSES = {
     400: "The body is not a valid report; `errors` lists the problems, each with its JSON Pointer.",
@@ -44,8 +46,8 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
     for schema in schemas:
         name = schema.dataset.name
         components |= _components(schema)
-        paths[f"{PREFIX}/orgs/{{organization_id}}/{name}"] = {
-            "parameters": [_ORGANIZATION],
+        paths[dataset_path("{organization_id}", name)] = {
+            "parameters": [_organization(schema.dataset.tenant.id_format)],
             "post": {
                 "operationId": f"report_{name}",
                 "summary": f"Request a report on {schema.dataset.title.lower()}",
@@ -86,10 +88,10 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
 
 def document(schemas: Iterable[ReportSchema]) -> Handler:
     """Return the handler of GET …/openapi.json."""
-    body = openapi(schemas)
+    body = PrecompressedDocument(orjson.dumps(openapi(schemas)))
 
-    async def get(_: web.Request) -> web.Response:
-        return json_response(body)
+    async def get(request: web.Request) -> web.Response:
+        return body.response(request, JSON)
 
     return get
 
@@ -131,13 +133,17 @@ def _responses(body: Json, others: Json | None = None, *, without: tuple[int, ..
     return {"200": {"description": "The response.", "content": _content(body) | (others or {})}, **problems}
 
 
-_ORGANIZATION: Json = {
-    "name": "organization_id",
-    "in": "path",
-    "required": True,
-    "description": "The caller's own organization or one of its partners.",
-    "schema": {"type": "string", "format": "uuid"},
-}
+def _organization(id_format: IdFormat) -> Json:
+    form = {"format": "uuid"} if id_format is UUID else {"pattern": f"^{id_format.pattern}$"}
+    return {
+        "name": "organization_id",
+        "in": "path",
+        "required": True,
+        "description": "The caller's own organization or one of its partners.",
+        "schema": {"type": "string", **form},
+    }
+
+
 _EXPLAIN: Json = {
     "name": "explain",
     "in": "query",

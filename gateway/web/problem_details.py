@@ -10,14 +10,13 @@ import orjson
 from aiohttp import web
 
 from gateway.errors import GatewayError
+from gateway.web.response_headers import SECURITY_HEADERS
 
 PROBLEM_JSON: Final = "application/problem+json"
 
 _DETAILS: Mapping[int, str] = MappingProxyType(
     {
         400: "The body's framing is malformed.",
-        404: "No such endpoint. Reports are requested with POST /api/reporting/v1/orgs/<organization_id>/<data set>.",
-        405: "This path does not support this method; the header Allow lists the methods that it supports.",
         413: "The body is larger than the limit for reports.",
         415: "Compressed bodies are not supported. Send the body without a content coding.",
         417: "The only supported expectation is 100-continue.",
@@ -39,11 +38,11 @@ def problem_of(error: GatewayError, request_id: str) -> web.Response:
     )
 
 
-def problem_of_aiohttp(error: web.HTTPException, request_id: str) -> web.Response:
+def problem_of_aiohttp(error: web.HTTPException, request_id: str, detail: str | None) -> web.Response:
     """Return the response for an error that aiohttp's exceptions describe: no such path, body too large."""
     status = HTTPStatus(error.status)
     headers = {name: error.headers[name] for name in _FORWARDED_HEADERS if name in error.headers}
-    response = problem(status, _DETAILS.get(error.status, f"{status.phrase}."), request_id, headers)
+    response = problem(status, detail or _DETAILS.get(error.status, f"{status.phrase}."), request_id, headers)
     if error.status in _CLOSING:
         response.force_close()
     return response
@@ -55,7 +54,7 @@ def problem(
     """Return the response for a status that needs no further explanation than `detail`."""
     request_id = request_id or uuid4().hex
     body = _members(status, code_of(status), status.phrase, detail, request_id)
-    headers = {**(headers or {}), "X-Request-Id": request_id, "Server": "gateway"}
+    headers = {**SECURITY_HEADERS, **(headers or {}), "X-Request-Id": request_id}
     return web.Response(status=status, body=orjson.dumps(body), content_type=PROBLEM_JSON, headers=headers)
 
 

@@ -19,7 +19,8 @@ from schemathesis.specs.openapi.checks import (
 from gateway.query.limits import Limits
 from gateway.query.schema import compile_schema
 from gateway.query.zones import TIME_ZONES
-from gateway.web.openapi import PREFIX, openapi
+from gateway.web.openapi import openapi
+from gateway.web.paths import PREFIX
 from tests.datasets import CHAT_SESSIONS
 from tests.serving import D, Gateway
 

@@ -24,8 +24,13 @@ SCHEMA: Final[dict[str, Any]] = json.loads(SCHEMA_FILE.read_text())
 
 
 def block(kind: str) -> str:
-    (found,) = re.findall(rf"^ *```{kind}\n(.*?)^ *```$", PAGE, re.DOTALL | re.MULTILINE)
-    return textwrap.dedent(found)
+    (found,) = blocks(kind)
+    return found
+
+
+def blocks(kind: str) -> list[str]:
+    found = re.findall(rf"^ *```{kind}\n(.*?)^ *```$", PAGE, re.DOTALL | re.MULTILINE)
+    return [textwrap.dedent(each) for each in found]
 
 
 def keys(section: str) -> list[str]:
@@ -59,13 +64,14 @@ def test_reserved_names_are_listed() -> None:
 
 @pytest.mark.parametrize("part", ["tenant", "dimensions", "advice"])
 def test_the_parts_are_valid(part: str, tmp_path: Path) -> None:
-    text = block(f"yaml {part}")
     rest = {
         "tenant": "tenant: {column: customer}\n",
         "dimensions": "dimensions: [{name: scope, description: The scope.}]\n",
     }
     head = "name: part\ntitle: Part\ndescription: A part.\ndata_source: part\n"
-    load_catalog([write(tmp_path, head + text + "".join(value for key, value in rest.items() if key != part))])
+    others = "".join(value for key, value in rest.items() if key != part)
+    for text in blocks(f"yaml {part}"):
+        load_catalog([write(tmp_path, head + text + others)])
 
 
 @pytest.fixture(scope="module")

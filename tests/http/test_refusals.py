@@ -56,9 +56,25 @@ async def test_an_unknown_organization_is_404(client: Client, organization: str)
     assert_problem(answer, 404, "not_found")
 
 
-@pytest.mark.parametrize("path", ["/", "/api/reporting/v1/orgs", f"/api/reporting/v1/orgs/{D}/invoices", "/druid/v2"])
-async def test_an_unknown_path_is_404(client: Client, path: str) -> None:
-    assert_problem(await client.send("POST", path, data=b"{}"), 404, "not_found")
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("/", "described at /api/reporting/v1/openapi.json."),
+        ("/druid/v2", "described at /api/reporting/v1/openapi.json."),
+        ("/api/reporting/v1/org", "Did you mean /api/reporting/v1/orgs?"),
+        (f"/api/reporting/v1/orgs/{D}/chat_session", "/api/reporting/v1/orgs/<organization_id>/chat_sessions?"),
+        (f"/api/reporting/v1/orgs/{D}/invoices", "Data sets: chat_sessions."),
+        (f"/api/reporting/v1/orgs/{D}/chat_sessions//", "/api/reporting/v1/orgs/<organization_id>/chat_sessions?"),
+        ("/" + "x" * 8_000, "Data sets: chat_sessions."),
+    ],
+)
+async def test_an_unknown_path_is_404_with_the_data_sets_and_the_nearest_path(
+    client: Client, path: str, hint: str
+) -> None:
+    answer = await client.send("POST", path, data=b"{}")
+    assert_problem(answer, 404, "not_found")
+    assert hint in answer.json["detail"]
+    assert "Data sets: chat_sessions." in answer.json["detail"]
 
 
 @pytest.mark.parametrize(("caller", "organization"), [(D, T), (P, D), (T, P)])
@@ -74,11 +90,19 @@ async def test_a_user_without_the_permission_is_403(client: Client) -> None:
     assert_problem(await client.post(token=token), 403, "forbidden")
 
 
-@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
 async def test_an_unsupported_method_is_405_with_the_allowed_ones(client: Client, method: str) -> None:
     answer = await client.send(method, client.gateway.path())
     assert_problem(answer, 405, "method_not_allowed")
-    assert "POST" in answer.headers["allow"].split(",")
+    assert set(answer.headers["allow"].split(",")) == {"GET", "HEAD", "OPTIONS", "POST"}
+    assert answer.json["detail"] == "This path supports the methods GET, HEAD, OPTIONS, POST."
+
+
+async def test_an_api_token_as_bearer_is_401_with_the_right_form(client: Client) -> None:
+    headers = {"Authorization": f"Bearer {client.gateway.tokens[D]}"}
+    answer = await client.send("POST", client.gateway.path(), headers=headers, data=json.dumps(COUNT))
+    assert_problem(answer, 401, "unauthenticated")
+    assert "'Token <key>'" in answer.json["detail"]
 
 
 async def test_a_too_large_body_is_413(client: Client) -> None:

@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 from gateway.druid import tenant_guard
 from gateway.query import compile as compiler
 from gateway.query.compile import DruidQuery
+from gateway.tenancy.organization_id import OrganizationId
 from gateway.tenancy.tenant import Tenant
 from gateway.web import reports as handlers
 from tests.isolation.druid_filters import matches
@@ -118,9 +119,9 @@ async def test_the_type_alone_keeps_out_who_has_no_access(attack: Attack) -> Non
 def test_no_tenant_is_made_but_by_authorize() -> None:
     tenant = tenant_of(D)
     attempts: tuple[Callable[[], object], ...] = (
-        lambda: Tenant(T, None),  # type: ignore[call-arg]  # which is the point
+        lambda: Tenant(OrganizationId(T), None),  # type: ignore[call-arg]  # which is the point
         lambda: Tenant(T, None, seal=object()),  # type: ignore[arg-type]  # which is the point
-        lambda: replace(tenant, owner_organization_id=T),
+        lambda: replace(tenant, owner_organization_id=OrganizationId(T)),
         lambda: copy.copy(tenant),
         lambda: copy.deepcopy(tenant),
         lambda: pickle.dumps(tenant),
@@ -144,8 +145,9 @@ from gateway.query.plan import Plan, plan
 from gateway.query.limits import Limits
 from gateway.query.report import Report
 from gateway.query.aggregations import Uniques
+from gateway.tenancy.organization_id import OrganizationId
 
-def forget(report: Report, organization_id: str, tenant: Tenant, dataset: Dataset) -> None:
+def forget(report: Report, organization_id: OrganizationId, tenant: Tenant, dataset: Dataset) -> None:
     plan(report, tenant, dataset, Limits(), Uniques.SKETCH)
     plan(report, None, dataset, Limits(), Uniques.SKETCH)
     plan(report, organization_id, dataset, Limits(), Uniques.SKETCH)
@@ -156,7 +158,7 @@ def forget(report: Report, organization_id: str, tenant: Tenant, dataset: Datase
     )
     said, complaints, _ = mypy.run(["--strict", "--no-error-summary", str(file)])
     assert complaints == ""
-    assert [int(line.split(":")[1]) for line in said.splitlines() if ": error:" in line] == [12, 13, 14, 15, 16]
+    assert [int(line.split(":")[1]) for line in said.splitlines() if ": error:" in line] == [13, 14, 15, 16, 17]
 
 
 async def test_the_compiler_alone_keeps_foreign_rows_out(attack: Attack) -> None:

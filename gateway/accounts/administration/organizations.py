@@ -10,8 +10,9 @@ from sqlalchemy import select
 from gateway.accounts.administration.changes import Changes, Rejected, parsed
 from gateway.accounts.records import Id, Name, Organization
 from gateway.accounts.tables import organizations
+from gateway.tenancy.organization_id import OrganizationId
 
-_ID: Final = TypeAdapter[str](Id)
+_ID: Final = TypeAdapter[OrganizationId](Id)
 _NAME: Final = TypeAdapter[str](Name)
 _ALL: Final = select(organizations.c.id, organizations.c.name, organizations.c.active)
 

@@ -12,8 +12,9 @@ from gateway.accounts.administration.changes import Changes, Rejected, encodable
 from gateway.accounts.administration.organizations import Organizations
 from gateway.accounts.records import Email, Id, Permission, Subject, User
 from gateway.accounts.tables import users
+from gateway.tenancy.organization_id import OrganizationId
 
-_ID: Final = TypeAdapter[str](Id)
+_ID: Final = TypeAdapter[OrganizationId](Id)
 _EMAIL: Final = TypeAdapter[str](Email)
 _SUBJECT: Final = TypeAdapter[str | None](Subject | None)
 _PERMISSIONS: Final = TypeAdapter[frozenset[str]](frozenset[Permission])

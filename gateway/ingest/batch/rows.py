@@ -9,7 +9,6 @@ duplicate keys. `RowSchema.problem` reads the others again and finds what is wro
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -17,6 +16,7 @@ from typing import Any, Final
 
 import orjson
 
+from gateway.catalog.model import Kind, TenantColumns
 from gateway.druid.intervals import TimeRange
 from gateway.ingest.batch.json_object import Member, NotOneObject, members, shown
 from gateway.ingest.batch.timestamps import Parser
@@ -25,9 +25,6 @@ _LONG_MIN, _LONG_MAX = -(2**63), 2**63 - 1
 # Integers up to this one are exact as JSON numbers with a fraction, such as 2.0.
 _EXACT_MAX: Final = 2**53
 _ONLY_STRINGS: Final = frozenset({str})
-ORGANIZATION_ID: Final = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-"""An organization's id, as the accounts have it. Rows of any other owner would be invisible to every tenant."""
-_ORGANIZATION_ID: Final = re.compile(ORGANIZATION_ID, re.ASCII)
 
 Types = frozenset[type]
 """Types of JSON values in Python."""
@@ -66,7 +63,7 @@ class RowSchema:
     timestamp: str
     timestamp_format: str
     parse_timestamp: Parser
-    owner: str
+    tenant: TenantColumns
     types: Mapping[str, Types | None]
     intervals: Sequence[TimeRange]
 
@@ -80,9 +77,14 @@ class RowSchema:
             type(row) is dict
             and _has_distinct_keys(line, len(row))
             and self._is_inside(self.parse_timestamp(row.pop(self.timestamp, None)))
-            and _is_organization_id(row.get(self.owner))
+            and self._is_owner(row.get(self.tenant.column))
             and self._has_types(row)
         )
+
+    def _is_owner(self, value: object) -> bool:
+        """Whether an organization can have this id. Rows of any other owner would be invisible to every tenant."""
+        wanted = int if self.tenant.kind is Kind.LONG else str
+        return type(value) is wanted and self.tenant.id_format.accepts(str(value))
 
     def _has_types(self, row: Mapping[str, Any]) -> bool:
         types = self.types
@@ -124,7 +126,7 @@ class RowSchema:
                 yield member.key_at, self._unknown(member.key)
             elif message := self._value_problem(member.key, member.value):
                 yield member.value_at, message
-        for key, what in ((self.timestamp, "timestamp"), (self.owner, "owner")):
+        for key, what in ((self.timestamp, "timestamp"), (self.tenant.column, "owner")):
             if key not in keys:
                 yield 0, f"the row has no {what} ({key})"
 
@@ -135,9 +137,10 @@ class RowSchema:
     def _value_problem(self, key: str, value: Any) -> str | None:  # noqa: ANN401 - JSON of any shape
         if key == self.timestamp:
             return self._timestamp_problem(value)
-        if key == self.owner:
-            is_id = _is_organization_id(value)
-            return None if is_id else f"{key} is {shown(value)}; it must be one organization's id, a UUID in lower case"
+        if key == self.tenant.column:
+            if self._is_owner(value):
+                return None
+            return f"{key} is {shown(value)}; it must be one organization's id, {_wanted_id(self.tenant)}"
         types = self.types[key]
         return _type_problem(key, value, types) if types is not None else None
 
@@ -172,8 +175,14 @@ def _type_problem(key: str, value: Any, types: Types) -> str | None:  # noqa: AN
     return None
 
 
-def _is_organization_id(value: object) -> bool:
-    return type(value) is str and _ORGANIZATION_ID.fullmatch(value) is not None
+def _wanted_id(tenant: TenantColumns) -> str:
+    match tenant.id_format.name:
+        case "uuid":
+            return "a UUID in lower case"
+        case "integer":
+            return f"a positive integer{' in quotes' if tenant.kind is Kind.STRING else ''}"
+        case pattern:
+            return f"a text that matches {pattern}"
 
 
 def _has_distinct_keys(line: bytes, distinct: int) -> bool:

@@ -132,7 +132,7 @@ def _row_schema(task: Any, dataset: Dataset) -> RowSchema:  # noqa: ANN401 - a v
         timestamp=at(schema, "timestampSpec", "column") or "timestamp",
         timestamp_format=format_,
         parse_timestamp=PARSERS[format_],
-        owner=dataset.tenant.column,
+        tenant=dataset.tenant,
         types=dict.fromkeys(others) | types,
         intervals=_intervals(task),
     )

@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.catalog.model import Dataset
-from gateway.ingest.batch.rows import ORGANIZATION_ID
+from gateway.catalog.model import Dataset, TenantColumns
 from gateway.ingest.errors import InvalidSpec
 from gateway.ingest.schema_check import at, dataset_of, read, schema_problems
 
@@ -93,7 +92,7 @@ def parse(name: str, text: str, datasets: Mapping[str, Dataset]) -> StreamSpec:
         *schema_problems(supervisor, dataset),
         *_reading(supervisor),
         *_event_time(supervisor),
-        *_owner(supervisor, dataset.tenant.column),
+        *_owner(supervisor, dataset.tenant),
     ]
     if problems:
         raise InvalidSpec(name, problems)
@@ -140,20 +139,20 @@ def _reading(supervisor: Any) -> Iterator[str]:  # noqa: ANN401 - JSON of any sh
         yield "context.useConcurrentLocks must be true: otherwise compaction and the stream abort each other"
 
 
-def owner_conditions(column: str) -> list[dict[str, Any]]:
+def owner_conditions(tenant: TenantColumns) -> list[dict[str, Any]]:
     """Return the filters of rows that belong to exactly one organization.
 
     The first one alone would accept an empty owner. To the second one, an organization in a list is enough.
     """
     return [
-        {"type": "expression", "expression": f'array_length("{column}") == 1'},
-        {"type": "regex", "dimension": column, "pattern": f"^{ORGANIZATION_ID}$"},
+        {"type": "expression", "expression": f'array_length("{tenant.column}") == 1'},
+        {"type": "regex", "dimension": tenant.column, "pattern": f"^{tenant.id_format.pattern}$"},
     ]
 
 
-def _owner(supervisor: Any, column: str) -> Iterator[str]:  # noqa: ANN401 - JSON of any shape
+def _owner(supervisor: Any, tenant: TenantColumns) -> Iterator[str]:  # noqa: ANN401 - JSON of any shape
     """Yield if rows with several owners would be stored: each of the owners would see them."""
-    wanted = owner_conditions(column)
+    wanted = owner_conditions(tenant)
     match at(supervisor, "spec", "dataSchema", "transformSpec", "filter"):
         case {"type": "and", "fields": [*fields]} if all(each in fields for each in wanted):
             return

@@ -122,7 +122,7 @@ def test_tokens_have_an_expiry_and_are_revoked_by_their_prefix(shell: Shell) -> 
 def test_a_rejected_change_exits_with_1_and_one_sentence(shell: Shell) -> None:
     shell.run("organizations", "create", "own", "--id", OWN)
     assert shell.error(1, "organizations", "create", "again", "--id", OWN) == f"An organization {OWN} already exists."
-    assert "not a UUID" in shell.error(1, "organizations", "deactivate", "x")
+    assert "not an organization's id" in shell.error(1, "organizations", "deactivate", "a/b")
     assert shell.error(1, "users", "deactivate", "x@y.z") == "No user 'x@y.z' exists."
     assert "the permissions are: reports" in shell.error(1, "users", "create", "x@y.z", OWN, "--permission", "all")
     assert shell.error(1, "tokens", "revoke", "x") == "No token 'x' exists."
@@ -146,7 +146,7 @@ def test_wrong_settings_exit_with_2_and_are_all_named() -> None:
 
 def test_a_database_without_tables_exits_with_3_and_the_remedy(bare_shell: Shell) -> None:
     assert "run 'gateway accounts migrate'" in bare_shell.error(3, "organizations", "list")
-    assert bare_shell.out("migrate") == bare_shell.out("migrate") == "The account database is at revision 0001."
+    assert bare_shell.out("migrate") == bare_shell.out("migrate") == "The account database is at revision 0002."
     assert bare_shell.json("organizations", "list") == []
 
 
@@ -185,15 +185,15 @@ def test_an_import_creates_all_accounts_in_any_order_and_can_be_repeated(shell: 
 def test_an_import_names_every_problem_and_changes_nothing(shell: Shell) -> None:
     bad = lines(
         LINES[3],
-        {"kind": "organization", "id": "x", "name": ""},
+        {"kind": "organization", "id": "/", "name": ""},
         {"kind": "team"},
         {"kind": "user", "email": "ann@example.com", "organization_id": OWN, "permissions": ["all"], "password": "p"},
         {**LINES[0], "active": "perhaps"},
     )
     error = shell.error(1, "import", "-", stdin=bad.encode() + b"[1]\n{\nnull\n\xff\n")
     for fault in (
-        "line 3: id: not a UUID", "line 3: name: ", "line 5: ", "line 7: permissions: ", "line 7: password: ",
-        "line 9: active: ", "line 10: ", "line 11: ", "line 12: ", "line 13: ",
+        "line 3: id: not an organization's id", "line 3: name: ", "line 5: ", "line 7: permissions: ",
+        "line 7: password: ", "line 9: active: ", "line 10: ", "line 11: ", "line 12: ", "line 13: ",
     ):  # fmt: skip
         assert fault in error
     assert shell.json("organizations", "list") == []

@@ -15,13 +15,15 @@ from gateway.accounts.administration import Administration
 from gateway.accounts.settings import AccountSettings
 from gateway.accounts.store import TTL, Accounts
 from gateway.auth.authenticator import Authenticator
+from gateway.catalog.id_format import UUID
 from gateway.errors import AccountsUnavailable, Forbidden, GatewayError, NotFound, Unauthenticated
+from gateway.tenancy.organization_id import OrganizationId
 from gateway.tenancy.tenant import Standing, authorize
 
-OWN = "b0a1d32b-e82c-11e4-b081-6c4008adf7e8"
+OWN = OrganizationId("b0a1d32b-e82c-11e4-b081-6c4008adf7e8")
 PARTNER = "5f1c3a60-0000-4000-8000-00000000000b"
 FORMER = "5f1c3a60-0000-4000-8000-00000000000c"
-STRANGER = "5f1c3a60-0000-4000-8000-00000000000d"
+STRANGER = OrganizationId("5f1c3a60-0000-4000-8000-00000000000d")
 CLOSED = "5f1c3a60-0000-4000-8000-00000000000e"
 UNKNOWN = "5f1c3a60-0000-4000-8000-00000000000f"
 ANN = "ann@example.com"
@@ -106,11 +108,11 @@ async def test_each_token_with_each_organization(world: World, name: str) -> Non
         assert principal.credential == world.tokens[name][4:12]
         for organization_id, outcome in OUTCOMES[name].items():
             if isinstance(outcome, tuple):
-                tenant = await authorize(principal, organization_id, world.accounts)
+                tenant = await authorize(principal, organization_id, UUID, world.accounts)
                 assert (tenant.owner_organization_id, tenant.involved_organization_id) == outcome
             else:
                 with pytest.raises(outcome):
-                    await authorize(principal, organization_id, world.accounts)
+                    await authorize(principal, organization_id, UUID, world.accounts)
 
 
 async def test_a_partnership_goes_one_way(world: World) -> None:
@@ -156,7 +158,7 @@ async def test_a_revocation_takes_effect_within_five_seconds_in_other_processes(
             token = await administration.tokens.create(user.id, "x")
 
         async def ask() -> None:
-            await authorize(await authenticator.authenticate([f"Token {token.text}"]), partner.id, accounts)
+            await authorize(await authenticator.authenticate([f"Token {token.text}"]), partner.id, UUID, accounts)
 
         await ask()
         async with elsewhere.administration() as administration:
@@ -203,18 +205,18 @@ async def test_the_last_use_of_accepted_tokens_only_is_recorded(world: World) ->
 
 async def test_a_failing_database_causes_503_for_everything_that_is_not_cached(world: World) -> None:
     principal = await world.authenticator.authenticate(world.header("valid"))
-    await authorize(principal, PARTNER, world.accounts)
+    await authorize(principal, PARTNER, UUID, world.accounts)
     async with world.accounts.engine.begin() as connection:
         for table in ("tokens", "partnerships"):
             await connection.execute(text(f"ALTER TABLE {table} RENAME TO {table}_away"))
     assert await world.authenticator.authenticate(world.header("valid")) == principal
-    await authorize(principal, PARTNER, world.accounts)
-    await authorize(principal, OWN, world.accounts)
+    await authorize(principal, PARTNER, UUID, world.accounts)
+    await authorize(principal, OWN, UUID, world.accounts)
     for name in ("powerless", "revoked", "never made"):
         with pytest.raises(AccountsUnavailable):
             await world.authenticator.authenticate(world.header(name))
     with pytest.raises(AccountsUnavailable):
-        await authorize(principal, STRANGER, world.accounts)
+        await authorize(principal, STRANGER, UUID, world.accounts)
     await asyncio.sleep(TTL)
     with pytest.raises(AccountsUnavailable):
         await world.authenticator.authenticate(world.header("valid"))

@@ -105,6 +105,31 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "name: amount",
         "17:11: there are two dimensions named 'amount'",
     ),
+    "a misspelt form of ids": (
+        "  column: customer\n",
+        "  column: customer\n  id_format: integr\n",
+        "7:14: 'integr' is neither uuid nor integer nor a regular expression (did you mean 'integer'?)",
+    ),
+    "a form of ids that is no regular expression": (
+        "  column: customer\n",
+        "  column: customer\n  id_format: '[a-z'\n",
+        "7:14: '[a-z' is not a regular expression: unterminated character set at position",
+    ),
+    "long tenants with UUIDs": (
+        "  column: customer\n",
+        "  column: customer\n  type: long\n  id_format: uuid\n",
+        "8:14: the ids of a long column are integers: write integer, or leave the key out",
+    ),
+    "a tenant of a type without ids": (
+        "  column: customer\n",
+        "  column: customer\n  type: double\n",
+        "7:9: type: 'double' is not allowed; one of: string, long",
+    ),
+    "a dimension of another type than the tenant's column": (
+        "name: item_ids",
+        "name: owner\n    column: customer\n    type: long\n    description: x\n  - name: item_ids",
+        "18:13: 'customer' is the tenant's column: it must be a string with one value in each row",
+    ),
     "several numbers in a row": (
         "type: double",
         "type: double\n    multi_valued: true",

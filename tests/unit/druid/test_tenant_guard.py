@@ -12,6 +12,8 @@ import pytest
 from mypy import api as mypy
 from structlog.testing import capture_logs
 
+from gateway.catalog.id_format import INTEGER
+from gateway.catalog.model import Kind, TenantColumns
 from gateway.druid.tenant_guard import GuardedQuery, TenancyViolated, TenantGuard, check_query, check_rows
 from gateway.errors import InternalError
 from gateway.query.aggregations import Uniques
@@ -165,6 +167,32 @@ def test_rows_without_an_owner_dimension_pass() -> None:
 
 def test_a_metric_may_have_the_name_of_the_owner_column() -> None:
     check_rows(query_by("scope", metrics=("owner_organization_id",)), [["org", 5]])
+
+
+NUMBERED = replace(DATASET, tenant=TenantColumns("owner_organization_id", None, Kind.LONG, INTEGER))
+SEVEN = tenant_of("7", id_format=INTEGER)
+
+
+def test_a_number_is_compared_with_the_text_of_the_organizations_id() -> None:
+    """As a real Druid shows, this matches 7 in a column of longs, and neither 007 nor 7.0 in one of strings."""
+    query = compile_time_range(SEVEN, NUMBERED)
+    assert query.native["filter"] == conjunction(selector("owner_organization_id", "7"))
+    check_query(query)
+
+
+@pytest.mark.parametrize("id_", ["007", "7.0", "0", "9223372036854775808", DOCUMENTED])
+def test_a_tenant_whose_id_is_no_number_is_rejected(id_: str) -> None:
+    other = tenant_of(id_, id_format=replace(INTEGER, accepts=lambda _: True))
+    with pytest.raises(TenancyViolated):
+        check_query(compile_time_range(other, NUMBERED))
+
+
+@pytest.mark.parametrize("owner", [8, 7.0, "7", True, None, [7]])
+def test_a_row_with_another_number_is_rejected(owner: object) -> None:
+    query = replace(query_by("owner_organization_id", metrics=("count",)), tenant=SEVEN, dataset=NUMBERED)
+    check_rows(query, [[7, 1]])
+    with pytest.raises(TenancyViolated):
+        check_rows(query, [[7, 1], [owner, 1]])
 
 
 async def test_the_bytes_that_are_sent_are_the_query_that_was_checked() -> None:
