@@ -4,14 +4,13 @@ By default the tests start their own Druid and stop it at the end. While develop
 `python -m druid start`, then `eval "$(python -m druid env)"`. Data sources then get unique names, and are marked unused
 at the end.
 
-`make test` uses pytest-xdist; `tests/scheduling.py` gives all tests that share a service to one worker.
+`make test` uses pytest-xdist (`tests/scheduling.py`); all workers share one Druid (`tests/shared_druid.py`).
 """
 
 import asyncio
 import importlib.util
 import os
 import secrets
-import shutil
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -23,22 +22,20 @@ from typing import Any
 
 import pytest
 
-from druid.cluster import Cluster
 from druid.errors import ClusterError
-from druid.services import Ports
 from gateway import ingest
 from gateway.catalog.model import Dataset
+from tests import shared_druid
 from tests.datasets import CHAT_SESSIONS, DATASETS
 from tests.scheduling import pytest_xdist_make_scheduler, slowest_first  # noqa: F401 - the first is a hook
 from tests.serving import D, Gateway, P, T, serving_aside, settings_for
+from tests.shared_druid import pytest_configure, pytest_sessionfinish  # noqa: F401 - hooks
 from tests.watch import nothing_secret_is_logged  # noqa: F401 - watches over every run
 
 ROOT = Path(__file__).parent.parent
 SPECS = ROOT / "ingestion-specs"
 SAMPLES = SPECS / "samples"
 
-# Different from Druid's default ports, and from those of the folders whose tests start their own cluster.
-PORT_OFFSET = 20000
 GENERATED_SESSIONS = 4000
 GENERATED_ORGANIZATIONS = 6
 SEED = 1
@@ -74,26 +71,17 @@ class Data:
 
 
 @pytest.fixture(scope="session")
-def druid() -> Iterator[Druid]:
+def druid() -> Druid:
     broker, coordinator = (os.environ.get(name) for name in ("DRUID_BROKER_URL", "DRUID_COORDINATOR_URL"))
     if broker and coordinator:
-        yield Druid(broker, coordinator)
-        return
+        return Druid(broker, coordinator)
     if broker or coordinator:
         pytest.exit('Set both DRUID_BROKER_URL and DRUID_COORDINATOR_URL: eval "$(python -m druid env)"', returncode=2)
-    cluster = Cluster(var=ROOT / "var" / "test-druid", ports=Ports.shifted(PORT_OFFSET))
     try:
-        # Remove what an earlier run left behind, for example a killed one.
-        cluster.stop()
-        shutil.rmtree(cluster.var)
-        cluster.start()
+        cluster = shared_druid.started()
     except ClusterError as error:
-        # Report this once, not for every test that needs Druid.
-        pytest.exit(f"Druid did not start. {error}", returncode=2)
-    try:
-        yield Druid(cluster.broker_url, cluster.coordinator_url)
-    finally:
-        cluster.stop()
+        pytest.fail(f"Druid did not start. {error}", pytrace=False)
+    return Druid(cluster.broker_url, cluster.coordinator_url)
 
 
 @pytest.fixture(scope="session")

@@ -132,10 +132,10 @@ class Accounts:
         with self._not_ready_on_failure():
             return await schema.migrate(self.engine)
 
-    async def check_schema(self) -> None:
-        """Raise `DatabaseNotReady`, whose message says what to do, unless this release can use the tables."""
+    async def check_schema(self) -> str:
+        """Return the schema's revision. Raises `DatabaseNotReady`, whose message says what to do."""
         with self._not_ready_on_failure():
-            await schema.check(self.engine)
+            return await schema.check(self.engine)
 
     @asynccontextmanager
     async def administration(self) -> AsyncIterator[Administration]:

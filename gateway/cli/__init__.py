@@ -1,4 +1,4 @@
-"""The command line: `gateway serve`, `gateway accounts`, `gateway catalog`, `gateway ingest`.
+"""The command line: `gateway serve`, `gateway check`, `gateway accounts`, `gateway catalog`, `gateway ingest`.
 
 Exit codes of `serve`: 0 after SIGTERM or Ctrl-C, 1 if it cannot start, 2 if settings or data set files are wrong.
 """
@@ -27,6 +27,7 @@ from gateway.app import create_app
 from gateway.catalog.load import CatalogInvalid, load_catalog
 from gateway.catalog.model import Dataset
 from gateway.cli.catalog import app as catalog
+from gateway.cli.check import check
 from gateway.configuration import SETTINGS_FILE, exposed_settings_file, settings_file
 from gateway.ingest.cli import app as ingest
 from gateway.settings import (
@@ -46,19 +47,19 @@ _log = structlog.get_logger(__name__)
 class _CheckedSettings(TyperGroup):
     """Rejects misspelt settings before any command runs. `--help`, which lists the right ones, always works."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 typer's own copy of click is private
-        asks_for_help = not args or {"--help", "--version"} & set(args)
-        rest = super().parse_args(ctx, args)
-        if not asks_for_help:
-            if file := ctx.params["settings"]:
-                # Each command reads the settings that it needs.
-                os.environ[SETTINGS_FILE] = str(file)
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 typer's own copy of click is private
+        name, command, rest = super().resolve_command(ctx, args)
+        if file := ctx.params["settings"]:
+            # Each command reads the settings that it needs.
+            os.environ[SETTINGS_FILE] = str(file)
+        # `gateway check` reports them with everything else.
+        if name != "check" and "--help" not in rest:
             try:
                 reject_unknown_variables(os.environ)
                 reject_unknown_keys(settings_file())
             except SettingsInvalid as error:
                 _end(str(error), 2)
-        return rest
+        return name, command, rest
 
 
 app = typer.Typer(
@@ -72,6 +73,7 @@ app = typer.Typer(
 app.add_typer(accounts, name="accounts")
 app.add_typer(catalog, name="catalog")
 app.add_typer(ingest, name="ingest")
+app.command()(check)
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 typer calls it with the option's value

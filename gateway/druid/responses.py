@@ -10,6 +10,7 @@ from functools import lru_cache
 import orjson
 import structlog
 
+from gateway.druid.api.http import ACCESS_DENIED
 from gateway.druid.intervals import TimeRange
 from gateway.errors import (
     RETRY_SOON,
@@ -84,6 +85,9 @@ def error_in(status: int, raw: bytearray, query: bytes) -> Exception:
     # Druid may repeat the values of a filter, and no log may contain them.
     for value in sorted(filter(None, caller_values(orjson.loads(query))), key=len, reverse=True):
         message = message.replace(value, "…")
+    if status in ACCESS_DENIED:
+        # Often an HTML page of a proxy, which says nothing about the reason.
+        reason, message = "access denied", ACCESS_DENIED[status]
     _log.error(
         "druid_rejected_query", druid_status=status, error=reason, error_class=told.get("errorClass"), message=message
     )

@@ -5,10 +5,11 @@ alert on.
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from time import perf_counter
+from types import TracebackType
+from typing import Self
 
 from prometheus_client import (
     CollectorRegistry,
@@ -36,11 +37,21 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotati
 class RequestInstruments:
     """The instruments of requests, bound to one data set: looking up a label costs more than counting."""
 
+    data_set: str
+    requests: Counter
     abandoned: Counter
     seconds: Histogram
     own_seconds: Histogram
     druid_seconds: Histogram
     rows: Counter
+    _answered: dict[tuple[int, str], Counter] = field(default_factory=dict)
+
+    def answered(self, status: int, code: str) -> Counter:
+        """Return the counter of the responses with this status and code."""
+        bound = self._answered.get((status, code))
+        if bound is None:
+            bound = self._answered[status, code] = self.requests.labels(self.data_set, str(status), code)
+        return bound
 
 
 class Instruments:
@@ -116,6 +127,8 @@ class Instruments:
         bound = self._of_requests.get(data_set)
         if bound is None:
             bound = self._of_requests[data_set] = RequestInstruments(
+                data_set,
+                self.requests,
                 self.requests_abandoned.labels(data_set),
                 self.request_seconds.labels(data_set),
                 self.request_own_seconds.labels(data_set),
@@ -128,9 +141,12 @@ class Instruments:
 class Timer:
     """A running measurement. `stop` ends it before the outcome is known; `outcome` overrides the default one."""
 
-    __slots__ = ("_started", "_stopped", "outcome")
+    __slots__ = ("_histogram", "_labels", "_started", "_stopped", "_success", "outcome")
 
-    def __init__(self) -> None:
+    def __init__(self, histogram: Histogram, labels: tuple[str, ...], success: str) -> None:
+        self._histogram = histogram
+        self._labels = labels
+        self._success = success
         self._started = perf_counter()
         self._stopped: float | None = None
         self.outcome: str | None = None
@@ -144,18 +160,25 @@ class Timer:
         """The time measured so far."""
         return (self._stopped or perf_counter()) - self._started
 
+    def __enter__(self) -> Self:
+        return self
 
-@contextmanager
-def timed(histogram: Histogram, *labels: str, success: str) -> Iterator[Timer]:
-    """Observe how long the body takes, labelled `labels` and its outcome: `success`, or what its exception means."""
-    timer, outcome = Timer(), success
-    try:
-        yield timer
-    except BaseException as error:
-        outcome = outcome_of(error)
-        raise
-    finally:
-        histogram.labels(*labels, timer.outcome or outcome).observe(timer.seconds)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        outcome = self.outcome or (self._success if error is None else outcome_of(error))
+        _bound(self._histogram, *self._labels, outcome).observe(self.seconds)
+
+
+def timed(histogram: Histogram, *labels: str, success: str) -> Timer:
+    """Observe how long a `with` block takes, labelled `labels` and its outcome: `success`, or what its error means."""
+    return Timer(histogram, labels, success)
+
+
+@lru_cache(maxsize=1_024)
+def _bound(histogram: Histogram, *labels: str) -> Histogram:
+    """Return the histogram of these labels. Looking them up again costs more than observing."""
+    return histogram.labels(*labels)
 
 
 def outcome_of(error: BaseException) -> str:

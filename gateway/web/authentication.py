@@ -22,6 +22,8 @@ _log = structlog.get_logger(__name__)
 def deadline_of(request: web.Request) -> float:
     """Return the event loop's time by which to respond: the setting's, or an earlier one that Prefer: wait asks for."""
     seconds = request.app[SETTINGS].request_timeout
+    if "Prefer" not in request.headers:
+        return asyncio.get_running_loop().time() + seconds
     for preference in ",".join(request.headers.getall("Prefer", ())).split(","):
         name, value = (part.strip() for part in preference.partition("=")[::2])
         # https://www.rfc-editor.org/rfc/rfc7240#section-4.3: whole seconds; other values are ignored.

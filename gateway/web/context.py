@@ -1,18 +1,19 @@
 """What handlers and middleware share: the application's services, and the facts about one request."""
 
 import asyncio
+import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
-from uuid import uuid4
 
 from aiohttp import web
 
 from gateway.accounts.store import Accounts
 from gateway.auth.authenticator import Authenticator
 from gateway.druid.executor import Druid
+from gateway.druid.memory_budget import MemoryLease
 from gateway.settings import Settings
 from gateway.telemetry.instruments import NO_DATA_SET, Instruments
 from gateway.web.cpu_budget import CpuBudget
@@ -75,9 +76,7 @@ class RequestTimer:
 class RequestContext:
     """The facts about one request. The middleware creates it; handlers add what they find out."""
 
-    until_sent: ExitStack
-    """Holds resources until the response has been sent or the request has failed."""
-    request_id: str = field(default_factory=lambda: uuid4().hex)
+    request_id: str = field(default_factory=lambda: os.urandom(16).hex())
     timer: RequestTimer = field(default_factory=RequestTimer)
     data_set: str = NO_DATA_SET
     organization_id: str | None = None
@@ -86,6 +85,10 @@ class RequestContext:
     """What is left of the organization's rate limit, once it is known."""
     cpu_seconds: float = 0.0
     """CPU time spent on the request so far."""
+    log_fields: dict[str, Any] = field(default_factory=dict)
+    """What the request's log line says beside the fields that all its lines have."""
+    leases: list[MemoryLease] = field(default_factory=list)
+    """Memory of rows and of the body, released once the response has been sent or the request has failed."""
 
 
 CONTEXT: web.RequestKey[RequestContext] = web.RequestKey("context", RequestContext)

@@ -1,19 +1,17 @@
 """Running queries in Druid on behalf of a request, and counting the time that they take."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from aiohttp import web
-from structlog.contextvars import bind_contextvars
 
 from gateway.druid.api.broker import DRUID_QUERY_ID
 from gateway.druid.chain import DruidResponse
 from gateway.query.compile import DruidQuery
 from gateway.telemetry.tracing import stage, tell
-from gateway.web.context import CONTEXT, DRUID, INSTRUMENTS, RequestContext
+from gateway.web.context import CONTEXT, DRUID, INSTRUMENTS
 from gateway.web.cpu_budget import metered
 
 _PARSE_SECONDS_PER_BYTE: Final = 2e-9
@@ -39,45 +37,47 @@ async def run_queries(
 ) -> Results:
     """Run a request's queries at the same time. If one fails or is cancelled, so are the others."""
     context, druid = request[CONTEXT], request.app[DRUID]
-    with stage("ask"), _waiting_for_druid(request, next(iter(queries))) as responses:
+
+    def run(name: str) -> Coroutine[Any, Any, DruidResponse]:
+        return druid.run(queries[name], f"{context.request_id}-{name}", deadline, heavy=heavy)
+
+    responses: dict[str, DruidResponse] = {}
+    began, first = asyncio.get_running_loop().time(), next(iter(queries))
+    with stage("ask"):
         try:
-            async with asyncio.TaskGroup() as group:
-                tasks = {
-                    name: group.create_task(
-                        _metered(druid.run(query, f"{context.request_id}-{name}", deadline, heavy=heavy), context)
-                    )
-                    for name, query in queries.items()
-                }
-        except ExceptionGroup as errors:
-            # Not except*: it would raise a group again, which would become a 500.
-            raise errors.exceptions[0] from None
-        responses |= {name: task.result() for name, task in tasks.items()}
+            if len(queries) == 1:
+                # The usual case. A task group and a task would cost more than this function does.
+                responses[first] = await run(first)
+            else:
+                responses |= await _run_together({name: metered(run(name), context) for name in queries})
+            tell({DRUID_QUERY_ID: responses[first].query_id})
+        finally:
+            _note_druid(request, first, responses, began)
     for response in responses.values():
-        context.until_sent.enter_context(response.lease)
+        context.leases.append(response.lease)
+        # By its size: the parsing, which coalesced requests share.
+        context.cpu_seconds += response.lease.size * _PARSE_SECONDS_PER_BYTE
     return Results(responses)
 
 
-async def _metered(run: Coroutine[Any, Any, DruidResponse], context: RequestContext) -> DruidResponse:
-    """Charge the request for a query: its steps here and, by size, the parsing that coalesced requests share."""
-    response = await metered(run, context)
-    context.cpu_seconds += response.lease.size * _PARSE_SECONDS_PER_BYTE
-    return response
-
-
-@contextmanager
-def _waiting_for_druid(request: web.Request, name: str) -> Iterator[dict[str, DruidResponse]]:
-    """Count the time until the last of the responses that are put into the dict arrived."""
-    loop, context, responses = asyncio.get_running_loop(), request[CONTEXT], dict[str, DruidResponse]()
-    began, query_id = loop.time(), f"{context.request_id}-{name}"
+async def _run_together(runs: Mapping[str, Coroutine[Any, Any, DruidResponse]]) -> Mapping[str, DruidResponse]:
     try:
-        yield responses
-        # The query of a coalesced request is another request's.
-        query_id = responses[name].query_id
-        tell({DRUID_QUERY_ID: query_id})
-    finally:
-        arrived = max((response.received_at for response in responses.values()), default=loop.time())
-        # The response to a coalesced query may have arrived before this request joined it.
-        seconds = max(0.0, arrived - began)
-        context.timer.add_wait(seconds)
-        request.app[INSTRUMENTS].of_requests(context.data_set).druid_seconds.observe(seconds)
-        bind_contextvars(druid_query_id=query_id, druid_ms=round(seconds * 1000, 3))
+        async with asyncio.TaskGroup() as group:
+            tasks = {name: group.create_task(run) for name, run in runs.items()}
+    except ExceptionGroup as errors:
+        # Not except*: it would raise a group again, which would become a 500.
+        raise errors.exceptions[0] from None
+    return {name: task.result() for name, task in tasks.items()}
+
+
+def _note_druid(request: web.Request, name: str, responses: Mapping[str, DruidResponse], began: float) -> None:
+    """Count the time until the last of the responses arrived. There are none if a query failed."""
+    context = request[CONTEXT]
+    arrived = max((response.received_at for response in responses.values()), default=None)
+    # The response to a coalesced query may have arrived before this request joined it.
+    seconds = max(0.0, (asyncio.get_running_loop().time() if arrived is None else arrived) - began)
+    context.timer.add_wait(seconds)
+    request.app[INSTRUMENTS].of_requests(context.data_set).druid_seconds.observe(seconds)
+    # The query of a coalesced request is another request's.
+    query_id = responses[name].query_id if responses else f"{context.request_id}-{name}"
+    context.log_fields |= {"druid_query_id": query_id, "druid_ms": round(seconds * 1000, 3)}

@@ -50,7 +50,12 @@ async def _organizations(request: web.Request, datasets: Iterable[Dataset]) -> J
 
 def _described(organization: KnownOrganization, own_id: str, datasets: Iterable[Dataset]) -> Json:
     is_partner = organization.id != own_id
-    usable = [dataset for dataset in datasets if dataset.tenant.partner_column is not None or not is_partner]
+    usable = [
+        dataset
+        for dataset in datasets
+        if all(map(dataset.tenant.id_format.accepts, (own_id, organization.id)))
+        and (dataset.tenant.partner_column is not None or not is_partner)
+    ]
     return {
         "id": organization.id,
         "name": organization.name,

@@ -1,13 +1,12 @@
 """The outermost layer of every request: its id, its log line, and the one place where an error becomes a response."""
 
 import asyncio
-from contextlib import ExitStack
 from http import HTTPStatus
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from structlog.contextvars import bind_contextvars, clear_contextvars
+from structlog.contextvars import bind_contextvars
 
 from gateway.errors import GatewayError, InternalError
 from gateway.telemetry.tracing import record_response, tell
@@ -36,10 +35,10 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
     """Create the request's context, respond, and send the response."""
     app, task = request.app, asyncio.current_task()
     assert task is not None  # noqa: S101 - aiohttp runs each request in a task
-    with ExitStack() as until_sent:
-        app[RUNNING].add(task)
-        until_sent.callback(app[RUNNING].discard, task)
-        context = request[CONTEXT] = RequestContext(until_sent)
+    context = request[CONTEXT] = RequestContext()
+    running = app[RUNNING]
+    running.add(task)
+    try:
         try:
             response = await metered(_respond(request, handler, context), context)
         finally:
@@ -57,13 +56,17 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
             raise
         if not was_read:
             app[INSTRUMENTS].of_requests(context.data_set).abandoned.inc()
+    finally:
+        running.discard(task)
+        for lease in context.leases:
+            lease.release()
     await close_unread(request)
     return response
 
 
 async def _respond(request: web.Request, handler: Handler, context: RequestContext) -> web.StreamResponse:
     """Return the handler's response, or the one that its error stands for (RFC 9457)."""
-    clear_contextvars()
+    # aiohttp runs each request in a task of its own, so that these variables end with it.
     bind_contextvars(request_id=context.request_id)
     tell({"gateway.request_id": context.request_id})
     code = None
@@ -99,19 +102,24 @@ def _finish(request: web.Request, response: web.StreamResponse, code: str | None
     """Complete the response's headers, log and count it."""
     response.headers["X-Request-Id"] = context.request_id
     request.app[RESPONSE_HEADERS].complete(request, response)
-    if context.quota is not None:
-        for name, value in context.quota.headers().items():
-            # An error that has these headers describes the limit that refused the request.
-            response.headers.setdefault(name, value)
+    if context.quota is not None and "RateLimit" not in response.headers:
+        # An error that has these headers describes the limit that refused the request.
+        response.headers.update(context.quota.headers())
     if not request.content.is_eof():
         # The body was refused: it is not read, and nothing behind it is.
         response.force_close()
     elapsed, own = context.timer.elapsed, context.timer.own
-    _log.info("request_finished", method=request.method, status=response.status, code=code, ms=_milliseconds(elapsed))
+    _log.info(
+        "request_finished",
+        method=request.method,
+        status=response.status,
+        code=code,
+        ms=_milliseconds(elapsed),
+        **context.log_fields,
+    )
     record_response(response.status, code)
-    instruments = request.app[INSTRUMENTS]
-    instruments.requests.labels(context.data_set, str(response.status), code or "").inc()
-    of_requests = instruments.of_requests(context.data_set)
+    of_requests = request.app[INSTRUMENTS].of_requests(context.data_set)
+    of_requests.answered(response.status, code or "").inc()
     of_requests.seconds.observe(elapsed)
     of_requests.own_seconds.observe(own)
 

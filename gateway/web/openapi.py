@@ -1,21 +1,26 @@
-"""The OpenAPI 3.1 document, generated from the catalog. Its request schemas are the ones that validate requests."""
+"""The OpenAPI 3.1 document, generated from the catalog and from the tables of the language, formats and errors."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from gateway import errors
 from gateway.catalog.id_format import UUID, IdFormat
 from gateway.query.literals import Json
 from gateway.query.schema import ReportSchema
 from gateway.web.compression import PrecompressedDocument
 from gateway.web.encoders import FORMATS, JSON
-from gateway.web.paths import dataset_path
+from gateway.web.openapi_schemas import RESPONSES
+from gateway.web.paths import PREFIX, dataset_path
+from gateway.web.problem_details import PROBLEM_JSON
+from gateway.web.published_schema import published
 
-_STATUSES = {
+_DESCRIPTIONS: Final = {
     400: "The body is not a valid report; `errors` lists the problems, each with its JSON Pointer.",
     401: "Not authenticated.",
     403: "No access to the organization.",
@@ -32,34 +37,43 @@ _STATUSES = {
     503: "Druid, the data set or the account database is not available; Retry-After says when to retry.",
     504: "The report took too long.",
 }
+_ONLY_REPORTS: Final = (400, 406, 408, 413, 422)
+_WITH_ORGANIZATION: Final = (404, *_ONLY_REPORTS)
 
 
 def openapi(schemas: Iterable[ReportSchema]) -> Json:
     """Return the document for these data sets."""
-    paths: Json = {}
-    components: Json = {
-        "Problem": _PROBLEM,
-        "Answer": _ANSWER,
-        "Explanation": _EXPLANATION,
-        "Description": _DESCRIPTION,
+    paths: Json = {
+        PREFIX: {"get": _listing("index", "List the data sets and organizations that a credential can use", "Index")},
+        f"{PREFIX}/orgs": {"get": _listing("organizations", "List the organizations", "Organizations")},
     }
+    components: Json = dict(RESPONSES)
+    tags = [{"name": "discovery", "description": "What a credential can use."}]
     for schema in schemas:
-        name = schema.dataset.name
+        dataset = schema.dataset
         components |= _components(schema)
-        paths[dataset_path("{organization_id}", name)] = {
-            "parameters": [_organization(schema.dataset.tenant.id_format)],
+        tags.append({"name": dataset.name, "description": dataset.description})
+        paths[dataset_path("{organization_id}", dataset.name)] = {
+            "parameters": [_organization(dataset.tenant.id_format)],
             "post": {
-                "operationId": f"report_{name}",
-                "summary": f"Request a report on {schema.dataset.title.lower()}",
-                "description": schema.dataset.description,
+                "operationId": f"report_{dataset.name}",
+                "tags": [dataset.name],
+                "summary": f"Request a report on {dataset.title.lower()}",
+                "description": dataset.description,
                 "parameters": [_EXPLAIN, _FORMAT],
-                "requestBody": {"required": True, "content": _content(_ref(name))},
+                "requestBody": {
+                    "required": True,
+                    "content": {
+                        JSON: {"schema": _ref(dataset.name), "examples": {"daily": {"value": example(schema)}}}
+                    },
+                },
                 "responses": _responses({"oneOf": [_ref("Answer"), _ref("Explanation")]}, _TABLES),
             },
             "get": {
-                "operationId": f"describe_{name}",
-                "summary": f"Describe the reports on {schema.dataset.title.lower()}",
-                "responses": _responses(_ref("Description"), without=(400, 406, 408, 413, 422)),
+                "operationId": f"describe_{dataset.name}",
+                "tags": [dataset.name],
+                "summary": f"Describe the reports on {dataset.title.lower()}",
+                "responses": _responses(_ref("Description"), without=_ONLY_REPORTS),
             },
         }
     return {
@@ -69,20 +83,11 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
             "version": version("druid-gateway"),
             "description": "Reports on an organization's own data, and on the part in which a partner was involved.",
         },
+        "servers": [{"url": "/", "description": "The gateway that serves this document."}],
+        "tags": tags,
         "paths": paths,
-        "components": {
-            "schemas": components,
-            "securitySchemes": {
-                "token": {
-                    "type": "apiKey",
-                    "in": "header",
-                    "name": "Authorization",
-                    "description": "`Token <key>` with a key from `gateway accounts tokens create`.",
-                },
-                "oauth": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-            },
-        },
-        "security": [{"token": []}, {"oauth": []}],
+        "components": {"schemas": components, "securitySchemes": _SECURITY_SCHEMES},
+        "security": [{"Token": []}, {"Bearer": []}],
     }
 
 
@@ -96,41 +101,72 @@ def document(schemas: Iterable[ReportSchema]) -> Handler:
     return get
 
 
+def example(schema: ReportSchema) -> Json:
+    """Return a report that every data set can answer."""
+    return {
+        "interval": {"start": "2019-01-01", "end": "2019-02-01", "time_zone": "UTC"},
+        "granularity": "day",
+        "group_by": [schema.dataset.dimensions[0].name],
+        "aggregations": [{"type": "count"}],
+    }
+
+
+def _listing(name: str, summary: str, component: str) -> Json:
+    return {
+        "operationId": name,
+        "tags": ["discovery"],
+        "summary": summary,
+        "responses": _responses(_ref(component), without=_WITH_ORGANIZATION),
+    }
+
+
 def _components(schema: ReportSchema) -> Json:
-    """Return the validating schema as OpenAPI components: each definition under its own name."""
-    name = schema.dataset.name
-    document = {key: value for key, value in schema.document.items() if key not in ("$schema", "$defs")}
-    definitions = {f"{name}_{key}": value for key, value in schema.document["$defs"].items()}
-    return {key: _moved(value, name) for key, value in {name: document, **definitions}.items()}
+    """Return the published schema as OpenAPI components: each definition under its own name."""
+    name, document = schema.dataset.name, published(schema.document)
+    report = {key: value for key, value in document.items() if key not in ("$schema", "$defs")}
+    definitions = {f"{name}_{key}": value for key, value in document["$defs"].items()}
+    return {key: _moved(value, name) for key, value in {name: report, **definitions}.items()}
 
 
 def _moved(node: Any, name: str) -> Any:  # noqa: ANN401 - any part of a JSON document
+    """Return the node with its references (of `$ref` and of a discriminator's mapping) into the components."""
     if isinstance(node, list):
         return [_moved(each, name) for each in node]
-    if not isinstance(node, dict):
-        return node
-    moved = {key: _moved(value, name) for key, value in node.items()}
-    if isinstance(node.get("$ref"), str):
-        moved["$ref"] = node["$ref"].replace("#/$defs/", f"#/components/schemas/{name}_")
-    return moved
+    if isinstance(node, dict):
+        return {key: _moved(value, name) for key, value in node.items()}
+    if isinstance(node, str) and node.startswith("#/$defs/"):
+        return node.replace("#/$defs/", f"#/components/schemas/{name}_")
+    return node
 
 
 def _ref(name: str) -> Json:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _content(schema: Json, media_type: str = "application/json") -> Json:
-    return {media_type: {"schema": schema}}
-
-
 def _responses(body: Json, others: Json | None = None, *, without: tuple[int, ...] = ()) -> Json:
-    problem = _content(_ref("Problem"), "application/problem+json")
-    problems = {
-        str(status): {"description": text, "content": problem}
-        for status, text in _STATUSES.items()
-        if status not in without
+    answer = {
+        "description": "The response.",
+        "headers": _HEADERS,
+        "content": {JSON: {"schema": body}} | (others or {}),
     }
-    return {"200": {"description": "The response.", "content": _content(body) | (others or {})}, **problems}
+    return {"200": answer, **{str(status): _PROBLEMS[status] for status in _DESCRIPTIONS if status not in without}}
+
+
+def _problems() -> Iterator[tuple[int, Json]]:
+    codes: dict[int, set[str]] = defaultdict(set)
+    for kind in vars(errors).values():
+        if isinstance(kind, type) and issubclass(kind, errors.GatewayError) and kind is not errors.GatewayError:
+            codes[kind.status].add(kind.code)
+    for status, text in _DESCRIPTIONS.items():
+        listed = ", ".join(f"`{code}`" for code in sorted(codes[status]))
+        yield (
+            status,
+            {
+                "description": f"{text} Codes: {listed}." if listed else text,
+                "headers": _HEADERS,
+                "content": {PROBLEM_JSON: {"schema": _ref("Problem")}},
+            },
+        )
 
 
 def _organization(id_format: IdFormat) -> Json:
@@ -144,111 +180,41 @@ def _organization(id_format: IdFormat) -> Json:
     }
 
 
-_EXPLAIN: Json = {
+_HEADERS: Final[Json] = {
+    "X-Request-Id": {
+        "description": "Identifies the request in the gateway's logs.",
+        "schema": {"type": "string"},
+    }
+}
+_PROBLEMS: Final = dict(_problems())
+_EXPLAIN: Final[Json] = {
     "name": "explain",
     "in": "query",
     "description": "Describe how the gateway understands the report instead of running it.",
-    "schema": {"enum": ["true", "false"], "default": "false"},
+    "schema": {"type": "string", "enum": ["true", "false"], "default": "false"},
 }
-_FORMAT: Json = {
+_FORMAT: Final[Json] = {
     "name": "format",
     "in": "query",
     "description": "The response format; it has precedence over the header Accept.",
-    "schema": {"enum": list(FORMATS), "default": "json"},
+    "schema": {"type": "string", "enum": list(FORMATS), "default": "json"},
 }
-_TABLES: Json = {form.media_type: {"schema": {"type": "string"}} for form in FORMATS.values() if not form.has_members}
-_ROW: Json = {"type": "array", "items": {"type": ["string", "number", "null"]}, "minItems": 1}
-_ANSWER: Json = {
-    "type": "object",
-    "properties": {
-        "fields": {
-            "description": "The columns: start_time, the dimensions of group_by, the metrics.",
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {"name": {"type": "string"}, "type": {"enum": ["dimension", "metric"]}},
-                "required": ["name", "type"],
-            },
-        },
-        "data": {"description": "The rows, in the order of the fields.", "type": "array", "items": _ROW},
-        "totals": {"description": "If requested: one row over everything that the filters match.", **_ROW},
-        "warnings": {
-            "description": "What the caller must know about the numbers; absent if there is nothing.",
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "code": {"description": "Stable; meant for programs.", "type": "string"},
-                    "message": {"type": "string"},
-                    "pointer": {"description": "A JSON Pointer into the body.", "type": "string"},
-                },
-                "required": ["code", "message", "pointer"],
-            },
-        },
-    },
-    "required": ["fields", "data"],
+_TABLES: Final[Json] = {
+    form.media_type: {"schema": {"description": "The rows.", "type": "string", "format": "binary"}}
+    for form in FORMATS.values()
+    if not form.has_members
 }
-_EXPLANATION: Json = {
-    "type": "object",
-    "properties": {
-        "report": {"description": "The report as the gateway understands it.", "type": "object"},
-        "size": {"description": "Buckets and rows, compared with the limits.", "type": "object"},
-        "warnings": {"type": "array", "items": {"type": "string"}},
-        "queries": {"description": "The native Druid queries.", "type": "object"},
+_SECURITY_SCHEMES: Final[Json] = {
+    "Token": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "`Token <key>` with a key from `gateway accounts tokens create`.",
     },
-    "required": ["report", "size", "warnings", "queries"],
-}
-_DESCRIPTION: Json = {
-    "type": "object",
-    "properties": {
-        "name": {"type": "string"},
-        "dimensions": {"type": "array", "items": {"type": "object"}},
-        "aggregations": {"type": "array", "items": {"type": "object"}},
-        "granularities": {"type": "array", "items": {"type": "string"}},
-        "filters": {"type": "array", "items": {"type": "string"}},
-        "limits": {"type": "object"},
-        "tz_database": {"description": "The version of the tz database, such as 2025b.", "type": "string"},
-        "time_range": {
-            "description": "The times of the first and the last row, at most 30 seconds old; null without rows.",
-            "type": ["object", "null"],
-            "properties": {
-                "first": {"type": "string", "format": "date-time"},
-                "last": {"type": "string", "format": "date-time"},
-            },
-        },
+    "Bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "An OAuth2 access token, if the operator has configured a provider.",
     },
-    "required": [
-        "name",
-        "dimensions",
-        "aggregations",
-        "granularities",
-        "filters",
-        "limits",
-        "tz_database",
-        "time_range",
-    ],
-}
-_PROBLEM: Json = {
-    "description": "RFC 9457 problem details.",
-    "type": "object",
-    "properties": {
-        "type": {"type": "string", "format": "uri"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "code": {"description": "Stable; meant for programs.", "type": "string"},
-        "request_id": {"description": "Identifies the request in the gateway's logs.", "type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "pointer": {"description": "A JSON Pointer into the body.", "type": "string"},
-                    "message": {"type": "string"},
-                },
-                "required": ["pointer", "message"],
-            },
-        },
-    },
-    "required": ["type", "title", "status", "detail", "code", "request_id"],
 }

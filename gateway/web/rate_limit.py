@@ -9,24 +9,19 @@ The header fields are those of https://datatracker.ietf.org/doc/html/draft-ietf-
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from math import ceil
 from time import monotonic, time
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import structlog
-from coredis import ConnectionPool
-from limits import RateLimitItem, RateLimitItemPerMinute
-from limits.aio.storage import RedisStorage, Storage
-from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 
 from gateway.errors import RateLimited
 from gateway.settings import Settings
-from gateway.web.rate_limit_storage import Counters
+from gateway.web.rate_limit_storage import Counters, SharedCounters, Storage
 
 REFUSAL_INTERVAL: Final = 0.05
 """Seconds between two refusals (429) of one caller."""
@@ -43,19 +38,23 @@ T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 
+_WINDOW: Final = 60
+"""Seconds in which requests and failures are counted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What is left of a limit: `remaining` of `item`, for another `seconds`."""
+    """What is left of a limit of so many per minute: `remaining`, for another `seconds`."""
 
     name: str
-    item: RateLimitItem
+    most: int
     remaining: int
     seconds: int
 
     def headers(self) -> Mapping[str, str]:
         """Return the header fields that describe the quota."""
         return {
-            "RateLimit-Policy": f'"{self.name}";q={self.item.amount};w={self.item.get_expiry()}',
+            "RateLimit-Policy": f'"{self.name}";q={self.most};w={_WINDOW}',
             "RateLimit": f'"{self.name}";r={self.remaining};t={self.seconds}',
         }
 
@@ -90,21 +89,14 @@ class Limiter:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._failures = RateLimitItemPerMinute(settings.failed_authentications_per_minute)
-        self._requests = RateLimitItemPerMinute(settings.requests_per_minute)
+        self._failures = settings.failed_authentications_per_minute
+        self._requests = settings.requests_per_minute
         self._concurrent = settings.concurrent_reports
         # A report ends by its deadline. A slot whose process has died becomes free a little later.
         self._slot_seconds = ceil(settings.request_timeout) + 5
-        self._local = FixedWindowRateLimiter(Counters())
-        self._connections: ConnectionPool | None = None
-        self._shared: FixedWindowRateLimiter | None = None
-        if settings.limits_url is not None:
-            url = settings.limits_url.get_secret_value()
-            self._connections = ConnectionPool.from_url(url, decode_components=True)
-            options: dict[str, Any] = {"connection_pool": self._connections}
-            self._shared = FixedWindowRateLimiter(
-                RedisStorage(f"async+{url}", wrap_exceptions=True, key_prefix="gateway-limits", **options)
-            )
+        self._local = Counters()
+        url = settings.limits_url
+        self._shared = None if url is None else SharedCounters(url.get_secret_value())
         self._failing = False
         self._shared_from = 0.0
 
@@ -114,63 +106,64 @@ class Limiter:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._connections is not None:
-            self._connections.disconnect()
+        if self._shared is not None:
+            self._shared.close()
 
     async def count_failure(self, address: str, token_prefix: str | None) -> None:
         """Count a failed authentication; raises RateLimited if the address, or the token, has had too many."""
         keys = [("address", address), *([("token", token_prefix)] if token_prefix else [])]
-        for key in keys:
-            if not await self._count(lambda limiter, key=key: limiter.hit(self._failures, *key)):  # type: ignore[misc]
-                quota = await self._quota("failed-authentications", self._failures, *key)
-                raise quota.refusal(f"Too many authentications with this {key[0]} have failed. Retry later.")
+        for kind, key in keys:
+            count, quota = await self._counted("failed-authentications", self._failures, f"{kind}/{key}")
+            if count > self._failures:
+                raise quota.refusal(f"Too many authentications with this {kind} have failed. Retry later.")
 
     async def count_request(self, organization_id: str) -> Quota:
         """Count a request of the organization and return what is left of the limit."""
-        allowed = await self._count(lambda limiter: limiter.hit(self._requests, "organization", organization_id))
-        quota = await self._quota("requests", self._requests, "organization", organization_id)
-        if not allowed:
+        count, quota = await self._counted("requests", self._requests, f"organization/{organization_id}")
+        if count > self._requests:
             raise quota.refusal("Your organization has sent too many requests. Retry later.")
         return quota
 
-    @asynccontextmanager
-    async def report_slot(self, organization_id: str) -> AsyncIterator[None]:
+    def report_slot(self, organization_id: str) -> "ReportSlot":
         """Hold one of the organization's slots while a report is received, computed and encoded."""
-        taken = await self._count(lambda limiter: self._take(limiter.storage, organization_id))
+        return ReportSlot(self, organization_id)
+
+    async def take(self, organization_id: str) -> tuple[Storage, str]:
+        """Take one of the organization's slots, in a storage; raises RateLimited if none is free."""
+        taken = await self._use(lambda storage: self._take_in(storage, organization_id))
         if taken is None:
             policy = f'"concurrent-reports";q={self._concurrent};qu="concurrent-requests"'
             raise RateLimited(
                 f"{self._concurrent} reports of your organization are running already. Retry when one has ended.",
                 headers={"RateLimit-Policy": policy, "RateLimit": '"concurrent-reports";r=0', "Retry-After": "1"},
             )
-        storage, slot = taken
-        try:
-            yield
-        finally:
-            # In the storage that it was taken from: the slot of this name in the other storage is another report's.
-            await self._release(storage, slot)
+        return taken
 
-    async def _take(self, storage: Storage, organization_id: str) -> tuple[Storage, str] | None:
+    async def release(self, storage: Storage, slot: str) -> None:
+        """Release a slot in the storage that it was taken from: in the other one it is another report's."""
+        if storage is self._local:
+            await storage.drop(slot)
+            return
+        try:
+            async with asyncio.timeout(_REDIS_SECONDS):
+                await storage.drop(slot)
+        except (StorageError, OSError, TimeoutError) as error:
+            self._note_outage(error)
+
+    async def _take_in(self, storage: Storage, organization_id: str) -> tuple[Storage, str] | None:
         """Take a free slot: an expiring counter that only the report which raises it from 0 to 1 may hold."""
         first = random.randrange(self._concurrent)  # noqa: S311 - only to make collisions rare
         for number in range(self._concurrent):
             slot = f"report/{organization_id}/{(first + number) % self._concurrent}"
-            if await storage.incr(slot, self._slot_seconds) == 1:
+            if await storage.increase(slot, self._slot_seconds) == 1:
                 return storage, slot
         return None
 
-    async def _release(self, storage: Storage, slot: str) -> None:
-        try:
-            async with asyncio.timeout(_REDIS_SECONDS):
-                await storage.clear(slot)
-        except (StorageError, OSError, TimeoutError) as error:
-            self._note_outage(error)
+    async def _counted(self, name: str, most: int, key: str) -> tuple[int, Quota]:
+        count, expires = await self._use(lambda storage: _count_in(storage, key))
+        return count, Quota(name, most, max(0, most - count), max(1, ceil(expires - time())))
 
-    async def _quota(self, name: str, item: RateLimitItem, *key: str) -> Quota:
-        stats = await self._count(lambda limiter: limiter.get_window_stats(item, *key))
-        return Quota(name, item, stats.remaining, max(1, ceil(stats.reset_time - time())))
-
-    async def _count(self, operation: Callable[[FixedWindowRateLimiter], Awaitable[T]]) -> T:
+    async def _use(self, operation: Callable[[Storage], Awaitable[T]]) -> T:
         """Use the shared counters, or this process's own while the shared ones do not respond."""
         if self._shared is not None and monotonic() >= self._shared_from:
             try:
@@ -190,3 +183,25 @@ class Limiter:
         if not self._failing:
             self._failing = True
             _log.error("limits_storage_unavailable", error=type(error.__cause__ or error).__name__)
+
+
+async def _count_in(storage: Storage, key: str) -> tuple[int, float]:
+    return await storage.increase(key, _WINDOW), await storage.expires(key)
+
+
+class ReportSlot:
+    """An async context manager that holds a slot of the organization. Raises RateLimited."""
+
+    __slots__ = ("_limiter", "_organization_id", "_taken")
+
+    def __init__(self, limiter: Limiter, organization_id: str) -> None:
+        self._limiter = limiter
+        self._organization_id = organization_id
+
+    async def __aenter__(self) -> None:
+        self._taken = await self._limiter.take(self._organization_id)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._limiter.release(*self._taken)

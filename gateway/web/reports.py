@@ -5,10 +5,8 @@ from collections.abc import Mapping
 from time import time
 from typing import Final
 
-import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from structlog.contextvars import bind_contextvars
 
 from gateway.query.compile import DruidQuery, compile_report, compile_totals
 from gateway.query.explain import explain
@@ -29,8 +27,6 @@ from gateway.web.execution import Results, run_queries
 from gateway.web.request_body import expected_size, receive
 from gateway.web.response_format import respond_with, wanted_response
 
-_log = structlog.get_logger(__name__)
-
 _LARGE_BODY: Final = 2_048
 """From this size on, describing the problems of a body may take too long for the event loop."""
 
@@ -46,9 +42,9 @@ def report_on(schema: ReportSchema) -> Handler:
         async with request.app[LIMITER].report_slot(tenant.owner_organization_id):
             report = await _read_report(request, schema, tenant, deadline)
             with stage("plan"):
-                planned = plan(report, tenant, schema.dataset, settings.limits, settings.uniques)
+                planned = plan(report, tenant, schema.dataset, schema.limits, settings.uniques)
             if wanted.explanation:
-                return json_response(explain(planned, settings.limits, now=int(time() * 1000)))
+                return json_response(explain(planned, schema.limits, now=int(time() * 1000)))
             with stage("compile"):
                 queries = _compile(planned)
             results = await run_queries(request, queries, deadline, heavy=is_heavy(planned))
@@ -58,9 +54,8 @@ def report_on(schema: ReportSchema) -> Handler:
             encoded = await encode(answer, wanted.format)
         results.keep_only(len(encoded.body))
         request.app[INSTRUMENTS].of_requests(context.data_set).rows.inc(encoded.rows)
-        # The audit line. Its context has the caller, the organization, the partner, and the number of rows.
-        bind_contextvars(rows=encoded.rows)
-        _log.info("report_answered", **shape_of(planned))
+        # The request's log line is the audit line, too. Its context has the caller, the organization and the partner.
+        context.log_fields |= shape_of(planned) | {"rows": encoded.rows}
         response = respond_with(encoded, wanted.format, planned)
         if await compress(request, response, tenant.owner_organization_id):
             results.keep_only(response.content_length or 0)

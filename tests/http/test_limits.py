@@ -184,16 +184,16 @@ def test_proxies_and_redis_are_settings(monkeypatch: pytest.MonkeyPatch) -> None
 
 async def test_counters_expire_and_their_number_is_bounded(clock: Clock) -> None:
     storage = Counters()
-    assert [await storage.incr("one", 60) for _ in range(3)] == [1, 2, 3]
+    assert [await storage.increase("one", 60) for _ in range(3)] == [1, 2, 3]
     for number in range(MOST_COUNTERS + 10):
-        await storage.incr(f"other {number}", 60)
-    assert len(storage._counters) <= MOST_COUNTERS
+        await storage.increase(f"other {number}", 60)
+    assert len(storage) <= MOST_COUNTERS
     clock.ahead = 61
-    assert await storage.get("one") == 0
+    assert await storage.increase("one", 60) == 1
     for number in range(MOST_COUNTERS):
-        await storage.incr("one", 60)
-        await storage.clear(f"other {number}")
-    assert await storage.get("one") == MOST_COUNTERS
+        await storage.increase("one", 60)
+        await storage.drop(f"other {number}")
+    assert await storage.increase("one", 60) == MOST_COUNTERS + 2
 
 
 async def test_checking_the_limits_takes_tens_of_microseconds() -> None:

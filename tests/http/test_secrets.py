@@ -42,14 +42,20 @@ async def _disconnects(request: web.Request) -> web.Response:
     return web.Response()
 
 
-UPSTREAMS: dict[str, Upstream] = {"garbage": _garbage, "disconnects": _disconnects}
+async def _rejects(_request: web.Request) -> web.Response:
+    return web.Response(status=401, text="<html>", headers={"WWW-Authenticate": 'Basic realm="druid"'})
+
+
+UPSTREAMS: dict[str, Upstream] = {"garbage": _garbage, "disconnects": _disconnects, "rejects": _rejects}
 
 
 def _secret_settings(port: int) -> dict[str, Any]:
     """Every setting with a URL or a secret, for an upstream on this port."""
     return {
         "druid_broker_url": f"http://{USER}:{MARKER}@127.0.0.1:{port}",
-        "druid_coordinator_url": f"http://{USER}:{MARKER}@127.0.0.1:{port}",
+        "druid_coordinator_url": f"http://127.0.0.1:{port}",
+        "druid_username": USER,
+        "druid_password": MARKER,
         "limits_url": f"redis://{USER}:{MARKER}@127.0.0.1:{port}",
         "coverage_period": 0.2,
         "request_timeout": 5,

@@ -218,7 +218,7 @@ async def test_every_log_line_has_the_trace_id(
         await ask(process.client, headers={"traceparent": f"00-{TRACE}-{PARENT}-01"})
         await collector.trace(11)
     lines = [line for line in process.lines() if "request_id" in line]
-    assert len(lines) >= 2
+    assert lines
     assert {line["trace_id"] for line in lines} == {TRACE}
 
 

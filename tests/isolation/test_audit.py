@@ -56,7 +56,7 @@ async def test_a_report_leaves_an_audit_line(
         headers = {"Authorization": f"Token {token}"}
         async with session.post(gateway.url + gateway.path(about), json=REPORT, headers=headers) as response:
             assert response.status == 200, await response.text()
-    [line] = [line for line in lines if line["event"] == "report_answered"]
+    [line] = [line for line in lines if line["event"] == "request_finished"]
     assert line["credential"] == token[4:12]
     assert len(line["user"]) == 36
     assert (line["organization"], line["partner"], line["data_set"], line["rows"]) == (D, partner, "chat_sessions", 2)
@@ -79,8 +79,9 @@ async def test_what_is_refused_leaves_none(tmp_path: Path, lines: list[dict[str,
         for token, body in ((wrong, REPORT), (gateway.tokens[P], REPORT), (gateway.tokens[D], REPORT | {"x": SECRET})):
             async with session.post(url, json=body, headers={"Authorization": f"Token {token}"}) as response:
                 assert response.status in {400, 401, 403}
-    events = [line["event"] for line in lines]
-    assert "report_answered" not in events
+    finished = [line for line in lines if line["event"] == "request_finished"]
+    assert [line for line in finished if "aggregations" in line] == []
+    assert len(finished) == 3
     [failed] = [line for line in lines if line["event"] == "authentication_failed"]
     assert (failed["address"], failed["reason"]) == ("127.0.0.1", "The token is not valid.")
     assert SECRET not in repr(lines)

@@ -101,9 +101,14 @@ class Broker:
     async def is_healthy(self) -> bool:
         """Whether the broker says within two seconds that it can answer and knows which data is served."""
         with suppress(aiohttp.ClientError, TimeoutError):
-            async with self._session.get(self._url / "druid/broker/v1/readiness", timeout=SHORT) as response:
-                return response.status == 200
+            status = await self._status("druid/broker/v1/readiness")
+            # A Router, which has no such path, sends queries only to Brokers that are ready.
+            return status == 200 or (status == 404 and await self._status("status/health") == 200)
         return False
+
+    async def _status(self, path: str) -> int:
+        async with self._session.get(self._url / path, timeout=SHORT) as response:
+            return response.status
 
     async def data_sources(self, deadline: float) -> list[str]:
         """Return the names of the data sources with a segment that a server has. Raises as candidates."""

@@ -43,14 +43,15 @@ class UnexpectedStatus(ServiceError):
     def __init__(self, service: object, status: int, body: bytes) -> None:
         self.status = status
         self.text = message_in(body)
-        meaning = _ACCESS_DENIED.get(status) or f"responded with status {status}: {self.text[:200]}".rstrip(": ")
+        meaning = ACCESS_DENIED.get(status) or f"responded with status {status}: {self.text[:200]}".rstrip(": ")
         super().__init__(f"{service} {meaning}")
 
 
-_ACCESS_DENIED: Mapping[int, str] = {
+ACCESS_DENIED: Mapping[int, str] = {
     401: "rejected the credentials (401): check GATEWAY_DRUID_USERNAME and GATEWAY_DRUID_PASSWORD.",
     403: "denied access (403): give Druid's user of GATEWAY_DRUID_USERNAME the permission for this.",
 }
+"""What the statuses of a refused client mean, and the remedy."""
 _MEANINGS: tuple[tuple[type[BaseException], str], ...] = (
     (aiohttp.ClientConnectorDNSError, "the host name cannot be resolved"),
     (socket.gaierror, "the host name cannot be resolved"),

@@ -220,3 +220,22 @@ async def test_rejected_credentials_are_named_with_the_remedy(status: int, remed
             await coordinator.stored_segments("a", [])
     assert remedy.rsplit(maxsplit=1)[-1] in str(failure.value)
     assert "<html>" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("paths", "healthy"),
+    [
+        ({"/prefix/druid/broker/v1/readiness": 200}, True),
+        ({"/prefix/druid/broker/v1/readiness": 503, "/prefix/status/health": 200}, False),
+        ({"/prefix/status/health": 200}, True),
+        ({}, False),
+    ],
+)
+async def test_a_router_is_healthy_although_it_has_no_readiness(paths: dict[str, int], *, healthy: bool) -> None:
+    async def respond(request: web.Request) -> web.Response:
+        return web.Response(status=paths.get(request.path, 404))
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", respond)
+    async with listening(app) as url, Broker(ServiceUrl(f"{url}/prefix")) as broker:
+        assert await broker.is_healthy() is healthy

@@ -1,9 +1,12 @@
 """The format of log lines."""
 
+import json
 import subprocess
 import sys
 
 import pytest
+
+from gateway.telemetry import log_writer
 
 PROGRAM = """
 import structlog
@@ -30,3 +33,34 @@ def test_a_traceback_shows_no_values_of_variables(log_format: str) -> None:
     assert "ValueError: wrong" in done.stderr
     assert "in fail" in done.stderr
     assert "a-secret-value" not in done.stderr
+
+
+SLOW_READER = """
+import os, sys
+from gateway.telemetry import log_writer
+from gateway.telemetry.logging import configure_logging
+import structlog
+
+configure_logging("json")
+log = structlog.get_logger()
+for number in range(log_writer.MOST_LINES + 10_000):
+    log.info("line", number=number, text="x" * 100)
+print("not blocked", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_reader_that_stops_reading_stops_nothing() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SLOW_READER],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "not blocked\n"
+        _, told = process.communicate("\n", timeout=60)
+    lines = [json.loads(line) for line in told.splitlines()]
+    dropped = sum(line["lines"] for line in lines if line["event"] == "log_lines_dropped")
+    written = [line["number"] for line in lines if line["event"] == "line"]
+    assert written == sorted(written)
+    assert 0 < len(written) < log_writer.MOST_LINES + 10_000
+    assert dropped > 0

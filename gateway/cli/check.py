@@ -1,0 +1,105 @@
+"""`gateway check`: tries everything that `gateway serve` needs, and says what to do about what fails."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import typer
+from pydantic import BaseModel
+
+from gateway.accounts.output import show
+from gateway.accounts.schema import DatabaseNotReady
+from gateway.accounts.store import Accounts
+from gateway.catalog.load import CatalogInvalid, load_catalog
+from gateway.configuration import exposed_settings_file, settings_file
+from gateway.druid.api.http import ServiceError, ServiceUnreachable
+from gateway.druid.api.status import Kind, version
+from gateway.druid.api.urls import ServiceUrl
+from gateway.settings import Settings, SettingsInvalid, load_settings, reject_unknown_keys, reject_unknown_variables
+
+
+class Finding(BaseModel):
+    """The result of one check. `detail` of a failure is one sentence with the remedy."""
+
+    check: str
+    state: Literal["ok", "warning", "failed"]
+    detail: str
+
+
+def check(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Check the settings, the data set files, the account database, and Druid.
+
+    Nothing is changed. The exit code is 1 if a check failed, otherwise 0.
+    """
+    findings = list(_findings())
+    show(findings, columns=("check", "state", "detail"), as_json=as_json)
+    if any(each.state == "failed" for each in findings):
+        raise typer.Exit(1)
+
+
+def _findings() -> Iterator[Finding]:
+    try:
+        reject_unknown_variables(os.environ)
+        reject_unknown_keys(settings_file())
+        settings = load_settings()
+    except SettingsInvalid as error:
+        # The first line introduces the list.
+        for problem in str(error).splitlines()[1:]:
+            yield Finding(check="settings", state="failed", detail=problem.strip())
+        yield Finding(check="others", state="failed", detail="not checked: they need valid settings")
+        return
+    if file := exposed_settings_file(Settings):
+        detail = f"every user can read {file}, which contains a secret: chmod o-r {file}"
+        yield Finding(check="settings", state="warning", detail=detail)
+    else:
+        yield Finding(check="settings", state="ok", detail="valid")
+    yield from _catalog(settings)
+    yield from asyncio.run(_services(settings))
+
+
+def _catalog(settings: Settings) -> Iterator[Finding]:
+    try:
+        names = ", ".join(load_catalog(settings.catalog))
+    except CatalogInvalid as error:
+        for problem in str(error).splitlines():
+            yield Finding(check="catalog", state="failed", detail=problem.strip())
+    else:
+        yield Finding(check="catalog", state="ok", detail=f"data sets: {names}")
+
+
+async def _services(settings: Settings) -> list[Finding]:
+    found = await asyncio.gather(
+        _database(settings),
+        *(_druid(settings, "broker", url) for url in settings.druid_broker_url),
+        *(_druid(settings, "coordinator", url) for url in settings.druid_coordinator_url),
+    )
+    if settings.completeness == "off":
+        found.append(
+            Finding(
+                check="completeness",
+                state="warning",
+                detail="GATEWAY_COMPLETENESS is off: numbers can be silently incomplete",
+            )
+        )
+    return found
+
+
+async def _database(settings: Settings) -> Finding:
+    try:
+        async with Accounts(settings) as accounts:
+            revision = await accounts.check_schema()
+    except DatabaseNotReady as error:
+        return Finding(check="database", state="failed", detail=str(error))
+    return Finding(check="database", state="ok", detail=f"revision {revision}")
+
+
+async def _druid(settings: Settings, kind: Kind, url: ServiceUrl) -> Finding:
+    try:
+        detail = f"{url} is Druid {await version(kind, url, settings.druid_security)}"
+    except ServiceUnreachable as error:
+        remedy = f"Check that it runs and that GATEWAY_DRUID_{kind.upper()}_URL is right."
+        return Finding(check=kind, state="failed", detail=f"{error} {remedy}")
+    except ServiceError as error:
+        return Finding(check=kind, state="failed", detail=str(error))
+    return Finding(check=kind, state="ok", detail=detail)
