@@ -24,9 +24,11 @@ from gateway.druid.completeness.realtime_monitor import RealtimeMonitor
 from gateway.druid.executor import Druid
 from gateway.druid.memory_budget import MemoryBudget
 from gateway.druid.query_context import AddContext
+from gateway.druid.reuse import Reuse
 from gateway.druid.schema_monitor import RequireSchema, SchemaMonitor
 from gateway.druid.single_flight import Coalesce
 from gateway.druid.slots import LaneInstruments, Slots
+from gateway.druid.stored_responses import StoredResponses
 from gateway.druid.tenant_guard import TenantGuard
 from gateway.query.schema import compile_schema
 from gateway.settings import Settings
@@ -177,12 +179,14 @@ async def _druid(datasets: Sequence[Dataset], app: web.Application) -> AsyncIter
         )
         for slots in (ordinary, heavy):
             await stack.enter_async_context(slots)
-        budget = MemoryBudget(settings.answer_memory, instruments.answers_bytes)
+        stored = StoredResponses(settings.answer_memory // 4, instruments.reuse_bytes)
+        budget = MemoryBudget(settings.answer_memory, instruments.answers_bytes, stored)
         coalesce = Coalesce(budget, instruments.druid_shared, Admit(ordinary, heavy, choose))
+        await stack.enter_async_context(coalesce)
+        reuse = Reuse(settings.reuse_seconds, stored, budget, instruments.reuse, coalesce)
         monitor = SchemaMonitor(brokers, coordinator, datasets, instruments, period=settings.schema_period)
         schemas = await stack.enter_async_context(monitor)
-        first = RequireSchema(schemas, await stack.enter_async_context(coalesce))
-        app[DRUID] = Druid(first, brokers, completeness, schemas)
+        app[DRUID] = Druid(RequireSchema(schemas, reuse), brokers, completeness, schemas)
         yield
 
 

@@ -138,7 +138,8 @@ class ReportLimits(BaseModel):
     answer_memory: Bytes = Field(
         default=536_870_912,
         description=f"Memory for all responses in transit; one takes about {GROWTH} times its length. One "
-        "organization can use half of it. A report for which no memory is left gets a 429.",
+        "organization can use half of it. A report for which no memory is left gets a 429. Up to a quarter holds "
+        "responses for reuse while no response in transit needs it.",
     )
 
     @model_validator(mode="after")

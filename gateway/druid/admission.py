@@ -28,6 +28,8 @@ class Admit:
                     query_id=request.query_id,
                     deadline=request.deadline,
                     heavy=request.heavy,
+                    key=request.key,
+                    known=request.known,
                     lease=request.lease,
                     slot=slot,
                 )

@@ -132,6 +132,8 @@ def _routed(request: AdmittedRequest, broker: Broker) -> RoutedRequest:
         query_id=request.query_id,
         deadline=request.deadline,
         heavy=request.heavy,
+        key=request.key,
+        known=request.known,
         lease=request.lease,
         slot=request.slot,
         broker=broker,

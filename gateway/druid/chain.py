@@ -3,6 +3,7 @@
 A query enters each link once, in this order; app.py composes them:
 
     schema       schema_monitor.py   the data set matches Druid's columns
+    reuse        reuse.py            answers from memory; lets Druid confirm what it remembers
     coalesce     single_flight.py    one query in Druid for identical requests in flight
     admit        admission.py        waits for a slot; sets lane and priority
     choose       broker_pool.py      picks a broker; tries another one if there is no response
@@ -20,7 +21,7 @@ Each link takes a request of one type and gives the next link a new value, which
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Final, Literal, Protocol, Self, TypeVar
 
 from gateway.druid.api.broker import Broker
 from gateway.druid.intervals import TimeRange
@@ -34,13 +35,14 @@ class DruidRequest:
     """A query to run. Druid cancels by `query_id`, so it must be unguessable.
 
     `deadline` is the event loop's time by which the rows must be there. `heavy` queries have fewer slots, and a lane
-    of their own in Druid.
+    of their own in Druid. A `fresh` request is answered neither from memory nor by a query that already runs.
     """
 
     query: DruidQuery
     query_id: str
     deadline: float
     heavy: bool
+    fresh: bool = False
 
     def with_native(self, **changes: Any) -> Self:  # noqa: ANN401 - JSON of any shape
         """Return the request with other values for these keys of the native query."""
@@ -51,8 +53,36 @@ class DruidRequest:
         return self.with_native(context={**self.query.native["context"], **entries})
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An earlier response to the same query: Druid confirms it, instead of computing it again, if nothing has changed.
+
+    `version` is Druid's ETag: a hash of the query and of the segments that it reads, all of which are immutable. `body`
+    is the response as Druid sent it.
+    """
+
+    version: str
+    body: bytes | bytearray
+    uncovered: tuple[TimeRange, ...] | None
+
+
+NOTHING_KNOWN: Final = Known("none", b"", None)
+"""Makes Druid tell the version of its response: it does so only if it is given one to compare with."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeasedRequest(DruidRequest):
+class KeyedRequest(DruidRequest):
+    """A request with the key that identical requests have in common, and what is known of its response.
+
+    If `known` is None, the version of the response does not matter.
+    """
+
+    key: bytes
+    known: Known | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeasedRequest(KeyedRequest):
     """A request that has a lease for the memory of its response."""
 
     lease: MemoryLease
@@ -72,20 +102,30 @@ class RoutedRequest(AdmittedRequest):
     broker: Broker
 
 
+Origin = Literal["memory", "confirmed", "shared", "druid"]
+"""Where rows come from: from memory; from memory, confirmed by Druid; from another request's query; from Druid."""
+
+
 @dataclass(frozen=True, slots=True)
 class DruidResponse:
     """All rows of a response. Coalesced requests share them: do not change them.
 
     `lease` covers the memory of the rows; the receiver releases it. `query_id` is that of the query in Druid, which may
-    be another request's. `received_at` is the event loop's time at which nothing of Druid was awaited any more.
-    `uncovered` is the time that no server had data for; None if the broker did not list all of it.
+    be another request's. Times are the event loop's: the rows are those that Druid had at `sent_at` or later, and at
+    `received_at` nothing of Druid was awaited any more. `uncovered` is the time that no server had data for; None if
+    the broker did not list all of it. `version` identifies the segments that the rows come from (see Known); None if it
+    is not known, or if some rows are not in segments yet. `body` is the response as Druid sent it.
     """
 
     rows: Sequence[Any]
     lease: MemoryLease
     query_id: str
+    sent_at: float
     received_at: float
     uncovered: tuple[TimeRange, ...] | None
+    version: str | None = None
+    body: bytes | bytearray = b""
+    origin: Origin = "druid"
 
 
 RequestT = TypeVar("RequestT", contravariant=True)  # noqa: PLC0105 - read in one place

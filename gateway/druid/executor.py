@@ -34,9 +34,13 @@ class Druid:
     completeness: Completeness
     schemas: SchemaMonitor
 
-    async def run(self, query: DruidQuery, query_id: str, deadline: float, *, heavy: bool = False) -> DruidResponse:
+    async def run(
+        self, query: DruidQuery, query_id: str, deadline: float, *, heavy: bool = False, fresh: bool = False
+    ) -> DruidResponse:
         """Return the response to a query; see DruidRequest. Raises a GatewayError."""
-        return await self.first.run(DruidRequest(query=query, query_id=query_id, deadline=deadline, heavy=heavy))
+        return await self.first.run(
+            DruidRequest(query=query, query_id=query_id, deadline=deadline, heavy=heavy, fresh=fresh)
+        )
 
     async def readiness(self) -> Readiness:
         """Return whether a broker answers now and the data of at least one data source is known."""

@@ -1,11 +1,12 @@
 """A budget for the memory of all responses in transit, from Druid's first byte to the last byte sent to the caller.
 
-A response that exceeds the budget is rejected. One organization may use half of it, except for a single response.
+Responses that are stored for reuse count, too, and are dropped before a response is rejected because it exceeds the
+budget. One organization may use half of the budget, except for a single response.
 """
 
 from collections import Counter
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from prometheus_client import Gauge
 
@@ -15,18 +16,27 @@ GROWTH = 6
 """Bytes of memory for each byte that Druid sent, once parsed: usually 5, and 13 if all values are tiny."""
 
 
-class MemoryBudget:
-    """`limit` bytes for all leases together. `used` shows how many are in use."""
+class Reclaimable(Protocol):
+    """Holds leases that it can do without."""
 
-    def __init__(self, limit: int, used: Gauge) -> None:
+    def reclaim(self, organization_id: str | None) -> bool:
+        """Release a lease, of this organization if one is given. Return false if there is none."""
+
+
+class MemoryBudget:
+    """`limit` bytes for all leases together. `used` shows how many are in use, including those of `stored`."""
+
+    def __init__(self, limit: int, used: Gauge, stored: Reclaimable) -> None:
         self._limit = limit
         self._gauge = used
+        self._stored = stored
         self._used: Counter[str] = Counter()
+        self._total = 0
 
     @property
     def used(self) -> int:
         """Bytes in use."""
-        return self._used.total()
+        return self._total
 
     def lease(self, organization_id: str) -> "MemoryLease":
         """Return a lease for one response of this organization; it is empty at first."""
@@ -34,15 +44,21 @@ class MemoryBudget:
 
     def change(self, organization_id: str, before: int, after: int) -> None:
         """Take `after` bytes instead of `before`. Raises MemoryExhausted if there are not as many."""
-        theirs = self._used[organization_id] - before + after
-        total = self.used - before + after
-        if after > before and (total > self._limit or (theirs > self._limit // 2 and theirs > after)):
+        growth = after - before
+        if growth > 0:
+            while self._total + growth > self._limit:
+                self._reclaim(None)
+            while after < (theirs := self._used[organization_id] + growth) and theirs > self._limit // 2:
+                self._reclaim(organization_id)
+        self._total += growth
+        self._used[organization_id] += growth
+        if not self._used[organization_id]:
+            del self._used[organization_id]
+        self._gauge.set(self._total)
+
+    def _reclaim(self, organization_id: str | None) -> None:
+        if not self._stored.reclaim(organization_id):
             raise MemoryExhausted("Too many large responses are in transit. Retry later.", headers={"Retry-After": "1"})
-        if theirs:
-            self._used[organization_id] = theirs
-        else:
-            self._used.pop(organization_id, None)
-        self._gauge.set(total)
 
 
 class _Allocation:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from dataclasses import replace
 
 import structlog
 from opentelemetry.semconv.attributes.db_attributes import DB_COLLECTION_NAME, DB_OPERATION_NAME, DB_SYSTEM_NAME
@@ -9,7 +10,7 @@ from opentelemetry.trace import SpanKind
 
 from gateway.druid.api.broker import DRUID_QUERY_ID
 from gateway.druid.chain import DruidResponse, Link, RoutedRequest
-from gateway.druid.responses import TimeoutAboveLimit
+from gateway.druid.responses import SegmentsMissing, TimeoutAboveLimit
 from gateway.errors import DeadlineExceeded
 from gateway.telemetry.tracing import parenthood, stage
 
@@ -21,6 +22,9 @@ class AddContext:
 
     Druid rejects a query whose timeout is above its `druid.server.http.maxQueryTimeout`. The rejection names that
     limit: the link keeps to it from then on, and sends the query again.
+
+    If a server has dropped a segment meanwhile, Druid queries other servers for that segment alone. It would compare
+    and name the version of that part, so a query with a version fails instead, and is sent again without one.
     """
 
     def __init__(self, next_link: Link[RoutedRequest]) -> None:
@@ -44,6 +48,8 @@ class AddContext:
             except TimeoutAboveLimit as error:
                 self._timeout_limit = error.limit
                 _log.warning("druid_timeout_limited", max_query_timeout_ms=error.limit, broker=request.broker.name)
+            except SegmentsMissing:
+                request = replace(request, known=None)
             return await self._next.run(self._completed(request))
 
     def _completed(self, request: RoutedRequest) -> RoutedRequest:
@@ -52,4 +58,7 @@ class AddContext:
             raise DeadlineExceeded("The report took too long. Choose a shorter interval, or filter more.")
         timeout = max(1, int(min(left * 1000, self._timeout_limit)))
         # Proxies read the parent of their spans from a header, Druid's opentelemetry-emitter from the context.
-        return request.with_context(queryId=request.query_id, timeout=timeout, **parenthood())
+        context = {"queryId": request.query_id, "timeout": timeout, **parenthood()}
+        if request.known is not None:
+            context["numRetriesOnMissingSegments"] = 0
+        return request.with_context(**context)

@@ -50,6 +50,16 @@ class TimeoutAboveLimit(Exception):
         self.limit = limit
 
 
+class SegmentsMissing(InvalidDruidResponse):
+    """A server did not have a segment any more that the broker expected there."""
+
+
+def version_in(headers: Mapping[bytes, bytes]) -> str | None:
+    """Return the version of the segments that a response comes from, if Druid gives one."""
+    etag = headers.get(b"etag")
+    return None if etag is None else etag.decode("latin-1")
+
+
 def uncovered_in(headers: Mapping[bytes, bytes]) -> tuple[TimeRange, ...] | None:
     """Return the time for which Druid says it had no data; None if it does not say, or does not list all of it.
 
@@ -96,5 +106,9 @@ def error_in(status: int, raw: bytearray, query: bytes) -> Exception:
             "The report needs more memory than one report may have. Group by fewer dimensions, filter more, or choose "
             "a shorter interval."
         )
+    if str(told.get("errorClass")).endswith("SegmentMissingException") or message.startswith(
+        "No results found for seg"
+    ):
+        return SegmentsMissing("The database could not answer.")
     kind, detail, headers = _ERRORS.get(status, (InvalidDruidResponse, "The database could not answer.", {}))
     return kind(detail, headers=headers)

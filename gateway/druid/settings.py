@@ -89,6 +89,14 @@ class DruidSettings(BaseModel):
         default=4, description="Slots for queries that are expected to take long, in Druid's lane `heavy`."
     )
     druid_queue: Annotated[Count, Field(ge=2)] = Field(default=100, description="Queries that may wait for a slot.")
+    reuse_seconds: float = Field(
+        default=1.0,
+        ge=0,
+        le=3_600,
+        allow_inf_nan=False,
+        description="Seconds for which a response of Druid is reused for identical reports of the same organization. "
+        "Later, Druid confirms it without reading the data again if its segments have not changed. 0: no reuse.",
+    )
     uniques: Uniques = Field(
         default=Uniques.SKETCH,
         description="How `hyperUnique` counts. `sketch` errs by at most 2 %; `metric` reads the hyperUnique metrics "

@@ -7,10 +7,9 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-import orjson
 from prometheus_client import Counter
 
-from gateway.druid.chain import DruidRequest, DruidResponse, LeasedRequest, Link
+from gateway.druid.chain import DruidResponse, KeyedRequest, LeasedRequest, Link, Origin
 from gateway.druid.memory_budget import MemoryBudget, MemoryLease
 from gateway.errors import DeadlineExceeded, GatewayError
 
@@ -56,16 +55,15 @@ class Coalesce:
         """Queries that further requests may join."""
         return len(self._flights)
 
-    async def run(self, request: DruidRequest) -> DruidResponse:
+    async def run(self, request: KeyedRequest) -> DruidResponse:
         """Return the response to the request, or to an identical one that was in flight.
 
         Raises DeadlineExceeded at the request's own deadline, and what the next link raises.
         """
-        key = _key(request)
         try:
             async with asyncio.timeout_at(request.deadline):
                 while True:
-                    deadline, response = self._join(key, request)
+                    deadline, response = self._join(request)
                     try:
                         return await response
                     except DeadlineExceeded:
@@ -75,37 +73,44 @@ class Coalesce:
         except TimeoutError as error:
             raise DeadlineExceeded("The report took too long. Choose a shorter interval, or filter more.") from error
 
-    def _join(self, key: bytes, request: DruidRequest) -> tuple[float, Coroutine[Any, Any, DruidResponse]]:
+    def _join(self, request: KeyedRequest) -> tuple[float, Coroutine[Any, Any, DruidResponse]]:
         """Return the deadline of a query in flight and its future response."""
-        flight = self._flight(key, request)
-        return flight.deadline, self._wait(key, flight)
-
-    def _flight(self, key: bytes, request: DruidRequest) -> _Flight:
-        flight, now = self._flights.get(key), asyncio.get_running_loop().time()
-        if flight is not None and flight.deadline - now >= (request.deadline - now) * _LONG_ENOUGH:
+        flight, now = self._flights.get(request.key), asyncio.get_running_loop().time()
+        if (
+            flight is not None
+            and not request.fresh
+            and flight.deadline - now >= (request.deadline - now) * _LONG_ENOUGH
+        ):
             self._joined.inc()
-            return flight
+            return flight.deadline, self._wait(request.key, flight, joined=True)
+        flight = self._start_flight(request)
+        return flight.deadline, self._wait(request.key, flight, joined=False)
+
+    def _start_flight(self, request: KeyedRequest) -> _Flight:
         lease = self._budget.lease(request.query.tenant.owner_organization_id)
         leased = LeasedRequest(
             query=request.query,
             query_id=request.query_id,
             deadline=request.deadline,
             heavy=request.heavy,
+            key=request.key,
+            known=request.known,
             lease=lease,
         )
-        flight = self._flights[key] = _Flight(asyncio.create_task(self._start(leased)), lease, request.deadline)
+        flight = self._flights[request.key] = _Flight(asyncio.create_task(self._start(leased)), lease, request.deadline)
         self._tasks.add(flight.task)
-        flight.task.add_done_callback(partial(self._land, key, flight))
+        flight.task.add_done_callback(partial(self._land, request.key, flight))
         return flight
 
     async def _start(self, request: LeasedRequest) -> DruidResponse:
         return await self._next.run(request)
 
-    async def _wait(self, key: bytes, flight: _Flight) -> DruidResponse:
+    async def _wait(self, key: bytes, flight: _Flight, *, joined: bool) -> DruidResponse:
         flight.waiting += 1
         try:
             response = await asyncio.shield(flight.task)
-            return replace(response, lease=response.lease.share())
+            origin: Origin = "shared" if joined else response.origin
+            return replace(response, lease=response.lease.share(), origin=origin)
         except GatewayError as error:
             # Its traceback refers to the response that was being read, which may be many megabytes long: without it,
             # they are free at once and not when the garbage collector runs.
@@ -131,11 +136,3 @@ class Coalesce:
     def _forget(self, key: bytes, flight: _Flight) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
-
-
-def _key(request: DruidRequest) -> bytes:
-    """Return what identical requests have in common; requests of two tenants never do."""
-    tenant = request.query.tenant
-    return orjson.dumps(
-        [tenant.owner_organization_id, tenant.involved_organization_id, request.heavy, request.query.native]
-    )

@@ -14,7 +14,7 @@ import structlog
 
 from gateway.catalog.model import Dataset, Kind
 from gateway.druid.api.broker import Broker
-from gateway.druid.chain import DruidResponse, Link, RoutedRequest
+from gateway.druid.chain import DruidResponse, Known, Link, RoutedRequest
 from gateway.druid.memory_budget import MemoryLease
 from gateway.druid.slots import Slot
 from gateway.errors import InternalError
@@ -49,6 +49,7 @@ class GuardedQuery:
     broker: Broker
     query_id: str
     deadline: float
+    known: Known | None
     lease: MemoryLease
     slot: Slot
 
@@ -58,12 +59,15 @@ class GuardedQuery:
         native = request.query.native
         trace_parent = native["context"].get("traceparent")
         headers = {} if trace_parent is None else {"traceparent": trace_parent}
+        if request.known is not None:
+            headers["If-None-Match"] = request.known.version
         for name, value in (
             ("body", orjson.dumps(native)),
             ("headers", MappingProxyType(headers)),
             ("broker", request.broker),
             ("query_id", request.query_id),
             ("deadline", request.deadline),
+            ("known", request.known),
             ("lease", request.lease),
             ("slot", request.slot),
         ):

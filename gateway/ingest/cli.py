@@ -131,6 +131,8 @@ def run(  # noqa: PLR0913 - these are the command line's options
 
     [bold]gateway ingest SPEC --data FILE --serve-address 172.17.0.1[/bold]
 
+    Credentials and certificates for Druid are the gateway's settings: GATEWAY_DRUID_USERNAME and so on.
+
     A stream continues when this command has returned. To change it, run the command with a changed spec:
 
     [bold]gateway ingest spec.kafka.json --bootstrap-servers kafka:9092[/bold]

@@ -99,7 +99,9 @@ class Instruments:
             "druid_cancellation_seconds", "Time that cancelling a query took.", "broker", "outcome"
         )
         self.druid_shared = counter("druid_shared", "Queries that joined an identical query in flight.")
-        self.answers_bytes = gauge("answers_bytes", "Memory used by responses in transit.")
+        self.reuse = counter("reuse", "Queries by where their rows came from.", "origin")
+        self.reuse_bytes = gauge("reuse_bytes", "Memory used by responses that are stored for reuse.")
+        self.answers_bytes = gauge("answers_bytes", "Memory used by responses in transit and by stored ones.")
         self.broker_up = gauge("broker_up", "Whether a broker answers.", "broker")
         self.coverage_age_seconds = gauge(
             "coverage_age_seconds", "Seconds since the coordinator last listed the data that exists."

@@ -11,6 +11,7 @@ from gateway.druid.api.broker import DRUID_QUERY_ID
 from gateway.druid.chain import DruidResponse
 from gateway.query.compile import DruidQuery
 from gateway.telemetry.tracing import stage, tell
+from gateway.web.cache_fields import wants_fresh
 from gateway.web.context import CONTEXT, DRUID, INSTRUMENTS
 from gateway.web.cpu_budget import metered
 
@@ -36,10 +37,10 @@ async def run_queries(
     request: web.Request, queries: Mapping[str, DruidQuery], deadline: float, *, heavy: bool
 ) -> Results:
     """Run a request's queries at the same time. If one fails or is cancelled, so are the others."""
-    context, druid = request[CONTEXT], request.app[DRUID]
+    context, druid, fresh = request[CONTEXT], request.app[DRUID], wants_fresh(request)
 
     def run(name: str) -> Coroutine[Any, Any, DruidResponse]:
-        return druid.run(queries[name], f"{context.request_id}-{name}", deadline, heavy=heavy)
+        return druid.run(queries[name], f"{context.request_id}-{name}", deadline, heavy=heavy, fresh=fresh)
 
     responses: dict[str, DruidResponse] = {}
     began, first = asyncio.get_running_loop().time(), next(iter(queries))
@@ -81,3 +82,5 @@ def _note_druid(request: web.Request, name: str, responses: Mapping[str, DruidRe
     # The query of a coalesced request is another request's.
     query_id = responses[name].query_id if responses else f"{context.request_id}-{name}"
     context.log_fields |= {"druid_query_id": query_id, "druid_ms": round(seconds * 1000, 3)}
+    if responses:
+        context.log_fields["rows_from"] = responses[name].origin

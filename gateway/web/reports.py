@@ -20,6 +20,7 @@ from gateway.telemetry.tracing import stage
 from gateway.tenancy.tenant import Tenant
 from gateway.web.audit import shape_of
 from gateway.web.authentication import deadline_of, tenant_of
+from gateway.web.cache_fields import cache_fields
 from gateway.web.compression import compress
 from gateway.web.context import BODY_BUDGET, CONTEXT, INSTRUMENTS, LIMITER, SETTINGS, WORKER
 from gateway.web.encoders import encode, json_response
@@ -57,6 +58,7 @@ def report_on(schema: ReportSchema) -> Handler:
         # The request's log line is the audit line, too. Its context has the caller, the organization and the partner.
         context.log_fields |= shape_of(planned) | {"rows": encoded.rows}
         response = respond_with(encoded, wanted.format, planned)
+        response.headers.update(cache_fields(request, results.responses.values()))
         if await compress(request, response, tenant.owner_organization_id):
             results.keep_only(response.content_length or 0)
         return response

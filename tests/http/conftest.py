@@ -30,11 +30,11 @@ async def druid_stand_in() -> AsyncIterator[StandIn]:
 
 @pytest.fixture
 async def start(tmp_path: Path) -> AsyncIterator[Start]:
-    """Start a gateway in front of a broker's URL; further keywords are fields of Settings."""
+    """Start a gateway in front of a broker's URL; further keywords are fields of Settings. It reuses no responses."""
     async with AsyncExitStack() as stack:
 
         async def start(broker_url: str, **changes: Any) -> Client:
-            settings = settings_for(tmp_path, broker_url, **changes)
+            settings = settings_for(tmp_path, broker_url, **{"reuse_seconds": 0.0, **changes})
             gateway = await stack.enter_async_context(serving(settings))
             return await stack.enter_async_context(Client(gateway))
 
@@ -77,6 +77,7 @@ def start_process(tmp_path: Path) -> StartProcess:
             "GATEWAY_DRUID_BROKER_URL": broker_url,
             "GATEWAY_COMPLETENESS": "on" if "druid_coordinator_url" in changes else "off",
             "GATEWAY_REQUEST_TIMEOUT": "10",
+            "GATEWAY_REUSE_SECONDS": "0",
             "GATEWAY_LOG_FORMAT": "json",
             **{f"GATEWAY_{name.upper()}": str(value) for name, value in changes.items()},
             **{name: value for name, value in os.environ.items() if name.startswith("OTEL_")},

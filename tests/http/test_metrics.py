@@ -283,3 +283,13 @@ async def test_every_metric_has_a_description_a_unit_and_the_right_type(watch: W
 
 async def test_the_public_port_has_no_metrics(client: Client) -> None:
     assert (await client.send("GET", "/metrics")).status == 404
+
+
+async def test_queries_are_counted_by_where_their_rows_come_from(watch: Watch) -> None:
+    watched = await watch(reuse_seconds=60)
+    for _ in range(3):
+        await watched.client.post()
+    seen = await watched.scrape()
+    assert seen.value("gateway_reuse_total", origin="druid") == 1
+    assert seen.value("gateway_reuse_total", origin="memory") == 2
+    assert seen.value("gateway_reuse_bytes") == seen.value("gateway_answers_bytes") > 1_000

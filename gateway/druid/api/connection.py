@@ -7,6 +7,7 @@ this module sends it as one write, and httptools parses the response. All other 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final, Protocol, cast
 
 import httptools
@@ -207,7 +208,11 @@ class Connection(asyncio.Protocol):
         exchange.received.status = status
         self._head_complete = True
         headers = exchange.received.headers
-        self._until_closed = b"content-length" not in headers and b"transfer-encoding" not in headers
+        self._until_closed = (
+            status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+            and b"content-length" not in headers
+            and b"transfer-encoding" not in headers
+        )
         self._keep = self._parser.should_keep_alive() and not self._until_closed
         exchange.begin()
 

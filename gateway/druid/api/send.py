@@ -4,6 +4,7 @@ https://druid.apache.org/docs/33.0.0/querying/query-context says what Druid does
 """
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -15,7 +16,7 @@ from gateway.druid.api.cancellation import cancel
 from gateway.druid.api.connection import BrokenResponse, ConnectionFailed, Exchange, NoResponse, Response
 from gateway.druid.chain import DruidResponse
 from gateway.druid.memory_budget import GROWTH
-from gateway.druid.responses import error_in, uncovered_in
+from gateway.druid.responses import error_in, uncovered_in, version_in
 from gateway.druid.row_parser import parse_rows
 from gateway.druid.tenant_guard import GuardedQuery
 from gateway.errors import DeadlineExceeded, InvalidDruidResponse, ReportTooLarge
@@ -38,19 +39,36 @@ class Send:
 
         Raises NoAnswer, TimeoutAboveLimit, and a GatewayError for everything else.
         """
+        sent_at = asyncio.get_running_loop().time()
         with timed(self._query_seconds, request.broker.name, success="answered") as timer:
-            response = await self._exchange(request, timer)
+            response = await self._exchange(request, timer, sent_at)
             received_at = asyncio.get_running_loop().time()
             timer.stop()
             tell({HTTP_RESPONSE_STATUS_CODE: response.status})
-            if response.status != 200:
+            confirmed = request.known if response.status == HTTPStatus.NOT_MODIFIED else None
+            version: str | None
+            if confirmed is not None:
+                timer.outcome = "confirmed"
+                version, body, uncovered = confirmed.version, confirmed.body, confirmed.uncovered
+                request.lease.resize(GROWTH * len(body))
+            elif response.status == HTTPStatus.OK:
+                version, body, uncovered = version_in(response.headers), response.body, uncovered_in(response.headers)
+            else:
                 raise error_in(response.status, response.body, request.body)
-            uncovered = uncovered_in(response.headers)
-            rows = await _rows(response)
-        return DruidResponse(rows, request.lease, request.query_id, received_at, uncovered)
+            rows = await _rows(body, response)
+        return DruidResponse(
+            rows,
+            request.lease,
+            request.query_id,
+            sent_at,
+            received_at,
+            uncovered,
+            version,
+            body,
+            "druid" if confirmed is None else "confirmed",
+        )
 
-    async def _exchange(self, request: GuardedQuery, timer: Timer) -> Response:
-        sent_at = asyncio.get_running_loop().time()
+    async def _exchange(self, request: GuardedQuery, timer: Timer, sent_at: float) -> Response:
         exchange: Exchange | None = None
         try:
             exchange = await self._send(request)
@@ -103,12 +121,12 @@ class Send:
         )
 
 
-async def _rows(response: Response) -> list[Any]:
+async def _rows(body: bytes | bytearray, response: Response) -> list[Any]:
     try:
-        return await parse_rows(response.body)
+        return await parse_rows(body)
     except ValueError as error:
         # Also how a failure after the first row looks: an array that is not closed. The response may contain what
         # callers filtered by, so it is not logged.
         content_type = response.headers.get(b"content-type", b"").decode("latin-1")
-        _log.error("druid_response_not_readable", content_type=content_type, length=len(response.body))
+        _log.error("druid_response_not_readable", content_type=content_type, length=len(body))
         raise InvalidDruidResponse("The database did not give a complete response.") from error

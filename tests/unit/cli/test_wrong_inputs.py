@@ -78,7 +78,7 @@ COMMANDS: tuple[tuple[list[str], bytes], ...] = (
     (["organizations", "create", "\udcff"], b""),
     (["organizations", "create", "\x1b[2J"], b""),
     (["organizations", "create", "A" * 1000], b""),
-    (["organizations", "create", "A", "--id", "no-uuid"], b""),
+    (["organizations", "create", "A", "--id", "no/id"], b""),
     (["organizations", "deactivate", "\udcff"], b""),
     (["users", "create", "no-address", ORGANIZATION], b""),
     (["users", "create", "\udcff@example.com", ORGANIZATION], b""),

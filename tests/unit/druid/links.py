@@ -7,10 +7,20 @@ from typing import Any, Generic, TypeVar
 
 from gateway.druid.api.broker import Broker
 from gateway.druid.api.urls import ServiceUrl
-from gateway.druid.chain import AdmittedRequest, DruidRequest, DruidResponse, LeasedRequest, RoutedRequest
+from gateway.druid.chain import (
+    AdmittedRequest,
+    DruidRequest,
+    DruidResponse,
+    KeyedRequest,
+    Known,
+    LeasedRequest,
+    RoutedRequest,
+)
 from gateway.druid.intervals import TimeRange
 from gateway.druid.memory_budget import MemoryBudget, MemoryLease
+from gateway.druid.reuse import key_of
 from gateway.druid.slots import LaneInstruments, Slot, Slots
+from gateway.druid.stored_responses import StoredResponses
 from gateway.query.compile import DruidQuery, compile_time_range
 from gateway.telemetry.instruments import Instruments
 from gateway.tenancy.tenant import Tenant
@@ -34,7 +44,7 @@ def query(tenant: Tenant = TENANT, **changes: Any) -> DruidQuery:
 
 
 def budget(limit: int = 1 << 30) -> MemoryBudget:
-    return MemoryBudget(limit, INSTRUMENTS.answers_bytes)
+    return MemoryBudget(limit, INSTRUMENTS.answers_bytes, StoredResponses(limit, INSTRUMENTS.reuse_bytes))
 
 
 def new_slots(slots: int, queue: int) -> Slots:
@@ -46,39 +56,60 @@ def new_slots(slots: int, queue: int) -> Slots:
     )
 
 
-def requested(query: DruidQuery = QUERY, *, seconds: float = 5.0, heavy: bool = False) -> DruidRequest:
-    return DruidRequest(query=query, query_id="id", deadline=soon(seconds), heavy=heavy)
+def requested(
+    query: DruidQuery = QUERY, *, seconds: float = 5.0, heavy: bool = False, fresh: bool = False
+) -> DruidRequest:
+    return DruidRequest(query=query, query_id="id", deadline=soon(seconds), heavy=heavy, fresh=fresh)
 
 
-def leased(request: DruidRequest, lease: MemoryLease | None = None) -> LeasedRequest:
+def keyed(request: DruidRequest, known: Known | None = None) -> KeyedRequest:
+    return KeyedRequest(
+        query=request.query,
+        query_id=request.query_id,
+        deadline=request.deadline,
+        heavy=request.heavy,
+        fresh=request.fresh,
+        key=key_of(request),
+        known=known,
+    )
+
+
+def leased(request: DruidRequest, lease: MemoryLease | None = None, known: Known | None = None) -> LeasedRequest:
+    has_key = keyed(request, known)
     return LeasedRequest(
         query=request.query,
         query_id=request.query_id,
         deadline=request.deadline,
         heavy=request.heavy,
+        key=has_key.key,
+        known=has_key.known,
         lease=lease or budget().lease("a"),
     )
 
 
-def admitted(request: DruidRequest, others: int = 0) -> AdmittedRequest:
-    has_lease = leased(request)
+def admitted(request: DruidRequest, others: int = 0, known: Known | None = None) -> AdmittedRequest:
+    has_lease = leased(request, known=known)
     return AdmittedRequest(
         query=request.query,
         query_id=request.query_id,
         deadline=request.deadline,
         heavy=request.heavy,
+        key=has_lease.key,
+        known=has_lease.known,
         lease=has_lease.lease,
         slot=Slot(others, set()),
     )
 
 
-def routed(request: DruidRequest, broker: Broker | None = None) -> RoutedRequest:
-    has_slot = admitted(request)
+def routed(request: DruidRequest, broker: Broker | None = None, known: Known | None = None) -> RoutedRequest:
+    has_slot = admitted(request, known=known)
     return RoutedRequest(
         query=request.query,
         query_id=request.query_id,
         deadline=request.deadline,
         heavy=request.heavy,
+        key=has_slot.key,
+        known=has_slot.known,
         lease=has_slot.lease,
         slot=has_slot.slot,
         broker=broker or Broker(NOWHERE),
@@ -86,9 +117,12 @@ def routed(request: DruidRequest, broker: Broker | None = None) -> RoutedRequest
 
 
 def responded(
-    rows: list[Any], lease: MemoryLease | None = None, uncovered: tuple[TimeRange, ...] | None = ()
+    rows: list[Any],
+    lease: MemoryLease | None = None,
+    uncovered: tuple[TimeRange, ...] | None = (),
+    **given: Any,
 ) -> DruidResponse:
-    return DruidResponse(rows, lease or budget().lease("a"), "id", soon(0), uncovered)
+    return DruidResponse(rows, lease or budget().lease("a"), "id", soon(0), soon(0), uncovered, **given)
 
 
 @dataclass(slots=True)

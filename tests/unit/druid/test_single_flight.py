@@ -12,6 +12,7 @@ from tests.unit.druid.links import (
     OTHER_TENANT,
     NextLink,
     budget,
+    keyed,
     query,
     requested,
     responded,
@@ -53,7 +54,7 @@ async def settle() -> None:
 
 async def test_identical_requests_share_one_query_and_its_memory() -> None:
     runs = Runs()
-    callers = [asyncio.create_task(runs.link.run(requested())) for _ in range(5)]
+    callers = [asyncio.create_task(runs.link.run(keyed(requested()))) for _ in range(5)]
     await settle()
     runs.end.set()
     responses = await asyncio.gather(*callers)
@@ -70,7 +71,7 @@ async def test_identical_requests_share_one_query_and_its_memory() -> None:
 async def test_other_queries_and_other_tenants_are_not_joined(other: object) -> None:
     runs = Runs()
     assert other != query()
-    callers = [asyncio.create_task(runs.link.run(requested(each))) for each in (query(), other)]  # type: ignore[arg-type]
+    callers = [asyncio.create_task(runs.link.run(keyed(requested(each)))) for each in (query(), other)]  # type: ignore[arg-type]
     await settle()
     runs.end.set()
     assert [response.rows for response in await asyncio.gather(*callers)] == [[1], [2]]
@@ -79,7 +80,7 @@ async def test_other_queries_and_other_tenants_are_not_joined(other: object) -> 
 async def test_the_same_native_query_of_another_tenant_is_not_joined() -> None:
     runs = Runs()
     forged = query(OTHER_TENANT, **query().native)
-    callers = [asyncio.create_task(runs.link.run(requested(each))) for each in (query(), forged)]
+    callers = [asyncio.create_task(runs.link.run(keyed(requested(each)))) for each in (query(), forged)]
     await settle()
     runs.end.set()
     assert [response.rows for response in await asyncio.gather(*callers)] == [[1], [2]]
@@ -88,12 +89,12 @@ async def test_the_same_native_query_of_another_tenant_is_not_joined() -> None:
 async def test_a_response_is_not_given_to_later_requests() -> None:
     runs = Runs()
     runs.end.set()
-    assert [(await runs.link.run(requested())).rows for _ in range(2)] == [[1], [2]]
+    assert [(await runs.link.run(keyed(requested()))).rows for _ in range(2)] == [[1], [2]]
 
 
 async def test_a_query_is_cancelled_when_its_last_request_is() -> None:
     runs = Runs()
-    first, second = (asyncio.create_task(runs.link.run(requested())) for _ in range(2))
+    first, second = (asyncio.create_task(runs.link.run(keyed(requested()))) for _ in range(2))
     await settle()
     first.cancel()
     await settle()
@@ -105,12 +106,12 @@ async def test_a_query_is_cancelled_when_its_last_request_is() -> None:
 
 async def test_a_query_that_is_being_cancelled_is_not_joined() -> None:
     runs = Runs()
-    first = asyncio.create_task(runs.link.run(requested()))
+    first = asyncio.create_task(runs.link.run(keyed(requested())))
     await settle()
     first.cancel()
     await asyncio.sleep(0)
     runs.end.set()
-    assert (await runs.link.run(requested())).rows == [2]
+    assert (await runs.link.run(keyed(requested()))).rows == [2]
 
 
 async def test_every_request_gets_the_failure_of_its_query() -> None:
@@ -119,7 +120,7 @@ async def test_every_request_gets_the_failure_of_its_query() -> None:
         raise LookupError
 
     link = Coalesce(budget(), INSTRUMENTS.druid_shared, NextLink(fail))
-    callers = [asyncio.create_task(link.run(requested())) for _ in range(3)]
+    callers = [asyncio.create_task(link.run(keyed(requested()))) for _ in range(3)]
     for caller in callers:
         with pytest.raises(LookupError):
             await caller
@@ -127,9 +128,9 @@ async def test_every_request_gets_the_failure_of_its_query() -> None:
 
 async def test_a_query_with_a_much_earlier_deadline_is_not_joined() -> None:
     runs = Runs()
-    hasty = asyncio.create_task(runs.link.run(requested(seconds=1)))
+    hasty = asyncio.create_task(runs.link.run(keyed(requested(seconds=1))))
     await settle()
-    patient = asyncio.create_task(runs.link.run(requested(seconds=60)))
+    patient = asyncio.create_task(runs.link.run(keyed(requested(seconds=60))))
     await settle()
     assert runs.started == 2
     runs.end.set()
@@ -138,9 +139,9 @@ async def test_a_query_with_a_much_earlier_deadline_is_not_joined() -> None:
 
 async def test_a_request_that_joined_a_query_with_an_earlier_deadline_keeps_its_own() -> None:
     runs = Runs()
-    first = asyncio.create_task(runs.link.run(requested(seconds=0.28)))
+    first = asyncio.create_task(runs.link.run(keyed(requested(seconds=0.28))))
     await settle()
-    later = asyncio.create_task(runs.link.run(requested(seconds=0.3)))
+    later = asyncio.create_task(runs.link.run(keyed(requested(seconds=0.3))))
     with pytest.raises(DeadlineExceeded):
         await first
     runs.end.set()
@@ -150,7 +151,7 @@ async def test_a_request_that_joined_a_query_with_an_earlier_deadline_keeps_its_
 async def test_a_request_ends_at_its_own_deadline() -> None:
     runs = Runs()
     with pytest.raises(DeadlineExceeded):
-        await runs.link.run(requested(seconds=0.02))
+        await runs.link.run(keyed(requested(seconds=0.02)))
     await settle()
     assert runs.memory.used == 0
 
@@ -158,8 +159,18 @@ async def test_a_request_ends_at_its_own_deadline() -> None:
 async def test_closing_awaits_the_queries_in_flight() -> None:
     runs = Runs()
     async with runs.link:
-        caller = asyncio.create_task(runs.link.run(requested()))
+        caller = asyncio.create_task(runs.link.run(keyed(requested())))
         await settle()
         asyncio.get_running_loop().call_later(0.05, runs.end.set)
     assert runs.link.in_flight == 0
     assert (await caller).rows == [1]
+
+
+async def test_a_fresh_request_starts_a_query_of_its_own() -> None:
+    runs = Runs()
+    callers = [asyncio.create_task(runs.link.run(keyed(requested(fresh=each)))) for each in (False, True, False)]
+    await settle()
+    runs.end.set()
+    responses = await asyncio.gather(*callers)
+    assert [response.rows for response in responses] == [[1], [2], [2]]
+    assert [response.origin for response in responses] == ["druid", "druid", "shared"]

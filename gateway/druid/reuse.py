@@ -1,0 +1,111 @@
+"""The link that reuses responses: identical queries of one tenant are answered from memory.
+
+A response is served again for `seconds` from the moment at which its query was sent. After that, Druid is asked for it
+again, with the ETag of the stored response in `If-None-Match`. Druid plans the query, and if it would read the same
+segments, it responds with 304 at once: segments never change, so neither has the response. The request passes all other
+links, so completeness is checked as for any other. Druid gives no ETag where a streaming task has some of the rows.
+
+Druid's ETag works without any of its caches (https://druid.apache.org/docs/33.0.0/querying/using-caching describes it
+for the result-level cache): the request only has to contain `If-None-Match`.
+"""
+
+import asyncio
+from dataclasses import replace
+
+import orjson
+from prometheus_client import Counter
+
+from gateway.druid.chain import NOTHING_KNOWN, DruidRequest, DruidResponse, KeyedRequest, Known, Link
+from gateway.druid.memory_budget import GROWTH, MemoryBudget
+from gateway.druid.row_parser import parse_rows
+from gateway.druid.stored_responses import StoredResponse, StoredResponses
+
+
+class Reuse:
+    """Answers from memory for `seconds`; never, if that is 0. `outcomes` counts where responses came from."""
+
+    def __init__(
+        self,
+        seconds: float,
+        stored: StoredResponses,
+        budget: MemoryBudget,
+        outcomes: Counter,
+        next_link: Link[KeyedRequest],
+    ) -> None:
+        self._seconds = seconds
+        self._stored = stored
+        self._budget = budget
+        self._outcomes = {origin: outcomes.labels(origin) for origin in ("memory", "confirmed", "shared", "druid")}
+        self._next = next_link
+
+    async def run(self, request: DruidRequest) -> DruidResponse:
+        """Raises MemoryExhausted, and what the next link raises."""
+        key = key_of(request)
+        stored = None if request.fresh else self._stored.get(key)
+        if stored is not None and self._age(stored.sent_at) <= self._seconds:
+            response = await self._from_memory(request, stored)
+        else:
+            response = await self._from_druid(request, key, stored)
+        self._outcomes[response.origin].inc()
+        return response
+
+    async def _from_memory(self, request: DruidRequest, stored: StoredResponse) -> DruidResponse:
+        lease = self._budget.lease(request.query.tenant.owner_organization_id)
+        lease.resize(GROWTH * len(stored.body))
+        rows = await parse_rows(stored.body)
+        version, uncovered = (stored.known.version, stored.known.uncovered) if stored.known else (None, None)
+        return DruidResponse(
+            rows, lease, stored.query_id, stored.sent_at, stored.sent_at, uncovered, version, origin="memory"
+        )
+
+    async def _from_druid(self, request: DruidRequest, key: bytes, stored: StoredResponse | None) -> DruidResponse:
+        response = await self._next.run(
+            KeyedRequest(
+                query=request.query,
+                query_id=request.query_id,
+                deadline=request.deadline,
+                heavy=request.heavy,
+                fresh=request.fresh,
+                key=key,
+                known=self._known(key, stored),
+            )
+        )
+        if self._seconds and response.origin != "shared":
+            self._store(request, key, response)
+        # The rows stay in memory until the caller has them, and the body does only if it is stored.
+        return replace(response, body=b"")
+
+    def _known(self, key: bytes, stored: StoredResponse | None) -> Known | None:
+        if not self._seconds or b"lookup" in key:
+            # A lookup may change on one of Druid's servers before it does on the broker, which makes the ETag.
+            return None
+        return stored.known if stored and stored.known else NOTHING_KNOWN
+
+    def _store(self, request: DruidRequest, key: bytes, response: DruidResponse) -> None:
+        before = self._stored.get(key)
+        if before is not None and before.sent_at > response.sent_at:
+            return
+        left = self._seconds - self._age(response.sent_at)
+        if response.version is None and left <= 0:
+            self._stored.drop(key)
+            return
+        self._stored.put(key, request.query.tenant.owner_organization_id, response, self._budget)
+        if response.version is None:
+            asyncio.get_running_loop().call_later(left, self._drop_expired, key)
+
+    def _drop_expired(self, key: bytes) -> None:
+        stored = self._stored.get(key)
+        if stored is not None and stored.known is None and self._age(stored.sent_at) >= self._seconds:
+            self._stored.drop(key)
+
+    @staticmethod
+    def _age(moment: float) -> float:
+        return asyncio.get_running_loop().time() - moment
+
+
+def key_of(request: DruidRequest) -> bytes:
+    """Return what identical requests have in common; requests of two tenants never do."""
+    tenant = request.query.tenant
+    return orjson.dumps(
+        [tenant.owner_organization_id, tenant.involved_organization_id, request.heavy, request.query.native]
+    )

@@ -1,0 +1,170 @@
+"""Identical reports are answered from memory; every other step of a request stays the same."""
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+from structlog.testing import capture_logs
+
+from tests.http.asking import COUNT, ask, assert_problem
+from tests.http.conftest import Start
+from tests.http.coordinator import HAS_DATA, NEVER_HAD_DATA, SEGMENT, coordinator
+from tests.http.stand_in import CLASS, StandIn, error, respond, row
+from tests.serving import D, P, T
+
+FRESH = {"Cache-Control": "max-stale=5, No-Cache"}
+
+
+@dataclass(slots=True)
+class Versioned:
+    """Answers as Druid does: 304 to a request that names the version of its data. Each answer has another count."""
+
+    version: str | None = "v1"
+    uncovered: list[str] = field(default_factory=lambda: list(NEVER_HAD_DATA))
+    asked: list[str | None] = field(default_factory=list)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(request.headers.get("If-None-Match"))
+        if self.version is not None and self.asked[-1] == self.version:
+            return web.Response(status=304)
+        context = {"uncoveredIntervals": self.uncovered, "uncoveredIntervalsOverflowed": False}
+        headers = {"X-Druid-Response-Context": json.dumps(context)}
+        if self.version is not None:
+            headers["ETag"] = self.version
+        return web.json_response(row(count=len(self.asked)), headers=headers)
+
+
+def told(answer: Any) -> tuple[int, str, str | None]:
+    """The number in an answer, and where it comes from."""
+    return answer.data[0][-1], answer.headers["cache-status"], answer.headers.get("age")
+
+
+MISS, HIT, CONFIRMED = "gateway; fwd=miss", "gateway; hit", "gateway; fwd=stale; fwd-status=304"
+
+
+async def test_a_repeated_report_is_answered_from_memory(start: Start, druid_stand_in: StandIn) -> None:
+    druid = Versioned()
+    druid_stand_in.answer = druid.answer
+    client = await start(druid_stand_in.url, reuse_seconds=60)
+    first, second = await client.post(), await client.post()
+    assert (told(first), told(second)) == ((1, MISS, None), (1, HIT, "0"))
+    assert first.body == second.body
+    assert len(druid.asked) == 1
+    assert int(first.headers["ratelimit"].split("r=")[1].split(";")[0]) > int(
+        second.headers["ratelimit"].split("r=")[1].split(";")[0]
+    )
+
+
+async def test_the_age_is_that_of_the_rows(start: Start, druid_stand_in: StandIn) -> None:
+    druid_stand_in.answer = Versioned().answer
+    client = await start(druid_stand_in.url, reuse_seconds=60)
+    await client.post()
+    await asyncio.sleep(1.05)
+    assert told(await client.post()) == (1, HIT, "1")
+
+
+async def test_no_cache_makes_druid_compute_the_report(start: Start, druid_stand_in: StandIn) -> None:
+    druid = Versioned()
+    druid_stand_in.answer = druid.answer
+    client = await start(druid_stand_in.url, reuse_seconds=60)
+    await client.post()
+    assert told(await ask(client, headers=FRESH)) == (2, "gateway; fwd=request", None)
+    assert told(await client.post()) == (2, HIT, "0")
+
+
+async def test_a_stored_report_is_confirmed_by_druid_and_replaced_when_data_changes(
+    start: Start, druid_stand_in: StandIn
+) -> None:
+    druid = Versioned()
+    druid_stand_in.answer = druid.answer
+    client = await start(druid_stand_in.url, reuse_seconds=0.05)
+    answers = []
+    for _ in range(2):
+        answers.append(told(await client.post()))
+        await asyncio.sleep(0.1)
+    druid.version = "v2"
+    answers.append(told(await client.post()))
+    assert answers == [(1, MISS, None), (1, CONFIRMED, None), (3, MISS, None)]
+    assert druid.asked == ["none", "v1", "v1"]
+
+
+async def test_waiting_callers_share_one_confirmation(start: Start, druid_stand_in: StandIn) -> None:
+    druid = Versioned()
+    druid_stand_in.answer = druid.answer
+    client = await start(druid_stand_in.url, reuse_seconds=0.05)
+    await client.post()
+    await asyncio.sleep(0.1)
+
+    async def slowly(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.3)
+        return await druid.answer(request)
+
+    druid_stand_in.answer = slowly
+    answers = await asyncio.gather(*(client.post() for _ in range(5)))
+    assert sorted(told(answer)[1] for answer in answers) == ["gateway; fwd=miss; collapsed"] * 4 + [CONFIRMED]
+    assert druid.asked == ["none", "v1"]
+
+
+async def test_completeness_is_checked_when_druid_confirms_a_report(start: Start, druid_stand_in: StandIn) -> None:
+    """The broker has not learned of a segment: its own data is unchanged, but it lacks data that exists."""
+    druid = Versioned(uncovered=[*NEVER_HAD_DATA, *HAS_DATA])
+    druid_stand_in.answer = druid.answer
+    segments: list[Any] = []
+    async with coordinator(segments) as url:
+        client = await start(druid_stand_in.url, druid_coordinator_url=url, coverage_period=0.1, reuse_seconds=0.05)
+        assert told(await client.post()) == (1, MISS, None)
+        segments.append(SEGMENT)
+        await asyncio.sleep(0.5)
+        assert_problem(await client.post(), 503, "data_unavailable")
+    assert druid.asked == ["none", "v1"]
+
+
+async def test_reports_of_other_tenants_are_not_answered_from_memory(start: Start, druid_stand_in: StandIn) -> None:
+    druid_stand_in.answer = Versioned().answer
+    client = await start(druid_stand_in.url, reuse_seconds=60)
+    assert told(await client.post(organization=T)) == (1, MISS, None)
+    assert told(await client.post()) == (2, MISS, None)
+    # The partner's rows within its own ones are another tenant's.
+    headers = {"Authorization": f"Token {client.gateway.tokens[D]}"}
+    body = json.dumps(COUNT).encode()
+    assert told(await client.send("POST", client.gateway.path(P), headers=headers, data=body)) == (3, MISS, None)
+    assert_problem(await client.post(organization=D, token=client.gateway.tokens[T]), 403, "forbidden")
+
+
+async def test_an_error_is_not_reused(start: Start, druid_stand_in: StandIn) -> None:
+    druid_stand_in.answer = error(503)
+    client = await start(druid_stand_in.url, reuse_seconds=60)
+    assert_problem(await client.post(), 503, "upstream_unavailable")
+    druid_stand_in.answer = respond(row(count=7))
+    assert told(await client.post()) == (7, MISS, None)
+
+
+async def test_a_query_whose_segment_was_dropped_is_sent_again_without_a_version(
+    start: Start, druid_stand_in: StandIn
+) -> None:
+    druid = Versioned()
+    gone = {"error": "Unknown exception", "errorClass": CLASS.replace("QueryTimeout", "SegmentMissing")}
+
+    async def once(request: web.Request) -> web.StreamResponse:
+        druid_stand_in.answer = druid.answer
+        return await respond(gone, status=500)(request)
+
+    druid_stand_in.answer = once
+    client = await start(druid_stand_in.url, reuse_seconds=60)
+    assert told(await client.post()) == (1, MISS, None)
+    assert druid.asked == [None]
+    contexts = [asked.query["context"] for asked in druid_stand_in.queries]
+    assert [each.get("numRetriesOnMissingSegments") for each in contexts] == [0, None]
+
+
+async def test_the_audit_line_says_where_the_rows_come_from(start: Start, druid_stand_in: StandIn) -> None:
+    druid_stand_in.answer = Versioned().answer
+    client = await start(druid_stand_in.url, reuse_seconds=60)
+    with capture_logs() as lines:
+        await client.post()
+        await client.post()
+    audits = [line for line in lines if line["event"] == "request_finished"]
+    assert [line["rows_from"] for line in audits] == ["druid", "memory"]
+    assert audits[0]["druid_query_id"] == audits[1]["druid_query_id"]
