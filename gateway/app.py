@@ -94,7 +94,9 @@ def create_app(settings: Settings, datasets: Iterable[Dataset]) -> web.Applicati
     add_resource(app, f"{PREFIX}/openapi.json", {"GET": document(schemas)})
     for schema in schemas:
         path = dataset_path("{organization_id}", schema.dataset.name)
-        add_resource(app, path, {"GET": description_of(schema), "POST": report_on(schema)})
+        report = report_on(schema)
+        add_resource(app, path, {"GET": description_of(schema), "POST": report, "QUERY": report})
+        add_resource(app, f"{path}/report", {"GET": report})
     return app
 
 

@@ -69,6 +69,12 @@ class BodyTimeout(GatewayError):
     status, code, title = 408, "request_timeout", "The body did not arrive in time"
 
 
+class UnsupportedMediaType(GatewayError):
+    """The body of QUERY is not declared as JSON."""
+
+    status, code, title = 415, "unsupported_media_type", "Unsupported media type"
+
+
 class Unauthenticated(GatewayError):
     """The request has no credential, or none that is valid."""
 

@@ -27,7 +27,7 @@ def answer(query: Mapping[str, Any]) -> list[Any]:
         for dataset in DATASETS.values():
             if dataset.data_source == query["dataSource"]:
                 found |= columns(dataset)
-        return [{"columns": found, "rollup": False, "aggregators": {}}]
+        return [{"columns": found, "rollup": False, "queryGranularity": {"type": "none"}, "aggregators": {}}]
     return [{"result": {each["name"]: 0 for each in query["aggregations"]}}]
 
 
@@ -36,8 +36,12 @@ def columns(dataset: Dataset) -> dict[str, Any]:
     metrics = [each.unique_metric for each in dataset.dimensions if each.unique_metric is not None]
     return {
         **dict.fromkeys(metrics, column("COMPLEX<hyperUnique>")),
-        **{each.column: column(each.kind.value, several=each.multi_valued) for each in dataset.dimensions},
-        dataset.tenant.column: column("STRING"),
+        **{
+            each.column: column(each.kind.value, several=each.multi_valued)
+            for each in dataset.dimensions
+            if each.has_own_column
+        },
+        dataset.tenant.column: column(dataset.tenant.kind.value),
         **({} if dataset.tenant.partner_column is None else {dataset.tenant.partner_column: column("STRING")}),
     }
 

@@ -4,41 +4,14 @@ Druid answers a query about a column or a data source that does not exist with 0
 set with a fault is not served. Each check is one entry of `CHECKS`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
-from gateway.catalog.check import nearest
 from gateway.catalog.data_source import Column, DataSource, Schema, UnknownDataSource
+from gateway.catalog.mismatch import Difference, Mismatch, alternatives, listed, missing, number
 from gateway.catalog.model import Dataset, Dimension, Kind
-
-_MOST_NAMES = 30
-
-
-class Difference(StrEnum):
-    """What can differ. The names are public: /readyz and `gateway catalog check --json` have them."""
-
-    DATA_SOURCE_UNKNOWN = "data_source_unknown"
-    DATA_SOURCE_EMPTY = "data_source_empty"
-    COLUMN_MISSING = "column_missing"
-    COLUMN_TYPE = "column_type"
-    SEVERAL_VALUES = "several_values"
-    SINGLE_VALUE = "single_value"
-    TENANT_SEVERAL_VALUES = "tenant_several_values"
-    TENANT_NULL = "tenant_null"
-    METRIC_MISSING = "metric_missing"
-    METRIC_TYPE = "metric_type"
-    ROLLUP = "rollup"
-
-
-@dataclass(frozen=True, slots=True)
-class Mismatch:
-    """One difference, and what to do about it. A note (not `is_fault`) does not affect any number."""
-
-    kind: Difference
-    message: str
-    is_fault: bool = True
+from gateway.catalog.stored import GRANULARITIES
+from gateway.catalog.wording import nearest
 
 
 def compare(dataset: Dataset, found: DataSource | UnknownDataSource) -> tuple[Mismatch, ...]:
@@ -51,14 +24,9 @@ def compare(dataset: Dataset, found: DataSource | UnknownDataSource) -> tuple[Mi
     return tuple(mismatch for check in CHECKS for mismatch in check(dataset, found, found.schema))
 
 
-def faults(mismatches: Iterable[Mismatch]) -> tuple[Mismatch, ...]:
-    """Return those that would make numbers wrong."""
-    return tuple(each for each in mismatches if each.is_fault)
-
-
 def _unknown(dataset: Dataset, found: UnknownDataSource) -> Mismatch:
     name = dataset.data_source
-    hint = nearest(name, found.others) or f"; it has {_listed(found.others)}"
+    hint = nearest(name, found.others) or f"; it has {listed(found.others)}"
     if found.is_certain:
         message = f"Druid has no data source {name!r}{hint}. Correct data_source, or ingest the first rows"
     else:
@@ -73,23 +41,24 @@ def _owner(dataset: Dataset, found: DataSource, schema: Schema) -> Iterator[Mism
     name = dataset.tenant.column
     column = schema.columns.get(name)
     if column is None:
-        yield _missing("tenant: column", name, schema)
+        yield missing("tenant: column", name, schema)
         return
-    if column.types != {"STRING"}:
+    if column.types != {dataset.tenant.kind.value}:
         yield Mismatch(
             Difference.COLUMN_TYPE,
-            f"tenant: the column {name!r} is {column} in Druid and must be STRING: ingest it as one",
+            f"tenant: the column {name!r} is {column} in Druid, not {dataset.tenant.kind.name.lower()}: "
+            "correct type (string or long), or ingest the column again",
         )
     if rows := found.rows_without.get(name):
         yield Mismatch(
             Difference.TENANT_NULL,
-            f"tenant: {_rows(rows)} no value in the column {name!r}, so that no organization would see "
+            f"tenant: {number(rows)} no value in the column {name!r}, so that no organization would see "
             f"{'it' if rows == 1 else 'them'}: name the right column, or ingest the rows again with their owners",
         )
     if rows := found.rows_with_several_owners:
         yield Mismatch(
             Difference.TENANT_SEVERAL_VALUES,
-            f"tenant: {_rows(rows)} several values in the column {name!r}, so that several organizations would see "
+            f"tenant: {number(rows)} several values in the column {name!r}, so that several organizations would see "
             f"{'it' if rows == 1 else 'them'}: name a column with one value in each row",
         )
 
@@ -100,7 +69,7 @@ def _partner(dataset: Dataset, _: DataSource, schema: Schema) -> Iterator[Mismat
         return
     column = schema.columns.get(name)
     if column is None:
-        yield _missing("tenant: partner_column", name, schema)
+        yield missing("tenant: partner_column", name, schema)
     elif column.types != {"STRING"}:
         yield Mismatch(
             Difference.COLUMN_TYPE,
@@ -109,11 +78,11 @@ def _partner(dataset: Dataset, _: DataSource, schema: Schema) -> Iterator[Mismat
 
 
 def _dimensions(dataset: Dataset, _: DataSource, schema: Schema) -> Iterator[Mismatch]:
-    for dimension in dataset.dimensions:
+    for dimension in filter(lambda each: each.has_own_column, dataset.dimensions):
         where = f"dimension {dimension.name!r}"
         column = schema.columns.get(dimension.column)
         if column is None:
-            yield _missing(f"{where}: column", dimension.column, schema)
+            yield missing(f"{where}: column", dimension.column, schema)
         elif not column.types <= _ACCEPTED[dimension.kind]:
             yield Mismatch(Difference.COLUMN_TYPE, f"{where}: {_wrong_type(dimension, column)}")
         else:
@@ -153,43 +122,103 @@ def _wrong_type(dimension: Dimension, column: Column) -> str:
     return f"{found}: write `type: {_WRITTEN[type_]}`, or ingest it as {declared}"
 
 
-def _unique_metrics(dataset: Dataset, _: DataSource, schema: Schema) -> Iterator[Mismatch]:
+def _metrics(dataset: Dataset, _: DataSource, schema: Schema) -> Iterator[Mismatch]:
     for dimension in dataset.dimensions:
-        name = dimension.unique_metric
-        if name is None:
-            continue
         where = f"dimension {dimension.name!r}"
-        metrics = [each for each, column in schema.columns.items() if column.types == _HYPER_UNIQUE]
-        metric = schema.columns.get(name)
-        if metric is None:
-            hint = nearest(name, metrics) or _alternatives(metrics)
-            message = f"{where}: the data source has no metric {name!r}{hint}. Correct unique_metric or leave it out"
-            yield Mismatch(Difference.METRIC_MISSING, message)
-        elif metric.types != _HYPER_UNIQUE:
+        if dimension.unique_metric is not None:
+            yield from _metric(f"{where}: unique_metric", "hyper_unique", dimension.unique_metric, schema)
+        for kind, name in ({} if dimension.metrics is None else dimension.metrics.names()).items():
+            yield from _metric(f"{where}: metrics.{kind}", kind, name, schema)
+
+
+def _metric(where: str, kind: str, name: str, schema: Schema) -> Iterator[Mismatch]:
+    types, aggregators = _METRICS[kind]
+    suitable = [
+        each
+        for each, column in schema.columns.items()
+        if column.types <= types and (schema.aggregators.get(each) or _UNKNOWN) <= aggregators
+    ]
+    column = schema.columns.get(name)
+    aggregator = schema.aggregators.get(name, frozenset())
+    if column is None:
+        hint = nearest(name, suitable) or alternatives(suitable)
+        yield Mismatch(Difference.METRIC_MISSING, f"{where}: the data source has no metric {name!r}{hint}")
+    # A number that is no metric of Druid's can have been computed before ingestion.
+    elif not column.types <= types or not aggregator <= aggregators:
+        found = f"{name!r} is {column} ({' and '.join(sorted(aggregator)) or 'no metric'}) in Druid"
+        yield Mismatch(Difference.METRIC_TYPE, f"{where}: {found}{alternatives(suitable)}")
+
+
+def _rows(dataset: Dataset, found: DataSource, schema: Schema) -> Iterator[Mismatch]:
+    counts = [each for each, types in schema.aggregators.items() if types == {"longSum"}]
+    if dataset.rows is None:
+        if schema.is_rolled_up:
             yield Mismatch(
-                Difference.METRIC_TYPE,
-                f"{where}: the unique_metric {name!r} is {metric} in Druid, not a hyperUnique metric"
-                f"{_alternatives(metrics)}. Correct unique_metric or leave it out",
+                Difference.ROLLUP,
+                "the data source is rolled up, so that a count would be the number of Druid's rows and not of the "
+                f"ingested ones: add `rows: {{count_metric: …}}`{alternatives(counts)}",
             )
-
-
-def _rollup(_dataset: Dataset, _: DataSource, schema: Schema) -> Iterator[Mismatch]:
-    if schema.is_rolled_up:
+        return
+    name = dataset.rows.count_metric
+    yield from _metric("rows: count_metric", "count", name, schema)
+    if name in schema.columns and (rows := found.rows_without.get(name)):
         yield Mismatch(
-            Difference.ROLLUP,
-            "the data source is rolled up, so that a count would be the number of Druid's rows and not of the "
-            "ingested ones: ingest it with `rollup: false`",
+            Difference.METRIC_NULL,
+            f"rows: {number(rows)} no value in the count_metric {name!r} and would not be counted: ingest them again",
         )
+    if not schema.is_rolled_up:
+        message = "rows: no segment is rolled up, so that Druid's own count is the same"
+        yield Mismatch(Difference.ROLLUP, message, is_fault=False)
+    step = dataset.rows.step
+    if wrong := sorted(each for each in schema.granularities if step % _STEPS.get(each, step + 1)):
+        yield Mismatch(
+            Difference.GRANULARITY,
+            f"rows: ingestion rounded times to {' and '.join(wrong)}: set granularity to the coarsest one",
+        )
+
+
+def _lookups(dataset: Dataset, found: DataSource, _: Schema) -> Iterator[Mismatch]:
+    for dimension in dataset.dimensions:
+        if dimension.lookup is None or found.lookups is None:
+            continue
+        name, where = dimension.lookup.name, f"dimension {dimension.name!r}"
+        if name not in found.lookups:
+            hint = nearest(name, found.lookups) or f"; it has {listed(found.lookups)}"
+            message = f"{where}: Druid has no lookup {name!r}{hint}. Correct lookup, or add it to Druid"
+            yield Mismatch(Difference.LOOKUP_MISSING, message)
+        elif not found.lookups[name]:
+            message = f"{where}: not every server has loaded the lookup {name!r}: wait, or look at the servers' logs"
+            yield Mismatch(Difference.LOOKUP_NOT_LOADED, message)
 
 
 CHECKS: tuple[Callable[[Dataset, DataSource, Schema], Iterator[Mismatch]], ...] = (
     _owner,
     _partner,
     _dimensions,
-    _unique_metrics,
-    _rollup,
+    _metrics,
+    _rows,
+    _lookups,
 )
 
+_UNKNOWN = frozenset({"unknown"})
+_NUMBER = frozenset({"LONG", "DOUBLE", "FLOAT"})
+_METRICS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = MappingProxyType(
+    {
+        "sum": (_NUMBER, frozenset({"longSum", "doubleSum", "floatSum"})),
+        "count": (frozenset({"LONG"}), frozenset({"longSum"})),
+        "min": (_NUMBER, frozenset({"longMin", "doubleMin", "floatMin"})),
+        "max": (_NUMBER, frozenset({"longMax", "doubleMax", "floatMax"})),
+        "quantiles": (
+            frozenset({"COMPLEX<quantilesDoublesSketch>"}),
+            frozenset({"quantilesDoublesSketchMerge", "quantilesDoublesSketch"}),
+        ),
+        "hll": (frozenset({"COMPLEX<HLLSketch>"}), frozenset({"HLLSketchMerge", "HLLSketchBuild"})),
+        "theta": (frozenset({"COMPLEX<thetaSketch>"}), frozenset({"thetaSketch"})),
+        "hyper_unique": (frozenset({"COMPLEX<hyperUnique>"}), frozenset({"hyperUnique"})),
+    }
+)
+"""Each key of `metrics`: the types of its column, and of the aggregators that combine its values."""
+_STEPS: Mapping[str, int] = MappingProxyType({"none": 1, **GRANULARITIES})
 _ACCEPTED: Mapping[Kind, frozenset[str]] = MappingProxyType(
     {
         Kind.STRING: frozenset({"STRING"}),
@@ -201,23 +230,3 @@ _ACCEPTED: Mapping[Kind, frozenset[str]] = MappingProxyType(
 _WRITTEN: Mapping[str, str] = MappingProxyType(
     {"STRING": "string", "LONG": "long", "DOUBLE": "double", "FLOAT": "double"}
 )
-_HYPER_UNIQUE = frozenset({"COMPLEX<hyperUnique>"})
-
-
-def _missing(where: str, name: str, schema: Schema) -> Mismatch:
-    hint = nearest(name, schema.columns) or f"; it has {_listed(schema.columns)}"
-    return Mismatch(Difference.COLUMN_MISSING, f"{where}: the data source has no column {name!r}{hint}")
-
-
-def _alternatives(names: Iterable[str]) -> str:
-    return f"; of this type are {_listed(names)}" if names else "; none of its columns has this type"
-
-
-def _listed(names: Iterable[str]) -> str:
-    ordered = sorted(names)
-    more = f" and {len(ordered) - _MOST_NAMES} more" if len(ordered) > _MOST_NAMES else ""
-    return ", ".join(ordered[:_MOST_NAMES]) + more if ordered else "none"
-
-
-def _rows(number: int) -> str:
-    return f"{number} row{'s have' if number != 1 else ' has'}"

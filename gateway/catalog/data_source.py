@@ -4,7 +4,7 @@ https://druid.apache.org/docs/33.0.0/querying/segmentmetadataquery describes wha
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -27,11 +27,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The columns of some segments. `aggregators` has the types of the aggregators that combine a metric's values."""
+    """The columns of some segments. `aggregators` has the types of the aggregators that combine a metric's values.
+
+    `is_rolled_up` is true if any segment is. `granularities` are the precisions to which ingestion rounded times, in
+    Druid's words and small letters, such as "none" and "hour".
+    """
 
     columns: Mapping[str, Column]
     aggregators: Mapping[str, frozenset[str]] = field(default_factory=dict)
     is_rolled_up: bool = False
+    granularities: frozenset[str] = frozenset()
 
     @classmethod
     def from_analysis(cls, analysis: Mapping[str, Any]) -> Self:
@@ -51,7 +56,15 @@ class Schema:
                 if aggregator is not None
             },
             bool(analysis.get("rollup")),
+            frozenset(_granularity(analysis.get("queryGranularity"))),
         )
+
+
+def _granularity(found: Any) -> Iterator[str]:  # noqa: ANN401 - JSON of any shape
+    if isinstance(found, Mapping):
+        found = "none" if found.get("type") == "none" else found.get("period", "of another kind")
+    if found is not None:
+        yield str(found).lower()
 
 
 def merge(schemas: Iterable[Schema]) -> Schema:
@@ -59,14 +72,16 @@ def merge(schemas: Iterable[Schema]) -> Schema:
     columns: dict[str, Column] = {}
     aggregators: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
     is_rolled_up = False
+    granularities: frozenset[str] = frozenset()
     for schema in schemas:
         is_rolled_up |= schema.is_rolled_up
+        granularities |= schema.granularities
         for name, column in schema.columns.items():
             known = columns.get(name, column)
             columns[name] = Column(known.types | column.types, known.multi_valued or column.multi_valued)
         for name, types in schema.aggregators.items():
             aggregators[name] |= types
-    return Schema(columns, dict(aggregators), is_rolled_up)
+    return Schema(columns, dict(aggregators), is_rolled_up, granularities)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from gateway.catalog.check import column_of, findings
+from gateway.catalog.check import findings
+from gateway.catalog.contradictions import column_of
 from gateway.catalog.document import Document, Finding, InvalidYaml, Position, read_document
 from gateway.catalog.id_format import id_format
 from gateway.catalog.model import Advice, Dataset, Dimension, Kind, TenantColumns
+from gateway.catalog.stored import Lookup, Metrics, Rows
 
 EXAMPLES = Path(__file__).with_name("datasets")
 """The folder of the data sets that come with the gateway."""
@@ -118,8 +120,9 @@ def _dataset(value: dict[str, Any]) -> Dataset:
         description=value["description"],
         data_source=value["data_source"],
         tenant=_tenant(value["tenant"]),
-        dimensions=tuple(map(_dimension, value["dimensions"])),
+        dimensions=tuple(_dimension(each, value) for each in value["dimensions"]),
         advice=tuple(Advice(each["dimension"], each["message"]) for each in value.get("advice", ())),
+        rows=Rows(**value["rows"]) if "rows" in value else None,
     )
 
 
@@ -129,14 +132,21 @@ def _tenant(value: dict[str, Any]) -> TenantColumns:
     return TenantColumns(value["column"], value.get("partner_column"), kind, id_format(name))
 
 
-def _dimension(value: dict[str, Any]) -> Dimension:
+def _dimension(value: dict[str, Any], dataset: dict[str, Any]) -> Dimension:
+    # The dimension whose column and number of values per row this one has.
+    source = next(each for each in dataset["dimensions"] if each["name"] == value["of"]) if "lookup" in value else value
+    column = column_of(source) or ""
     return Dimension(
         name=value["name"],
-        column=column_of(value),
+        column=f"_{value['name']}" if "lookup" in value else column,
         description=value["description"],
         kind=Kind[value.get("type", "string").upper()],
-        multi_valued=value.get("multi_valued", False),
+        multi_valued=source.get("multi_valued", False),
         allowed=tuple(value.get("values", ())),
         aggregations=tuple(value.get("aggregations", ())),
         unique_metric=value.get("unique_metric"),
+        lookup=Lookup(value["lookup"], column) if "lookup" in value else None,
+        metrics=Metrics(**value["metrics"]) if "metrics" in value else None,
+        rows_metric=dataset.get("rows", {}).get("count_metric"),
+        default=tuple(value.get("default_filter", ())),
     )

@@ -10,6 +10,7 @@ from enum import Enum
 from types import MappingProxyType
 
 from gateway.catalog.id_format import UUID, IdFormat
+from gateway.catalog.stored import Lookup, Metrics, Rows
 
 
 class Kind(Enum):
@@ -30,9 +31,12 @@ AGGREGATIONS_OF: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
 class Dimension:
     """A public column that callers can filter and group by, and aggregate as `aggregations` allows.
 
-    `name` is the public name; `column` is the name of the column in Druid. `allowed`, if not empty, lists every value.
-    `aggregations` are keys of `gateway.query.aggregations.AGGREGATIONS`. `unique_metric` is the ingested hyperUnique
-    metric of the column, if there is one.
+    `name` is the public name; `column` is the name of the column in Druid, or of the virtual column with the names of
+    `lookup`. `allowed`, if not empty, lists every value. `aggregations` are keys of
+    `gateway.query.aggregations.AGGREGATIONS`. `unique_metric` is the ingested hyperUnique metric of the column, if it
+    exists. A dimension with `metrics` has no column: it can be aggregated, but neither filtered nor grouped by.
+    `rows_metric` has the number of original rows that a rolled-up row stands for. A report without a filter on the
+    dimension reads only rows with one of the `default` values, if there are any.
     """
 
     name: str
@@ -43,6 +47,15 @@ class Dimension:
     allowed: tuple[str, ...] = ()
     aggregations: tuple[str, ...] = ()
     unique_metric: str | None = None
+    lookup: Lookup | None = None
+    metrics: Metrics | None = None
+    rows_metric: str | None = None
+    default: tuple[str, ...] = ()
+
+    @property
+    def has_own_column(self) -> bool:
+        """Whether the data source has a column with the dimension's values."""
+        return self.lookup is None and self.metrics is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +71,11 @@ class TenantColumns:
     partner_column: str | None = None
     kind: Kind = Kind.STRING
     id_format: IdFormat = UUID
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns' names."""
+        return (self.column,) if self.partner_column is None else (self.column, self.partner_column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +97,16 @@ class Dataset:
     tenant: TenantColumns
     dimensions: tuple[Dimension, ...]
     advice: tuple[Advice, ...] = ()
+    rows: Rows | None = None
     by_name: Mapping[str, Dimension] = field(init=False, repr=False, compare=False)
+    columns: Mapping[str, Dimension] = field(init=False, repr=False, compare=False)
+    """The dimensions that reports can filter and group by, by name."""
 
     def __post_init__(self) -> None:
         by_name = {dimension.name: dimension for dimension in self.dimensions}
         object.__setattr__(self, "by_name", MappingProxyType(by_name))
+        columns = {name: dimension for name, dimension in by_name.items() if dimension.metrics is None}
+        object.__setattr__(self, "columns", MappingProxyType(columns))
 
     def having_aggregation(self, aggregation: str) -> tuple[str, ...]:
         """Names of the dimensions that allow `aggregation`, in the catalog's order."""

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Final
 import typer
 
 from gateway.catalog.check import SCHEMA_FILE
-from gateway.catalog.compare import Mismatch, faults
 from gateway.catalog.load import CatalogInvalid, load_catalog
+from gateway.catalog.mismatch import Mismatch, faults
 from gateway.catalog.model import Dataset
 from gateway.configuration import SettingsInvalid
 from gateway.druid.api.broker import Broker

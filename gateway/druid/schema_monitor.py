@@ -9,7 +9,7 @@ from typing import Final, Self
 
 import structlog
 
-from gateway.catalog.compare import Mismatch, faults
+from gateway.catalog.mismatch import Mismatch, faults
 from gateway.catalog.model import Dataset
 from gateway.druid.api.coordinator import Coordinator
 from gateway.druid.broker_pool import Brokers

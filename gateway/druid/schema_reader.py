@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from gateway.catalog.compare import Mismatch, compare
+from gateway.catalog.compare import compare
 from gateway.catalog.data_source import DataSource, Schema, UnknownDataSource, merge
+from gateway.catalog.mismatch import Mismatch
 from gateway.catalog.model import Dataset
 from gateway.druid.api.broker import Broker, NoAnswer
 from gateway.druid.api.coordinator import Coordinator
@@ -52,6 +53,9 @@ class SchemaReader:
         self._coordinator = coordinator
         self._known: dict[frozenset[Segment], _Batch] = {}
         self._has_had_rows = False
+        self._loaded: frozenset[str] = frozenset()
+        rows = dataset.rows
+        self._never_null = [dataset.tenant.column, *([] if rows is None else [rows.count_metric])]
 
     async def mismatches(self, broker: Broker) -> tuple[Mismatch, ...]:
         """Return every difference between the data set and what Druid has now. Raises SchemaNotRead."""
@@ -89,15 +93,24 @@ class SchemaReader:
         several = 0
         if (column := schema.columns.get(owner)) is not None and column.multi_valued:
             several = await rows_with_several(broker, data_source, segments, owner, _deadline())
-        return _Batch(schema, await rows_without(broker, data_source, segments, [owner], _deadline()), several)
+        missing = await rows_without(broker, data_source, segments, self._never_null, _deadline())
+        return _Batch(schema, missing, several)
 
     async def _data_source(self, batches: list[_Batch]) -> DataSource:
-        columns = {name for batch in batches for name in batch.rows_without}
         return DataSource(
             merge(batch.schema for batch in batches),
-            {name: sum(batch.rows_without.get(name, 0) for batch in batches) for name in columns},
+            {name: sum(batch.rows_without[name] for batch in batches) for name in self._never_null},
             sum(batch.rows_with_several_owners for batch in batches),
+            await self._lookups(),
         )
+
+    async def _lookups(self) -> Mapping[str, bool] | None:
+        if self._coordinator is None or not any(each.lookup for each in self._dataset.dimensions):
+            return None
+        found = await self._coordinator.lookups()
+        # Servers load a new version of a lookup one after the other. Meanwhile each has the old or the new one.
+        self._loaded = frozenset(name for name, is_loaded in found.items() if is_loaded or name in self._loaded)
+        return {name: name in self._loaded for name in found}
 
     async def _without_rows(self, broker: Broker) -> DataSource | UnknownDataSource:
         """Tell an empty data source from one that does not exist, and from one that no server serves at the moment."""

@@ -122,8 +122,10 @@ def check_query(query: DruidQuery) -> None:
     if not isinstance(outermost["fields"], list) or outermost["fields"][: len(required)] != required:
         raise TenancyViolated("the outermost and does not begin with the tenant's filters")
     for column in native.get("virtualColumns", ()):
-        # A virtual column hides a real column of the same name, also from the tenant's filter.
-        if not str(column.get("name", "")).startswith("_start_time"):
+        # A virtual column hides a real column of the same name, also from the tenant's filter. No column of a data set
+        # begins with an underscore.
+        name = str(column.get("name", ""))
+        if not name.startswith("_") or name.startswith("__") or name in query.dataset.tenant.names:
             raise TenancyViolated("a virtual column has a name that could hide a real column")
 
 

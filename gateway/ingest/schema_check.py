@@ -6,9 +6,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from gateway.catalog.model import Dataset, Kind
+from gateway.catalog.stored import Rows
 from gateway.ingest.errors import InvalidSpec
 
 _TYPES: Final = {Kind.STRING: "string", Kind.LONG: "long", Kind.DOUBLE: "double"}
+_METRIC_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
+    "sum": ("doubleSum", "longSum", "floatSum"),
+    "count": ("count", "longSum"),
+    "min": ("doubleMin", "longMin", "floatMin"),
+    "max": ("doubleMax", "longMax", "floatMax"),
+    "quantiles": ("quantilesDoublesSketch",),
+    "hll": ("HLLSketchBuild", "HLLSketchMerge"),
+    "theta": ("thetaSketch",),
+    "hyper_unique": ("hyperUnique",),
+}
 GRANULARITY: Final = "spec.dataSchema.granularitySpec"
 
 
@@ -52,16 +63,21 @@ def schema_problems(task: Any, dataset: Dataset) -> Iterator[str]:  # noqa: ANN4
     """Yield what would make the spec's rows differ from those of the data set."""
     yield from _columns(task, dataset)
     yield from _metrics(task, dataset)
-    if at(task, *GRANULARITY.split("."), "rollup") is not False:
-        yield f"{GRANULARITY}.rollup must be false: Druid would merge rows and count them once"
-    if str(at(task, *GRANULARITY.split("."), "queryGranularity")).lower() != "none":
-        yield f"{GRANULARITY}.queryGranularity must be 'none': reports have millisecond precision"
+    yield from _granularity(at(task, *GRANULARITY.split(".")), dataset.rows)
+
+
+def _granularity(spec: Any, rows: Rows | None) -> Iterator[str]:  # noqa: ANN401 - JSON of any shape
+    if rows is None and at(spec, "rollup") is not False:
+        yield f"{GRANULARITY}.rollup must be false: Druid would merge rows, which the data set's file does not declare"
+    wanted = (rows and rows.granularity) or "none"
+    if str(at(spec, "queryGranularity")).lower() != wanted:
+        yield f"{GRANULARITY}.queryGranularity must be {wanted!r}: reports have the precision that the file declares"
 
 
 def _columns(task: Any, dataset: Dataset) -> Iterator[str]:  # noqa: ANN401 - JSON of any shape
     where = "spec.dataSchema.dimensionsSpec.dimensions"
     columns = by_name(at(task, "spec", "dataSchema", "dimensionsSpec", "dimensions"))
-    wanted = {dimension.column: dimension for dimension in dataset.dimensions}
+    wanted = {dimension.column: dimension for dimension in dataset.dimensions if dimension.has_own_column}
     tenant = dataset.tenant
     involved = tenant.partner_column
     for name in dict.fromkeys((*wanted, tenant.column, *(() if involved is None else (involved,)))):
@@ -84,18 +100,36 @@ def _columns(task: Any, dataset: Dataset) -> Iterator[str]:  # noqa: ANN401 - JS
 
 def _metrics(task: Any, dataset: Dataset) -> Iterator[str]:  # noqa: ANN401 - JSON of any shape
     where = "spec.dataSchema.metricsSpec"
-    metrics = by_name(at(task, "spec", "dataSchema", "metricsSpec"))
+    metrics = metrics_of(task)
+    wanted = [] if dataset.rows is None else [("count", dataset.rows.count_metric)]
+    wanted += [pair for each in dataset.dimensions if each.metrics for pair in each.metrics.names().items()]
+    for kind, name in wanted:
+        if name not in metrics:
+            yield f"{where} lacks {name} ({' or '.join(_METRIC_TYPES[kind])}){_nearest(name, metrics)}"
+        elif metrics[name].get("type") not in _METRIC_TYPES[kind]:
+            found = metrics[name].get("type")
+            yield f"{where}: {name} is {found!r}; in the catalog it is {' or '.join(_METRIC_TYPES[kind])}"
     for dimension in dataset.dimensions:
-        if (name := dimension.unique_metric) is None:
+        if (unique := dimension.unique_metric) is None:
             continue
-        metric = metrics.get(name)
+        metric = metrics.get(unique)
         if metric is None:
-            yield f"{where} lacks {name} (hyperUnique of {dimension.column}){_nearest(name, metrics)}"
+            yield f"{where} lacks {unique} (hyperUnique of {dimension.column}){_nearest(unique, metrics)}"
         elif (metric.get("type"), metric.get("fieldName")) != ("hyperUnique", dimension.column):
             yield (
-                f"{where}: {name} is {metric.get('type')!r} of {metric.get('fieldName')!r}; "
+                f"{where}: {unique} is {metric.get('type')!r} of {metric.get('fieldName')!r}; "
                 f"in the catalog it is 'hyperUnique' of {dimension.column!r}"
             )
+
+
+def metrics_of(task: Any) -> dict[str, Mapping[str, Any]]:  # noqa: ANN401 - JSON of any shape
+    """Return a spec's metrics by name. One that has a filter is what it filters."""
+    found = at(task, "spec", "dataSchema", "metricsSpec")
+    plain = [
+        {"name": at(each, "name"), **each["aggregator"]} if isinstance(at(each, "aggregator"), Mapping) else each
+        for each in (found if isinstance(found, list) else ())
+    ]
+    return by_name(plain)
 
 
 def at(value: Any, *path: str) -> Any:  # noqa: ANN401 - JSON of any shape

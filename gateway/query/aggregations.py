@@ -1,17 +1,16 @@
 """The aggregations of the language. AGGREGATIONS, at the end, is the only list of them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import Literal
 
 from pydruid.utils import aggregators
-from pydruid.utils.filters import Filter as DruidFilter
 
-from gateway.catalog.model import Dimension
+from gateway.catalog.model import Dataset, Dimension
+from gateway.query import sources
 from gateway.query.filters import Filter
-from gateway.query.leaf_filters import native
 from gateway.query.literals import Json
 
 Number = int | float
@@ -59,9 +58,15 @@ class Aggregation:
 
 ROWS = Dimension("", "", "The row itself, which count counts.")
 
+
+def rows_of(dataset: Dataset) -> Dimension:
+    """Return what count counts: Druid's rows, or the original rows that they stand for."""
+    return ROWS if dataset.rows is None else replace(ROWS, rows_metric=dataset.rows.count_metric)
+
+
 # The gateway's own columns start with an underscore and their purpose. No column of a caller starts with an underscore,
 # and a purpose at the end of the caller's name could produce a name that another column has.
-_SUM, _AVG_SUM, _AVG_ROWS = "_sum_", "_avg_sum_", "_avg_rows_"
+_SUM, _AVG_SUM, _AVG_ROWS, _ROWS = "_sum_", "_avg_sum_", "_avg_rows_", "_rows_"
 
 # Druid returns NaN and infinity as strings. Null instead compares and sorts as the answer shows it.
 _IS_FINITE = "abs({}) <= 1.7976931348623157E308"
@@ -73,30 +78,30 @@ def _sum(name: str, dimension: Dimension, _: Uniques) -> Native:
     # Druid's sum over no values is null; 0.0 also compares and sorts as the answer shows it.
     value = f'nvl("{raw}", 0.0)'
     total = {"type": "expression", "name": name, "expression": f"if({_IS_FINITE.format(value)}, {value}, null)"}
-    return Native({raw: aggregators.doublesum(dimension.column)}, (total,))
+    return Native({raw: sources.total(dimension)}, (total,))
 
 
 def _avg(name: str, dimension: Dimension, _: Uniques) -> Native:
     total, rows = f"{_AVG_SUM}{name}", f"{_AVG_ROWS}{name}"
-    present = DruidFilter(type="not", field=native({"type": "null", "column": dimension.column}))
     value = f'"{total}"'
     defined = f'"{rows}" > 0 && {_IS_FINITE.format(value)}'
     mean = {"type": "expression", "name": name, "expression": f'if({defined}, {value} / "{rows}", null)'}
-    return Native(
-        {total: aggregators.doublesum(dimension.column), rows: aggregators.filtered(present, {"type": "count"})},
-        (mean,),
-    )
+    return Native({total: sources.total(dimension), rows: sources.values(dimension)}, (mean,))
 
 
 def _hyper_unique(name: str, dimension: Dimension, uniques: Uniques) -> Native:
     if uniques is Uniques.METRIC and dimension.unique_metric is not None:
         return Native({name: aggregators.hyperunique(dimension.unique_metric)})
-    # Rounded: five is 5.0 and not 5.0000000124, also where `having` compares.
-    return Native({name: {"type": "HLLSketchBuild", "fieldName": dimension.column, "lgK": 14, "round": True}})
+    return Native({name: sources.distinct(dimension)})
 
 
-def _count(name: str, _: Dimension, __: Uniques) -> Native:
-    return Native({name: {"type": "count"}})
+def _count(name: str, dimension: Dimension, _: Uniques) -> Native:
+    if dimension.rows_metric is None:
+        return Native({name: sources.rows(dimension)})
+    raw = f"{_ROWS}{name}"
+    # Druid's sum over no rows is null; 0 also compares and sorts as the answer shows it.
+    count = {"type": "expression", "name": name, "expression": f'nvl("{raw}", 0)'}
+    return Native({raw: sources.rows(dimension)}, (count,))
 
 
 AGGREGATIONS: Mapping[str, Aggregation] = MappingProxyType(

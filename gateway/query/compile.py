@@ -22,6 +22,7 @@ from gateway.query.leaf_filters import native
 from gateway.query.literals import Json
 from gateway.query.plan import Plan
 from gateway.query.report import COMPARISONS, START_TIME, Having
+from gateway.query.sources import lookup_columns
 from gateway.query.time import FIRST_YEAR, LAST_YEAR, format_moment
 from gateway.query.zones import Span
 from gateway.tenancy.tenant import Tenant
@@ -111,7 +112,8 @@ def _timeseries(plan: Plan, granularity: Literal["all"] | Json) -> DruidQuery:
         )
         .query_dict
     )
-    return DruidQuery(query | {"postAggregations": post_aggregators}, plan.tenant, plan.dataset)
+    query |= {"postAggregations": post_aggregators, **_virtual_columns(plan)}
+    return DruidQuery(query, plan.tenant, plan.dataset)
 
 
 def _group_by(plan: Plan) -> DruidQuery:
@@ -136,7 +138,7 @@ def _group_by(plan: Plan) -> DruidQuery:
     if plan.buckets is not None:
         label = {"type": "default", "dimension": LABEL, "outputName": LABEL, "outputType": "LONG"}
         query["dimensions"] = [label, *query["dimensions"]]
-        query["virtualColumns"] = [_expression(LABEL, _label(plan.buckets))]
+    query |= _virtual_columns(plan)
     # Without group_by, empty buckets count too, and only the gateway knows them: see respond.
     if report.having and report.group_by:
         having: Json = {"type": "and", "havingSpecs": [_having(each) for each in report.having]}
@@ -151,6 +153,15 @@ def _group_by(plan: Plan) -> DruidQuery:
         *(each["name"] for each in post_aggregators),
     )
     return DruidQuery(query | {"postAggregations": post_aggregators}, plan.tenant, plan.dataset, columns)
+
+
+def _virtual_columns(plan: Plan) -> Json:
+    columns = []
+    if plan.buckets is not None and plan.groups:
+        columns.append(_expression(LABEL, _label(plan.buckets)))
+    used = plan.report.dimension_names()
+    columns += lookup_columns(each for each in plan.dataset.dimensions if each.name in used)
+    return {"virtualColumns": columns} if columns else {}
 
 
 def _interval(plan: Plan) -> str:

@@ -27,6 +27,7 @@ def describe(dataset: Dataset, limits: Limits) -> Json:
                 "multi_valued": dimension.multi_valued,
                 "allowed_values": list(dimension.allowed) or None,
                 "aggregations": list(dimension.aggregations),
+                **({} if dimension.name in dataset.columns else {"aggregations_only": True}),
             }
             for dimension in dataset.dimensions
         ],

@@ -3,7 +3,8 @@
 from math import prod
 
 from gateway.query.compile import compile_report, compile_totals
-from gateway.query.filters import Filter, inner_filters
+from gateway.query.default_filters import default_warning
+from gateway.query.filters import dimension_names
 from gateway.query.limits import Limits
 from gateway.query.literals import Json
 from gateway.query.plan import Plan
@@ -41,25 +42,16 @@ def _rows(plan: Plan, buckets: int) -> int | None:
 def _warnings(plan: Plan, now: int) -> list[str]:
     report = plan.report
     # A dimension is restricted by a filter of the report, by a filter in every aggregation, or by groups.
-    restricted = _dimensions(report.filter)
-    restricted |= set.intersection(*(_dimensions(metric.filter) for metric in report.metrics))
+    restricted = dimension_names(report.filter)
+    restricted |= set.intersection(*(dimension_names(metric.filter) for metric in report.metrics))
     restricted |= {dimension.name for dimension in report.group_by}
     warnings = [
         f"There is no filter on {advice.dimension}: {advice.message}."
         for advice in plan.dataset.advice
         if advice.dimension not in restricted
     ]
+    warnings += map(default_warning, report.defaults)
     if report.interval.end > now:
         end = format_moment(report.interval.end, report.interval.zone)
         warnings.append(f"The interval is not over before {end}: its numbers may still change.")
     return warnings
-
-
-def _dimensions(condition: Filter | None) -> set[str]:
-    """Return the names of all dimensions that the filter reads, at any depth."""
-    found: set[str] = set()
-    level = [] if condition is None else [condition.to_json()]
-    while level:
-        found.update(each["dimension"] for each in level if "dimension" in each)
-        level = [inner for each in level for inner in inner_filters(each)]
-    return found

@@ -55,6 +55,16 @@ def inner_filters(body: Json) -> list[Json]:
     return inner
 
 
+def dimension_names(condition: Filter | None) -> set[str]:
+    """Return the names of all dimensions that the filter reads, at any depth."""
+    found: set[str] = set()
+    level = [] if condition is None else [condition.to_json()]
+    while level:
+        found.update(each["dimension"] for each in level if "dimension" in each)
+        level = [inner for each in level for inner in inner_filters(each)]
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Several:
     """A combination of filters."""

@@ -27,7 +27,7 @@ def _equals(dimension: Dimension, value: Value) -> DruidFilter:
 
 
 def _keys(dataset: Dataset, required: tuple[str, ...], **properties: Json) -> Json:
-    names = [dimension.name for dimension in dataset.dimensions]
+    names = list(dataset.columns)
     return {
         "properties": {"type": True, "dimension": {"enum": names}, **properties},
         "required": ["dimension", *required],
@@ -176,7 +176,7 @@ class Like:
 
     @staticmethod
     def schema(dataset: Dataset) -> Json:
-        text: Json = {"enum": [d.name for d in dataset.dimensions if d.kind is Kind.STRING]}
+        text: Json = {"enum": [d.name for d in dataset.columns.values() if d.kind is Kind.STRING]}
         keys = _keys(
             dataset,
             ("pattern",),

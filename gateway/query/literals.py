@@ -50,9 +50,9 @@ def by_dimension(dataset: Dataset, keys: Callable[[Json], Json], *, listed: bool
     `keys` makes the `properties` from the schema of one value. With `listed`, a dimension with a list of allowed values
     accepts only those.
     """
-    text = [d for d in dataset.dimensions if d.kind is Kind.STRING]
+    text = [d for d in dataset.columns.values() if d.kind is Kind.STRING]
     free = [d.name for d in text if not (listed and d.allowed)]
-    numeric = [d.name for d in dataset.dimensions if d.kind is not Kind.STRING]
+    numeric = [d.name for d in dataset.columns.values() if d.kind is not Kind.STRING]
     sorts = [(free, STRING_VALUE), (numeric, NUMBER_VALUE)]
     if listed:
         sorts += [([d.name], {"enum": list(d.allowed)}) for d in text if d.allowed]

@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 
 from gateway.catalog.model import Dataset
 from gateway.errors import InvalidReport, Problem
-from gateway.query.aggregations import AGGREGATIONS, ROWS, Metric
+from gateway.query.aggregations import AGGREGATIONS, Metric, rows_of
 from gateway.query.buckets import GRANULARITIES
 from gateway.query.complexity import oversize
+from gateway.query.default_filters import with_default_filters
 from gateway.query.filters import And, Filter, parse_filter
 from gateway.query.literals import Json
 from gateway.query.report import START_TIME, Having, Order, Report
@@ -36,7 +37,7 @@ def parse(body: object, schema: ReportSchema) -> Report:
 
 
 def _report(body: Json, dataset: Dataset) -> Report:
-    return Report(
+    report = Report(
         interval=_interval(body["interval"]),
         granularity=GRANULARITIES.get(body.get("granularity", "all")),
         group_by=tuple(dataset.by_name[name] for name in body.get("group_by", ())),
@@ -49,6 +50,7 @@ def _report(body: Json, dataset: Dataset) -> Report:
         limit=int(body["limit"]) if "limit" in body else None,
         totals=body.get("totals", False),
     )
+    return with_default_filters(report, dataset)
 
 
 def _interval(body: Json) -> Interval:
@@ -66,7 +68,7 @@ def _columns(index: int, body: Json, dataset: Dataset) -> Iterator[Metric]:
     condition = parse_filter(body["filter"], dataset) if "filter" in body else None
     if aggregation.of_rows:
         name = body.get("name", aggregation.suffix)
-        yield Metric(name, aggregation, ROWS, condition, pointer("aggregations", index))
+        yield Metric(name, aggregation, rows_of(dataset), condition, pointer("aggregations", index))
         return
     for position, field in enumerate(body["fields"]):
         name = body.get("name") or f"{field}_{aggregation.suffix}"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import prod
 
 from gateway.catalog.model import Dataset
-from gateway.errors import LimitExceeded
+from gateway.errors import InvalidReport, LimitExceeded, Problem
 from gateway.query.aggregations import Uniques
 from gateway.query.buckets import Buckets, buckets
 from gateway.query.limits import Limits
@@ -59,9 +59,28 @@ def is_heavy(planned: Plan) -> bool:
     return cost(planned) >= _HEAVY
 
 
+def _check_precision(report: Report, dataset: Dataset) -> None:
+    """Raise InvalidReport if the interval begins or ends between two times that the data source can have."""
+    if dataset.rows is None:
+        return
+    step = dataset.rows.step
+    if report.interval.start % step or report.interval.end % step:
+        message = f"must start and end at a whole {dataset.rows.granularity} in UTC, the precision of the data's times"
+        raise InvalidReport("The data is less precise than the report.", problems=[Problem("/interval", message)])
+
+
+def _check_buckets(found: Buckets, dataset: Dataset) -> None:
+    """Raise InvalidReport if rows of one time of the data source belong to two buckets."""
+    if dataset.rows is None or not any(start % dataset.rows.step for start in found.starts):
+        return
+    message = f"must consist of whole {dataset.rows.granularity}s in UTC, the precision of the data's times"
+    raise InvalidReport("The data is less precise than the report.", problems=[Problem("/granularity", message)])
+
+
 def plan(report: Report, tenant: Tenant, dataset: Dataset, limits: Limits, uniques: Uniques) -> Plan:
     """Decide how to answer the report; raises LimitExceeded if it is longer or finer than the limits allow."""
     interval = report.interval
+    _check_precision(report, dataset)
     days = -(-(interval.end - interval.start) // DAY)
     if days > limits.interval_days:
         raise LimitExceeded(
@@ -76,6 +95,7 @@ def plan(report: Report, tenant: Tenant, dataset: Dataset, limits: Limits, uniqu
         cut = buckets(interval, report.granularity)
         found = len(cut.starts)
         if found <= most:
+            _check_buckets(cut, dataset)
             return Plan(tenant, dataset, report, cut, limits.rows, uniques)
     raise LimitExceeded(
         f"By {report.granularity.name} the interval has {found} buckets; at most {most} are allowed. "

@@ -8,7 +8,7 @@ from typing import Literal
 from gateway.catalog.model import Dimension
 from gateway.query.aggregations import Metric
 from gateway.query.buckets import Granularity
-from gateway.query.filters import Filter
+from gateway.query.filters import Filter, dimension_names
 from gateway.query.literals import Json
 from gateway.query.time import Interval, format_moment
 
@@ -47,7 +47,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A valid report. `granularity` None is `all`: one bucket, which starts where the interval starts."""
+    """A valid report. `granularity` None is `all`: one bucket, which starts where the interval starts.
+
+    `filter` includes the default filters of the dimensions in `defaults`, on which the report itself does not filter.
+    """
 
     interval: Interval
     granularity: Granularity | None
@@ -58,6 +61,13 @@ class Report:
     order_by: tuple[Order, ...] = ()
     limit: int | None = None
     totals: bool = False
+    defaults: tuple[Dimension, ...] = ()
+
+    def dimension_names(self) -> set[str]:
+        """Return the names of all dimensions that Druid reads."""
+        conditions = (self.filter, *(metric.filter for metric in self.metrics))
+        dimensions = (*self.group_by, *(metric.dimension for metric in self.metrics))
+        return {dimension.name for dimension in dimensions}.union(*map(dimension_names, conditions))
 
     def to_json(self) -> Json:
         """Return the report as the language writes it, with every default written out."""

@@ -10,10 +10,12 @@ from operator import eq, ge, gt, le, lt
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from gateway.catalog.model import Dimension
 from gateway.errors import LimitExceeded
 from gateway.query.aggregations import Number
 from gateway.query.columns import Column, columns_of
 from gateway.query.compile import DruidQuery
+from gateway.query.default_filters import default_warning
 from gateway.query.literals import Json
 from gateway.query.native_rows import NativeRow, ReportWarning, RowReader, group_by_rows, timeseries_rows, unexpected
 from gateway.query.plan import Plan
@@ -70,7 +72,12 @@ class Answer:
         if self.totals is not None:
             members["totals"] = self.totals.rows[0]
             warnings = {**warnings, **dict.fromkeys(self.totals.warnings)}
-        return {**members, "warnings": [*warnings]} if warnings else members
+        found = {**dict.fromkeys(map(_default_filter, self._plan.report.defaults)), **warnings}
+        return {**members, "warnings": [*found]} if found else members
+
+
+def _default_filter(dimension: Dimension) -> ReportWarning:
+    return ReportWarning("default_filter", default_warning(dimension), "/filters")
 
 
 def respond(plan: Plan, query: DruidQuery, rows: Sequence[Any], totals: Sequence[Any] | None = None) -> Answer:

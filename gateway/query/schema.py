@@ -68,7 +68,7 @@ def compile_schema(dataset: Dataset, limits: Limits) -> ReportSchema:
 
 def report_schema(dataset: Dataset, limits: Limits) -> Json:
     """Return the schema (draft 2020-12) of a report on the data set."""
-    names = [dimension.name for dimension in dataset.dimensions]
+    names = list(dataset.columns)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"A report on {dataset.name}",

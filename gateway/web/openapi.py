@@ -28,7 +28,7 @@ _DESCRIPTIONS: Final = {
     406: "None of the response formats is acceptable.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
-    415: "The body is compressed.",
+    415: "The body is compressed, or that of QUERY is not declared as JSON.",
     422: "The report needs more of Druid's memory than one report may use.",
     429: "Too many requests; Retry-After says when to retry.",
     500: "A fault of the gateway.",
@@ -74,6 +74,17 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
                 "tags": [dataset.name],
                 "summary": f"Describe the reports on {dataset.title.lower()}",
                 "responses": _responses(_ref("Description"), without=_ONLY_REPORTS),
+            },
+        }
+        paths[f"{dataset_path('{organization_id}', dataset.name)}/report"] = {
+            "parameters": [_organization(dataset.tenant.id_format)],
+            "get": {
+                "operationId": f"report_{dataset.name}_by_link",
+                "tags": [dataset.name],
+                "summary": f"Request a report on {dataset.title.lower()} by a link",
+                "description": "The response is that to POST, and the method QUERY with a body does the same.",
+                "parameters": [_REPORT, _EXPLAIN, _FORMAT],
+                "responses": _responses({"oneOf": [_ref("Answer"), _ref("Explanation")]}, _TABLES, without=(413, 415)),
             },
         }
     return {
@@ -187,6 +198,13 @@ _HEADERS: Final[Json] = {
     }
 }
 _PROBLEMS: Final = dict(_problems())
+_REPORT: Final[Json] = {
+    "name": "q",
+    "in": "query",
+    "required": True,
+    "description": "The report as JSON, as in the body of POST.",
+    "schema": {"type": "string", "contentMediaType": JSON},
+}
 _EXPLAIN: Final[Json] = {
     "name": "explain",
     "in": "query",

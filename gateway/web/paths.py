@@ -17,12 +17,12 @@ _LONGEST: Final = 200
 
 def add_resource(app: web.Application, path: str, handlers: Mapping[str, Handler]) -> None:
     """Serve a path, with or without a slash at its end. HEAD follows from GET, and every path supports OPTIONS."""
-    resource = app.router.add_resource(f"{path}{{_:/?}}")
-    for method, handler in handlers.items():
-        resource.add_route(method, handler)
     if "GET" in handlers:
-        resource.add_route("HEAD", handlers["GET"])
-    resource.add_route("OPTIONS", options)
+        handlers = {**handlers, "HEAD": handlers["GET"]}
+    for each in (path, f"{path}/"):
+        resource = app.router.add_resource(each)
+        for method, handler in {**handlers, "OPTIONS": options}.items():
+            resource.add_route(method, handler)
 
 
 def dataset_path(organization_id: str, name: str) -> str:
@@ -36,7 +36,8 @@ class PathAdvice:
     def __init__(self, data_sets: Iterable[str]) -> None:
         self._data_sets = sorted(data_sets)
         reports = [dataset_path("<organization_id>", name) for name in self._data_sets]
-        self._paths = [PREFIX, f"{PREFIX}/orgs", f"{PREFIX}/openapi.json", *reports]
+        links = [f"{path}/report" for path in reports]
+        self._paths = [PREFIX, f"{PREFIX}/orgs", f"{PREFIX}/openapi.json", *reports, *links]
 
     def detail(self, request: web.Request, error: web.HTTPException) -> str | None:
         """Return a sentence for the caller; None if the error has another cause."""

@@ -22,18 +22,19 @@ from gateway.web.audit import shape_of
 from gateway.web.authentication import deadline_of, tenant_of
 from gateway.web.cache_fields import cache_fields
 from gateway.web.compression import compress
+from gateway.web.conditional import etag_of, known_tag, mark_cacheable, not_modified
 from gateway.web.context import BODY_BUDGET, CONTEXT, INSTRUMENTS, LIMITER, SETTINGS, WORKER
 from gateway.web.encoders import encode, json_response
 from gateway.web.execution import Results, run_queries
 from gateway.web.request_body import expected_size, receive
-from gateway.web.response_format import respond_with, wanted_response
+from gateway.web.response_format import VARY, is_link, linked_report, respond_with, wanted_response
 
 _LARGE_BODY: Final = 2_048
 """From this size on, describing the problems of a body may take too long for the event loop."""
 
 
 def report_on(schema: ReportSchema) -> Handler:
-    """Return the handler of POST …/orgs/<organization_id>/<data set>."""
+    """Return the handler of POST and QUERY …/orgs/<organization_id>/<data set>, and of the link GET …/report?q=…."""
 
     async def report(request: web.Request) -> web.Response:
         context, settings = request[CONTEXT], request.app[SETTINGS]
@@ -51,6 +52,11 @@ def report_on(schema: ReportSchema) -> Handler:
             results = await run_queries(request, queries, deadline, heavy=is_heavy(planned))
             with stage("respond"):
                 answer = _respond(planned, queries, results)
+        cache_status = cache_fields(request, results.responses.values())
+        etag = etag_of(request, wanted, answer, queries, results.responses.values())
+        if (tag := known_tag(request, etag)) is not None:
+            context.log_fields |= shape_of(planned) | {"rows": 0}
+            return not_modified(tag, {**VARY, **cache_status})
         with stage("encode"):
             encoded = await encode(answer, wanted.format)
         results.keep_only(len(encoded.body))
@@ -58,9 +64,10 @@ def report_on(schema: ReportSchema) -> Handler:
         # The request's log line is the audit line, too. Its context has the caller, the organization and the partner.
         context.log_fields |= shape_of(planned) | {"rows": encoded.rows}
         response = respond_with(encoded, wanted.format, planned)
-        response.headers.update(cache_fields(request, results.responses.values()))
+        response.headers.update(cache_status)
         if await compress(request, response, tenant.owner_organization_id):
             results.keep_only(response.content_length or 0)
+        mark_cacheable(response, etag)
         return response
 
     return report
@@ -73,7 +80,7 @@ async def _read_report(request: web.Request, schema: ReportSchema, tenant: Tenan
     with app[BODY_BUDGET].reserve(tenant.owner_organization_id, expected_size(request, limit)):
         until = asyncio.get_running_loop().time() + app[SETTINGS].body_timeout
         with stage("read"), context.timer.waiting():
-            body = await receive(request, limit, min(deadline, until))
+            body = linked_report(request) if is_link(request) else await receive(request, limit, min(deadline, until))
         with stage("parse"):
             if len(body) < _LARGE_BODY:
                 return _parse(body, schema)

@@ -1,60 +1,94 @@
 """Which response a request for a report asks for, and the headers that describe the response."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from aiohttp import web
 
-from gateway.errors import InvalidReport, NotAcceptable
+from gateway.errors import InvalidReport, NotAcceptable, UnsupportedMediaType
 from gateway.query.plan import Plan
 from gateway.query.time import format_moment
-from gateway.web.encoders import FORMATS, Encoded, Format
+from gateway.web.encoders import FORMATS, JSON, Encoded, Format
 from gateway.web.negotiation import preferred_media_type
 
-_BY_MEDIA_TYPE: Final = {form.media_type: form for name, form in FORMATS.items() if name != "spreadsheet"}
+_BY_MEDIA_TYPE: Final = {form.media_type: name for name, form in FORMATS.items() if name != "spreadsheet"}
 """The formats that the header Accept can name; `spreadsheet` is another kind of text/csv."""
-_VARY: Final = {"Vary": "Accept, Accept-Encoding"}
+REPORT: Final = "q"
+"""The query parameter with the report of a link."""
+_PARAMETERS: Final = {
+    REPORT: "the report as JSON",
+    "explain": "true or false",
+    "format": ", ".join(FORMATS),
+}
+VARY: Final = {"Vary": "Accept, Accept-Encoding"}
 
 
 @dataclass(frozen=True, slots=True)
 class WantedResponse:
-    """The response that a request asks for. An explanation is always JSON."""
+    """The response that a request asks for: the name of a format, or an explanation, which is always JSON."""
 
-    format: Format
+    name: str
     explanation: bool
+
+    @property
+    def format(self) -> Format:
+        """The response's format."""
+        return FORMATS[self.name]
+
+
+def is_link(request: web.Request) -> bool:
+    """Whether the request is a link (GET …/report), whose query parameter `q` contains the report."""
+    return request.method in ("GET", "HEAD")
+
+
+def linked_report(request: web.Request) -> bytes:
+    """Return the report of a link; raises InvalidReport if it has none."""
+    try:
+        return request.query[REPORT].encode()
+    except (KeyError, UnicodeEncodeError):
+        raise InvalidReport("The query parameter q must contain the report as JSON, percent-encoded.") from None
 
 
 def wanted_response(request: web.Request) -> WantedResponse:
     """Read the query parameters `explain` and `format`, which has precedence over the header Accept.
 
-    Raises InvalidReport for other parameters or values, and NotAcceptable if no format is acceptable.
+    Raises InvalidReport for other parameters or values, NotAcceptable if no format is acceptable, and
+    UnsupportedMediaType for the content of QUERY in another format.
     """
     parameters = request.query
+    known = _PARAMETERS if is_link(request) else _PARAMETERS.keys() - {REPORT}
     explain, name = parameters.get("explain", "false"), parameters.get("format")
     if (
-        len(parameters) > len(parameters.keys() & {"explain", "format"})
+        len(parameters) > len(parameters.keys() & known)
         or explain not in ("true", "false")
         or (name is not None and name not in FORMATS)
     ):
-        raise InvalidReport(
-            f"The query parameters are explain (true or false) and format ({', '.join(FORMATS)}), each at most once."
-        )
-    form = _accepted(tuple(request.headers.getall("Accept", ()))) if name is None else FORMATS[name]
-    return WantedResponse(form, explain == "true")
+        raise InvalidReport(f"The query parameters, each at most once, are: {_explained(known)}.")
+    if request.method == "QUERY" and request.content_type != JSON:
+        # RFC 10008 leaves no room for a missing or other content type.
+        raise UnsupportedMediaType(f"Send the report as {JSON}.", headers={"Accept-Query": f'"{JSON}"'})
+    if name is None:
+        name = _accepted(tuple(request.headers.getall("Accept", ())))
+    return WantedResponse(name, explain == "true")
+
+
+def _explained(parameters: Collection[str]) -> str:
+    return "; ".join(f"{name}: {text}" for name, text in _PARAMETERS.items() if name in parameters)
 
 
 @lru_cache(256)
-def _accepted(accept: tuple[str, ...]) -> Format:
+def _accepted(accept: tuple[str, ...]) -> str:
     media_type = preferred_media_type(accept, _BY_MEDIA_TYPE)
     if media_type is None:
-        raise NotAcceptable(f"The response formats are {', '.join(_BY_MEDIA_TYPE)}.", headers=_VARY)
+        raise NotAcceptable(f"The response formats are {', '.join(_BY_MEDIA_TYPE)}.", headers=VARY)
     return _BY_MEDIA_TYPE[media_type]
 
 
 def respond_with(encoded: Encoded, form: Format, planned: Plan) -> web.Response:
     """Return the response with the encoded answer."""
-    headers = {"Content-Type": f"{form.media_type}{form.parameters}", **_VARY}
+    headers = {"Content-Type": f"{form.media_type}{form.parameters}", **VARY}
     if form.suffix is not None:
         headers["Content-Disposition"] = f'attachment; filename="{_file_name(planned)}.{form.suffix}"'
     if encoded.omitted:

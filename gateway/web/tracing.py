@@ -18,7 +18,7 @@ from gateway.telemetry.tracing import parent_from, trace_stages
 TRACER = web.AppKey("tracer", Tracer)
 
 _PROBES: Final = frozenset({"/healthz", "/readyz"})
-_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"})
 
 
 async def exported(app: web.Application) -> AsyncIterator[None]:

@@ -46,14 +46,19 @@ def write(folder: Path, text: str) -> Path:
 
 def test_the_tables_list_every_key() -> None:
     properties = SCHEMA["properties"]
+    dimension = properties["dimensions"]["items"]["properties"]
     assert keys("The data set") == list(properties)
     assert keys("`tenant`") == list(properties["tenant"]["properties"])
-    assert keys("`dimensions`") == list(properties["dimensions"]["items"]["properties"])
+    assert keys("`rows`") == list(properties["rows"]["properties"])
+    assert keys("`dimensions`") == list(dimension)
+    metrics = re.findall(r"^\| (`.*?`) \| `", PAGE.split("| Key of `metrics` |")[1].split("\n\n")[0], re.MULTILINE)
+    assert re.findall(r"`(\w+)`", ", ".join(metrics)) == list(dimension["metrics"]["properties"])
 
 
 def test_required_keys_are_marked() -> None:
     dimension = SCHEMA["properties"]["dimensions"]["items"]
-    required = {*SCHEMA["required"], *SCHEMA["properties"]["tenant"]["required"], *dimension["required"]}
+    parts = (SCHEMA, dimension, SCHEMA["properties"]["tenant"], SCHEMA["properties"]["rows"])
+    required = {name for part in parts for name in part["required"]}
     assert set(re.findall(r"^\| `(\w+)` \| required \|", PAGE, re.MULTILINE)) == required
 
 
@@ -62,7 +67,7 @@ def test_reserved_names_are_listed() -> None:
     assert re.findall(r"`(\w+)`", line) == SCHEMA["definitions"]["dimension_name"]["not"]["enum"]
 
 
-@pytest.mark.parametrize("part", ["tenant", "dimensions", "advice"])
+@pytest.mark.parametrize("part", ["tenant", "rows", "dimensions", "advice"])
 def test_the_parts_are_valid(part: str, tmp_path: Path) -> None:
     rest = {
         "tenant": "tenant: {column: customer}\n",

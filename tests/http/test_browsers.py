@@ -42,7 +42,7 @@ async def test_a_preflight_request_needs_no_credential_and_counts_for_nobody(cli
 
 async def test_options_without_an_origin_lists_the_methods(client: Client) -> None:
     answer = await client.send("OPTIONS", client.gateway.path())
-    assert (answer.status, answer.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")
+    assert (answer.status, answer.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST, QUERY")
     assert "access-control-allow-methods" not in answer.headers
 
 

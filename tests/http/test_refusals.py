@@ -94,8 +94,8 @@ async def test_a_user_without_the_permission_is_403(client: Client) -> None:
 async def test_an_unsupported_method_is_405_with_the_allowed_ones(client: Client, method: str) -> None:
     answer = await client.send(method, client.gateway.path())
     assert_problem(answer, 405, "method_not_allowed")
-    assert set(answer.headers["allow"].split(",")) == {"GET", "HEAD", "OPTIONS", "POST"}
-    assert answer.json["detail"] == "This path supports the methods GET, HEAD, OPTIONS, POST."
+    assert set(answer.headers["allow"].split(",")) == {"GET", "HEAD", "OPTIONS", "POST", "QUERY"}
+    assert answer.json["detail"] == "This path supports the methods GET, HEAD, OPTIONS, POST, QUERY."
 
 
 async def test_an_api_token_as_bearer_is_401_with_the_right_form(client: Client) -> None:

@@ -54,6 +54,8 @@ class Sql:
     def _among(self, dimension: str, values: list[Any]) -> str:
         some = [float(v) if dimension in self._columns.numbers else v for v in values if v is not None]
         parts = [f"{dimension} IS NULL"] if None in values else []
+        if None in values and dimension in self._columns.sets:
+            parts.append(f"len(list_filter({dimension}, lambda x: x IS NULL)) > 0")
         if some:
             parts.append(self._any(dimension, f"list_contains({self.value(some)}, x)"))
         return f"({' OR '.join(parts) or 'false'})"

@@ -84,8 +84,9 @@ class Oracle:
             **dict.fromkeys(columns.integers, "BIGINT"),
             **dict.fromkeys(columns.floats, "DOUBLE"),
         }
-        # An empty set has no value, like null. A value that occurs twice in a set counts once.
-        sets = ", ".join(f"nullif(list_distinct({name}), []) AS {name}" for name in columns.sets)
+        # An empty set has no value, like null. A value that occurs twice in a set counts once, and so does null.
+        null = "CASE WHEN len(list_filter({0}, lambda x: x IS NULL)) > 0 THEN [NULL::VARCHAR] ELSE [] END"
+        sets = ", ".join(f"nullif(list_distinct({name}) || {null.format(name)}, []) AS {name}" for name in columns.sets)
         replaced = f"REPLACE ({sets})" if sets else ""
         self._database.execute(
             f"CREATE TABLE sessions AS SELECT * {replaced}, epoch_ms({columns.timestamp}::TIMESTAMPTZ) AS t "

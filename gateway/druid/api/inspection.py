@@ -18,7 +18,7 @@ async def schema_of(broker: Broker, data_source: str, segments: Sequence[Segment
         "queryType": "segmentMetadata",
         "dataSource": data_source,
         "intervals": _intervals(segments),
-        "analysisTypes": ["aggregators", "rollup"],
+        "analysisTypes": ["aggregators", "queryGranularity", "rollup"],
         "aggregatorMergeStrategy": "lenient",
         "merge": True,
     }
@@ -33,7 +33,9 @@ async def schema_of(broker: Broker, data_source: str, segments: Sequence[Segment
 
 
 def _differs(analysis: Mapping[str, Any]) -> bool:
-    return analysis.get("rollup") is None or any(each.get("errorMessage") for each in analysis["columns"].values())
+    if analysis.get("rollup") is None or analysis.get("queryGranularity") is None:
+        return True
+    return any(each.get("errorMessage") for each in analysis["columns"].values())
 
 
 async def rows_without(

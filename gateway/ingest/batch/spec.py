@@ -14,7 +14,7 @@ from gateway.druid.intervals import TimeRange
 from gateway.ingest.batch.rows import RowSchema, column_types
 from gateway.ingest.batch.timestamps import PARSERS
 from gateway.ingest.errors import InvalidSpec
-from gateway.ingest.schema_check import GRANULARITY, at, by_name, dataset_of, read, schema_problems
+from gateway.ingest.schema_check import GRANULARITY, at, by_name, dataset_of, metrics_of, read, schema_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def _reading(task: Any) -> Iterator[str]:  # noqa: ANN401 - JSON of any shape
 
 def _row_schema(task: Any, dataset: Dataset) -> RowSchema:  # noqa: ANN401 - a valid task
     schema = task["spec"]["dataSchema"]
-    single = {dimension.column for dimension in dataset.dimensions if not dimension.multi_valued}
+    single = {each.column for each in dataset.dimensions if each.has_own_column and not each.multi_valued}
     types = {
         name: column_types(
             column.get("type", "string"),
@@ -126,7 +126,7 @@ def _row_schema(task: Any, dataset: Dataset) -> RowSchema:  # noqa: ANN401 - a v
     }
     # The operator names the fields that Druid is to ignore, and metrics may read fields of their own.
     others = [*(at(schema, "dimensionsSpec", "dimensionExclusions") or ())]
-    others += [metric["fieldName"] for metric in by_name(schema["metricsSpec"]).values() if metric.get("fieldName")]
+    others += [metric["fieldName"] for metric in metrics_of(task).values() if metric.get("fieldName")]
     format_ = _timestamp_format(task)
     return RowSchema(
         timestamp=at(schema, "timestampSpec", "column") or "timestamp",

@@ -93,6 +93,7 @@ def parse(name: str, text: str, datasets: Mapping[str, Dataset]) -> StreamSpec:
         *_reading(supervisor),
         *_event_time(supervisor),
         *_owner(supervisor, dataset.tenant),
+        *(() if dataset.rows is None else _rollup(supervisor)),
     ]
     if problems:
         raise InvalidSpec(name, problems)
@@ -160,6 +161,12 @@ def _owner(supervisor: Any, tenant: TenantColumns) -> Iterator[str]:  # noqa: AN
         "spec.dataSchema.transformSpec.filter must leave out rows without exactly one owner: "
         f"{json.dumps({'type': 'and', 'fields': wanted})}"
     )
+
+
+def _rollup(supervisor: Any) -> Iterator[str]:  # noqa: ANN401 - JSON of any shape
+    """Yield if a task would merge rows: the gateway could not know whether Druid still has those that it has read."""
+    if at(supervisor, "spec", "dataSchema", "granularitySpec", "rollup") is not False:
+        yield "spec.dataSchema.granularitySpec.rollup must be false in a stream: roll up batches instead"
 
 
 def _event_time(supervisor: Any) -> Iterator[str]:  # noqa: ANN401 - JSON of any shape

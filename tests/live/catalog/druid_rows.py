@@ -31,6 +31,7 @@ def ingest(
     *,
     metrics: Iterable[Row] = (),
     rollup: bool = False,
+    granularity: str = "none",
     interval: str = JANUARY,
 ) -> None:
     """Replace the interval by these rows, and return once the broker knows the new segments."""
@@ -45,7 +46,7 @@ def ingest(
                 "metricsSpec": list(metrics),
                 "granularitySpec": {
                     "segmentGranularity": "month",
-                    "queryGranularity": "none",
+                    "queryGranularity": granularity,
                     "rollup": rollup,
                     "intervals": [interval],
                 },

@@ -76,6 +76,19 @@ METRICS: Final = [
     {"type": "hyperUnique", "name": "country_unique", "fieldName": "ship_country"},
     {"type": "thetaSketch", "name": "items_theta", "fieldName": "item_ids"},
 ]
+HOURLY: Final = [
+    *METRICS,
+    {"type": "count", "name": "orders"},
+    {"type": "doubleSum", "name": "amount_sum", "fieldName": "amount"},
+]
+TIP: Final = """\
+  - name: tip
+    type: double
+    description: The tip.
+    aggregations: [sum]
+    metrics: {sum: amounts_sum}
+rows: {count_metric: orders, granularity: hour}
+"""
 COUNT: Final = {"interval": {"start": "2024-01-01", "end": "2024-02-01"}, "aggregations": [{"type": "count"}]}
 
 FAULTS: Final[dict[str, tuple[str, str, str, str]]] = {
@@ -150,7 +163,7 @@ FAULTS: Final[dict[str, tuple[str, str, str, str]]] = {
         "column: customer",
         "column: number",
         "column_type",
-        "tenant: the column 'number' is LONG in Druid and must be STRING",
+        "tenant: the column 'number' is LONG in Druid, not string: correct type (string or long)",
     ),
     "a misspelt partner column": (
         "partner_column: suppliers",
@@ -168,23 +181,66 @@ FAULTS: Final[dict[str, tuple[str, str, str, str]]] = {
         "item_ids_unique",
         "item_id_unique",
         "metric_missing",
-        "no metric 'item_id_unique' (did you mean 'item_ids_unique'?). Correct unique_metric or leave it out",
+        "unique_metric: the data source has no metric 'item_id_unique' (did you mean 'item_ids_unique'?)",
     ),
     "a metric of another kind": (
         "item_ids_unique",
         "items_theta",
         "metric_type",
-        "the unique_metric 'items_theta' is COMPLEX<thetaSketch> in Druid, not a hyperUnique metric; of this type are",
+        "unique_metric: 'items_theta' is COMPLEX<thetaSketch> (thetaSketch) in Druid; of this type are country_unique,",
     ),
 }
-OTHER_SOURCES: Final[dict[str, tuple[str, str]]] = {
-    # Faults of other data sources, which the valid file describes: (the kind of the fault, a part of the message).
-    "rolled_up": ("rollup", "the data source is rolled up"),
-    "mixed": (
-        "column_type",
-        "the column 'amount' is DOUBLE and STRING in Druid, not double alone: ingest the segments",
+OTHER_SOURCES: Final[dict[str, tuple[str, str, str, str]]] = {
+    # Faults of other data sources: (the data source, what follows the valid text, the kind of the fault, the message).
+    "rollup": ("rolled_up", "", "rollup", "is rolled up, so that a count would be the number of Druid's rows and not"),
+    "a misspelt count": (
+        "rolled_up",
+        "rows: {count_metric: order, granularity: hour}",
+        "metric_missing",
+        "(did you mean 'orders'?)",
     ),
-    "partly_owned": ("tenant_null", "tenant: 1 row has no value in the column 'customer'"),
+    "a count of another kind": (
+        "rolled_up",
+        "rows: {count_metric: amount_sum, granularity: hour}",
+        "metric_type",
+        "rows: count_metric: 'amount_sum' is DOUBLE (doubleSum) in Druid; of this type are orders",
+    ),
+    "a misspelt metric of values": (
+        "rolled_up",
+        TIP,
+        "metric_missing",
+        "dimension 'tip': metrics.sum: the data source has no metric 'amounts_sum' (did you mean 'amount_sum'?)",
+    ),
+    "a metric of values of another kind": (
+        "rolled_up",
+        TIP.replace("sum: amounts_sum", "sum: items_theta"),
+        "metric_type",
+        "dimension 'tip': metrics.sum: 'items_theta' is COMPLEX<thetaSketch> (thetaSketch) in Druid; of this type are",
+    ),
+    "times by the hour": (
+        "rolled_up",
+        "rows: {count_metric: orders}",
+        "granularity",
+        "rows: ingestion rounded times to hour: set granularity",
+    ),
+    "a misspelt lookup": (
+        "good",
+        "  - {name: country_name, lookup: no_such_lookup_of_countries, of: country, description: The name.}",
+        "lookup_missing",
+        "dimension 'country_name': Druid has no lookup 'no_such_lookup_of_countries'",
+    ),
+    "another type in some segments": (
+        "mixed",
+        "",
+        "column_type",
+        "the column 'amount' is DOUBLE and STRING in Druid, not double alone: ingest",
+    ),
+    "a segment without owners": (
+        "partly_owned",
+        "",
+        "tenant_null",
+        "tenant: 1 row has no value in the column 'customer'",
+    ),
 }
 
 
@@ -204,9 +260,9 @@ def name_of(fault: str) -> str:
 @pytest.fixture(scope="module")
 def sources(druid: Druid, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sources]:
     suffix = secrets.token_hex(4)
-    names = {each: f"test_catalog_{each}_{suffix}" for each in ("good", *OTHER_SOURCES, "empty")}
+    names = {each: f"test_catalog_{each}_{suffix}" for each in ("good", "rolled_up", "mixed", "partly_owned", "empty")}
     ingest(druid, names["good"], [ROW, OTHER], COLUMNS, metrics=METRICS)
-    ingest(druid, names["rolled_up"], [ROW, ROW], COLUMNS, metrics=METRICS, rollup=True)
+    ingest(druid, names["rolled_up"], [ROW, ROW], COLUMNS, metrics=HOURLY, rollup=True, granularity="hour")
     ingest(druid, names["mixed"], [ROW], COLUMNS, metrics=METRICS)
     strings = ["amount" if each == {"name": "amount", "type": "double"} else each for each in COLUMNS]
     february = [ROW | {"__time": "2024-02-01T08:00:00Z"}]
@@ -217,14 +273,15 @@ def sources(druid: Druid, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     ingest(druid, names["empty"], [ROW], COLUMNS, metrics=METRICS)
     drop(druid, names["empty"])
     folder = tmp_path_factory.mktemp("catalog")
-    texts = {fault: VALID.replace(old, new) for fault, (old, new, _, _) in FAULTS.items()}
+    texts = {fault: ("good", VALID.replace(old, new)) for fault, (old, new, _, _) in FAULTS.items()}
+    for fault, (source, more, _, _) in OTHER_SOURCES.items():
+        texts[fault] = source, VALID + more.replace("{", "{{").replace("}", "}}")
+    texts |= {name: (name, VALID) for name in ("good", "empty")}
+    texts["right"] = "rolled_up", VALID + "rows: {{count_metric: orders, granularity: hour}}"
     files = {}
-    for fault, text in texts.items():
-        files[fault] = folder / f"{name_of(fault)}.yaml"
-        files[fault].write_text(text.format(name=name_of(fault), data_source=names["good"]))
-    for name, data_source in names.items():
-        files[name] = folder / f"{name}.yaml"
-        files[name].write_text(VALID.format(name=name, data_source=data_source))
+    for name, (source, text) in texts.items():
+        files[name] = folder / f"{name_of(name)}.yaml"
+        files[name].write_text(text.format(name=name_of(name), data_source=names[source]))
     while segments(druid, names["empty"]):
         pass
     yield Sources(names["good"], names, files)
@@ -250,9 +307,7 @@ def check(druid: Druid, *files: Path) -> tuple[int, dict[str, Any]]:
 
 
 def expected(fault: str, sources: Sources) -> tuple[str, str]:
-    if fault in OTHER_SOURCES:
-        return OTHER_SOURCES[fault]
-    _, _, kind, message = FAULTS[fault]
+    _, _, kind, message = (FAULTS | OTHER_SOURCES)[fault]
     return kind, message.format(data_source=sources.good)
 
 
@@ -293,6 +348,10 @@ def test_other_data_sets_are_answered(gateway: Gateway) -> None:
     assert gateway.post(COUNT, dataset="good").data == [["2024-01-01T00:00:00.000+00:00", 2]]
 
 
+def test_original_rows_of_a_rolled_up_data_source_are_counted(gateway: Gateway) -> None:
+    assert gateway.post(COUNT, dataset="right").data == [["2024-01-01T00:00:00.000+00:00", 2]]
+
+
 def test_an_empty_data_source_is_no_fault(druid: Druid, sources: Sources, gateway: Gateway) -> None:
     code, output = check(druid, sources.files["empty"])
     assert (code, output["data_sets"][0]["faults"]) == (0, [])
@@ -313,7 +372,7 @@ def test_all_faults_of_all_files_are_reported_at_once(druid: Druid, sources: Sou
     file = tmp_path / "orders.yaml"
     text = VALID.replace("ship_country", "region").replace("column: customer", "column: client")
     file.write_text(text.format(name="orders", data_source=sources.good))
-    code, output = check(druid, file, sources.files["mixed"], sources.files["good"])
+    code, output = check(druid, file, sources.files["rollup"], sources.files["good"])
     assert code == 1
     assert [len(each["faults"]) for each in output["data_sets"]] == [2, 1, 0]
 

@@ -2,21 +2,21 @@
 
 import pytest
 
-from tests.unit.catalog.conftest import Problems
+from tests.unit.catalog.conftest import VALID, Problems
 
 FAULTS: dict[str, tuple[str, str, str]] = {
     # What is wrong: (text, what replaces it, the problem)
     "a misspelt key": (
         "    values:",
         "    value:",
-        "12:5: unknown key 'value' (did you mean 'values'?); allowed: name, column, type, multi_valued, values, ",
+        "12:5: unknown key 'value' (did you mean 'values'?); allowed: name, column, lookup, of, type, ",
     ),
     "a key at the wrong level": (
         "tenant:\n  column",
         "tenant_column: x\ntenant:\n  column",
         "5:1: unknown key 'tenant_column' (did you mean 'tenant'?); allowed: name, title, description, data_source, ",
     ),
-    "a key that is not supported": ("advice:", "rows: count\nadvice:", "22:1: unknown key 'rows'; allowed: name, "),
+    "a key that is not supported": ("advice:", "measures: x\nadvice:", "22:1: unknown key 'measures'; allowed: name, "),
     "a missing key": ("title: Orders\n", "", "1:1: the key 'title' is missing"),
     "a missing key of a dimension": (
         "    description: What was ordered.\n",
@@ -129,6 +129,71 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "name: item_ids",
         "name: owner\n    column: customer\n    type: long\n    description: x\n  - name: item_ids",
         "18:13: 'customer' is the tenant's column: it must be a string with one value in each row",
+    ),
+    "rows without a count": (
+        "dimensions:\n",
+        "rows: {granularity: hour}\ndimensions:\n",
+        "8:7: the key 'count_metric' is missing",
+    ),
+    "a granularity of another system": (
+        "dimensions:\n",
+        "rows: {count_metric: n, granularity: hours}\ndimensions:\n",
+        "8:38: granularity: 'hours' is not allowed (did you mean 'hour'?)",
+    ),
+    "a count of rows that is a column": (
+        "dimensions:\n",
+        "rows: {count_metric: customer}\ndimensions:\n",
+        "8:22: 'customer' is already the column of the tenant",
+    ),
+    "a lookup without ids": (
+        "advice:",
+        "  - {name: x, lookup: names, description: x}\nadvice:",
+        "22:5: the key 'of' is missing: the dimension with the ids that the lookup names",
+    ),
+    "a lookup of a misspelt dimension": (
+        "advice:",
+        "  - {name: x, lookup: names, of: item_id, description: x}\nadvice:",
+        "22:34: 'item_id' is not a dimension with a column (did you mean 'item_ids'?)",
+    ),
+    "a lookup of prices": (
+        "advice:",
+        "  - {name: x, lookup: names, of: amount, description: x}\nadvice:",
+        "22:34: 'amount' contains numbers with fractions, which are no ids",
+    ),
+    "a lookup and a column": (
+        "advice:",
+        "  - {name: x, column: y, lookup: names, of: item_ids, description: x}\nadvice:",
+        "22:34: a dimension has either column or lookup, not both",
+    ),
+    "ids without a lookup": (
+        "advice:",
+        "  - {name: x, of: item_ids, description: x}\nadvice:",
+        "22:19: of is only used with lookup",
+    ),
+    "a misspelt metric": (
+        "[avg, sum]",
+        "[avg, sum]\n    metrics: {sum: s, counts: c}",
+        "17:23: unknown key 'counts' (did you mean 'count'?)",
+    ),
+    "an average without a count": (
+        "[avg, sum]",
+        "[avg, sum]\n    metrics: {sum: s}",
+        "16:20: avg needs the metrics count and sum",
+    ),
+    "metrics that are columns": (
+        "[avg, sum]",
+        "[sum]\n    metrics: {sum: ship_country}",
+        "17:20: 'ship_country' is already the column of the dimension 'country'",
+    ),
+    "unique values without a sketch": (
+        VALID[VALID.index("    multi_valued") : VALID.index("advice:")],
+        "    description: What was ordered.\n    aggregations: [hyperUnique]\n    metrics: {sum: s}\n",
+        "19:20: hyperUnique needs the metrics hll or theta or hyper_unique",
+    ),
+    "a default filter with another value": (
+        '"SE"]',
+        '"SE"]\n    default_filter: [NO, N0]',
+        "13:26: 'N0' is not one of the values",
     ),
     "several numbers in a row": (
         "type: double",

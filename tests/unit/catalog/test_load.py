@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from gateway.catalog.document import InvalidYaml, read_document
 from gateway.catalog.load import LARGEST_FILE, CatalogInvalid, load_catalog
 from gateway.catalog.model import Advice, Dataset, Dimension, Kind, TenantColumns
+from gateway.catalog.stored import Lookup, Metrics, Rows
 from gateway.query.limits import Limits
 from gateway.query.schema import compile_schema
 from gateway.web.openapi import openapi
@@ -45,6 +46,32 @@ def test_a_valid_file_is_a_data_set(tmp_path: Path) -> None:
             advice=(Advice("country", "countries are mixed"),),
         )
     }
+
+
+def test_lookups_metrics_and_rolled_up_rows(tmp_path: Path) -> None:
+    text = VALID.replace("dimensions:\n", "rows: {count_metric: n, granularity: hour}\ndimensions:\n")
+    text = text.replace("advice:\n", MORE + "advice:\n")
+    (tmp_path / "orders.yaml").write_text(text)
+    orders = load_catalog([tmp_path])["orders"]
+    assert orders.rows == Rows("n", "hour")
+    assert {each.rows_metric for each in orders.dimensions} == {"n"}
+    names, worth = orders.by_name["item_names"], orders.by_name["worth"]
+    assert (names.column, names.lookup, names.multi_valued) == ("_item_names", Lookup("items", "item_ids"), True)
+    assert worth.metrics == Metrics(sum="worth_sum", count="worth_count")
+    assert orders.by_name["state"].default == ("paid",)
+    assert "worth" not in orders.columns
+    assert {each.name for each in orders.dimensions if not each.has_own_column} == {"item_names", "worth"}
+
+
+MORE = """\
+  - {name: item_names, lookup: items, of: item_ids, description: Names.}
+  - {name: state, description: The state., values: [placed, paid], default_filter: [paid]}
+  - name: worth
+    type: double
+    description: The worth.
+    aggregations: [avg, sum]
+    metrics: {sum: worth_sum, count: worth_count}
+"""
 
 
 def test_no_and_yes_are_words(tmp_path: Path) -> None:

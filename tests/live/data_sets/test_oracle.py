@@ -1,0 +1,96 @@
+"""The gateway and the oracle agree on random reports of data sets that are stored in other ways than the examples.
+
+DATA_SET_REPORTS says how many reports to draw for each. Each is asked by an organization about itself, or about its
+partner; half of them are disguised, so that their filters match the rows of everyone.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from tests.live.data_sets.conftest import Served
+from tests.oracle import clock, disagreement
+from tests.oracle.reports import reports
+
+LOT: Final = 25
+LOTS: Final = -(-int(os.environ.get("DATA_SET_REPORTS", "100")) // LOT)
+
+Body = dict[str, Any]
+
+
+@pytest.mark.parametrize("lot", range(LOTS))
+def test_the_gateway_and_the_oracle_agree(lot: int, served: Served) -> None:
+    own, partner, _ = served.world.owners
+    asked = st.sampled_from(((own, own), (own, partner), (partner, partner)))
+
+    @seed(lot)
+    @settings(
+        max_examples=LOT,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
+    )
+    @given(reports(served.data), asked, st.sampled_from((None, None, 0, 1, 2)))
+    def agree(drawn: Body, asked: tuple[str, str], disguise: int | None) -> None:
+        body = aligned(drawn, served.world.step)
+        if disguise is not None:
+            body = disguised(body, served, asked[0])[disguise]
+        caller, organization = asked
+        involved = None if caller == organization else organization
+        expected = served.oracle.answer(body, owner=caller, involved=involved)
+        answer = served.gateway.post(body, caller=caller, organization=organization, dataset=served.world.name)
+        assert answer.status == 200, f"{json.dumps(body)}\n{answer.body.decode()}"
+        found = list(disagreement.disagreements(body, expected, answer.json, disagreement.SKETCH))
+        assert not found, f"{asked}: {json.dumps(body)}\n" + "\n".join(found[:10])
+
+    agree()
+
+
+def aligned(body: Body, step: int) -> Body:
+    """Return the body with an interval of whole steps, because the times of the rows are no more precise."""
+    if step == 1:
+        return body
+    interval: Mapping[str, Any] = body["interval"]
+    zone = interval.get("time_zone", "UTC")
+    start = clock.moment(interval["start"], zone) // step * step
+    end = max(start + step, clock.moment(interval["end"], zone, end=True) // step * step)
+    return {**body, "interval": {**interval, "start": _iso(start), "end": _iso(end)}}
+
+
+def _iso(at: int) -> str:
+    return clock.shown(at, "UTC").replace("+00:00", "Z")
+
+
+def disguised(body: Body, served: Served, caller: str) -> list[Body]:
+    """Return reports whose filters match every row, or those of everyone else."""
+    given = body.get("filters") or []
+    numeric = served.world.owner_dimension in served.world.columns.numbers
+    value = int(caller) if numeric else caller
+    own = {"type": "selector", "dimension": served.world.owner_dimension, "value": value}
+    one = ({"type": "and", "fields": given} if isinstance(given, list) else given) if given else own
+    not_own = {"type": "not", "field": own}
+    everyone = {"type": "or", "fields": [own, not_own]}
+    owners = {"type": "count", "name": "everywhere", "filter": everyone}
+    return [
+        body | {"filters": {"type": "or", "fields": [one, {"type": "not", "field": one}]}},
+        body | {"filters": not_own},
+        {**body, "filters": everyone, "aggregations": [owners], "order_by": [], "having": []},
+    ]
+
+
+def test_no_answer_names_another_organization(served: Served) -> None:
+    """Grouped by the tenant's own column: only the caller's organization is there."""
+    dimension = served.world.owner_dimension
+    whole = {"start": "2018-01-01", "end": "2021-01-01"}
+    body = {"interval": whole, "group_by": [dimension], "aggregations": [{"type": "count"}]}
+    for owner in served.world.owners:
+        answer = served.gateway.post(body, organization=owner, dataset=served.world.name)
+        assert [str(row[1]) for row in answer.data] == [owner]
+        assert answer.data[0][2] == sum(row[served.world.columns.owner] == owner for row in served.world.original)
