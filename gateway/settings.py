@@ -40,6 +40,8 @@ __all__ = [
     "variables",
 ]
 
+TitledUrl = Annotated[str, Field(pattern="^[^=]+=https?://[^/]")]
+
 _LIMITS: Final = Limits()
 
 OTHER_PROGRAMS_VARIABLES: Final = frozenset(
@@ -183,6 +185,18 @@ class RateLimits(BaseModel):
         return value
 
 
+class ExplorerSettings(BaseModel):
+    """The explorer: the page at `/explore` and the API reference at `/docs`."""
+
+    explorer: Literal["on", "off"] = Field(default="on", description="`off`: neither page is served.")
+    explorer_name: str = Field(default="Reporting", min_length=1, max_length=60, description="The pages' name.")
+    explorer_color: str = Field(default="#3152c8", pattern="^#[0-9a-fA-F]{6}$", description="The pages' color.")
+    explorer_links: Annotated[tuple[TitledUrl, ...], NoDecode] = Field(
+        default=(),
+        description="Links at the top of the pages, separated by commas, such as `Support=https://example.com/help`.",
+    )
+
+
 class LoggingSettings(BaseModel):
     """Logging."""
 
@@ -198,6 +212,7 @@ class Settings(
     CompletenessSettings,
     ReportLimits,
     RateLimits,
+    ExplorerSettings,
     LoggingSettings,
     AccountSettings,
     DruidAccess,
@@ -212,8 +227,9 @@ class Settings(
     )
 
     @field_validator(
-        "catalog", "trusted_proxies", "cors_origins", "druid_broker_url", "druid_coordinator_url", mode="before"
-    )
+        "catalog", "trusted_proxies", "cors_origins", "druid_broker_url", "druid_coordinator_url", "explorer_links",
+        mode="before",
+    )  # fmt: skip
     @classmethod
     def _separated_by_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -249,7 +265,7 @@ def load_settings() -> Settings:
 
 GROUPS: Final[tuple[type[BaseModel], ...]] = (
     AccountSettings, ServerSettings, CatalogSettings, DruidSettings, DruidAccess, CompletenessSettings, ReportLimits,
-    RateLimits, OAuthSettings, LoggingSettings,
+    RateLimits, OAuthSettings, ExplorerSettings, LoggingSettings,
 )  # fmt: skip
 
 

@@ -187,8 +187,8 @@ def _lookups(dataset: Dataset, found: DataSource, _: Schema) -> Iterator[Mismatc
             message = f"{where}: Druid has no lookup {name!r}{hint}. Correct lookup, or add it to Druid"
             yield Mismatch(Difference.LOOKUP_MISSING, message)
         elif not found.lookups[name]:
-            message = f"{where}: not every server has loaded the lookup {name!r}: wait, or look at the servers' logs"
-            yield Mismatch(Difference.LOOKUP_NOT_LOADED, message)
+            message = f"{where}: not every server has loaded the lookup {name!r} yet: until then, reports may be errors"
+            yield Mismatch(Difference.LOOKUP_NOT_LOADED, message, is_fault=False)
 
 
 CHECKS: tuple[Callable[[Dataset, DataSource, Schema], Iterator[Mismatch]], ...] = (

@@ -53,7 +53,6 @@ class SchemaReader:
         self._coordinator = coordinator
         self._known: dict[frozenset[Segment], _Batch] = {}
         self._has_had_rows = False
-        self._loaded: frozenset[str] = frozenset()
         rows = dataset.rows
         self._never_null = [dataset.tenant.column, *([] if rows is None else [rows.count_metric])]
 
@@ -107,10 +106,7 @@ class SchemaReader:
     async def _lookups(self) -> Mapping[str, bool] | None:
         if self._coordinator is None or not any(each.lookup for each in self._dataset.dimensions):
             return None
-        found = await self._coordinator.lookups()
-        # Servers load a new version of a lookup one after the other. Meanwhile each has the old or the new one.
-        self._loaded = frozenset(name for name, is_loaded in found.items() if is_loaded or name in self._loaded)
-        return {name: name in self._loaded for name in found}
+        return await self._coordinator.lookups()
 
     async def _without_rows(self, broker: Broker) -> DataSource | UnknownDataSource:
         """Tell an empty data source from one that does not exist, and from one that no server serves at the moment."""

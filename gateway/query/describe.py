@@ -42,6 +42,7 @@ def describe(dataset: Dataset, limits: Limits) -> Json:
         ],
         "granularities": ["all", *GRANULARITIES],
         "filters": list(FILTERS),
+        "advice": [asdict(advice) for advice in dataset.advice],
         "limits": asdict(limits),
         "tz_database": TZDATA_VERSION,
     }

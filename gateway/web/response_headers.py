@@ -42,7 +42,9 @@ class ResponseHeaders:
     def complete(self, request: web.Request, response: web.StreamResponse) -> None:
         """Add the headers that every response has."""
         headers = response.headers
-        headers.update(self._always)
+        for name, value in self._always.items():
+            # A page that people read has a policy of its own.
+            headers.setdefault(name, value)
         # Whatever is not meant to be stored says so, errors included.
         headers.setdefault("Cache-Control", "no-store")
         if self._origins and _ANY not in self._origins:

@@ -91,3 +91,24 @@ def test_known_variables_and_those_of_other_programs_are_accepted() -> None:
         "GATEWAY_PORT_8080_TCP_ADDR",
     )  # fmt: skip
     reject_unknown_variables(dict.fromkeys(names, ""))
+
+
+def test_the_explorers_links_have_a_text_and_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = _load(monkeypatch, EXPLORER_LINKS="Support=https://a.example/?q=1, Status=http://b.example")
+    assert settings.explorer_links == ("Support=https://a.example/?q=1", "Status=http://b.example")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("EXPLORER", "yes"),
+        ("EXPLORER_NAME", ""),
+        ("EXPLORER_COLOR", "red"),
+        ("EXPLORER_COLOR", "#123456;}"),
+        ("EXPLORER_LINKS", "https://a.example"),
+        ("EXPLORER_LINKS", "Support=javascript:alert(1)"),
+    ],
+)
+def test_wrong_settings_of_the_explorer_are_rejected(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsInvalid, match=f"GATEWAY_{name}"):
+        _load(monkeypatch, **{name: value})

@@ -1,0 +1,177 @@
+// From the rows of an answer to what charts draw.
+
+import type { Answer, Cell } from "./api";
+import { columnOf, type Report } from "./report";
+import { texts } from "./texts";
+
+export interface Result {
+  answer: Answer;
+  report: Report;
+  requestId: string | null;
+  milliseconds: number;
+  bytes: number;
+}
+
+export interface Series {
+  label: string;
+  /** The values of group_by, in its order. */
+  group: Cell[];
+  values: (number | null)[];
+  previous: (number | null)[] | null;
+}
+
+/** The chart of one metric. */
+export interface Panel {
+  column: string;
+  label: string;
+  /** Whether the values of groups add up. */
+  additive: boolean;
+  series: Series[];
+  hiddenSeries: number;
+}
+
+export interface TimeChart {
+  starts: string[];
+  partial: Set<string>;
+  panels: Panel[];
+}
+
+export interface MetricColumn {
+  column: string;
+  label: string;
+  additive: boolean;
+  value: number;
+  previous: number | null;
+  change: number | null;
+}
+
+const MOST_SERIES = 12;
+
+export const zoneOf = (report: Report): string => report.interval.time_zone ?? "UTC";
+
+/** The metrics of an answer, with the positions of their columns. */
+export function metricsOf({ answer, report }: Pick<Result, "answer" | "report">): MetricColumn[] {
+  const known = new Map(report.aggregations.map((each) => [columnOf(each), each]));
+  const position = new Map(answer.fields.map((field, index) => [field.name, index]));
+  const compared = report["compare"] !== undefined;
+  return answer.fields
+    .filter(({ name, type }) => type === "metric" && !(compared && isDerived(name, position)))
+    .map(({ name }) => {
+      const aggregation = known.get(name);
+      return {
+        column: name,
+        label: aggregation && !aggregation.name ? texts.metric(aggregation.type, aggregation.fields?.[0] ?? null, aggregation.fraction) : name,
+        additive: aggregation !== undefined && ["count", "sum"].includes(aggregation.type),
+        value: position.get(name) as number,
+        previous: (compared && position.get(`${name}_previous`)) || null,
+        change: (compared && position.get(`${name}_change`)) || null,
+      };
+    });
+}
+
+function isDerived(name: string, columns: Map<string, number>): boolean {
+  const base = /^(.+)_(previous|change)$/.exec(name)?.[1];
+  return base !== undefined && columns.has(base);
+}
+
+export const groupColumns = ({ answer, report }: Pick<Result, "answer" | "report">): number[] =>
+  report.group_by.map((name) => answer.fields.findIndex((field) => field.name === name));
+
+export const showCell = (cell: Cell | undefined): string => (cell == null ? texts.result.noValue : String(cell));
+
+const number = (cell: Cell | undefined): number | null => (typeof cell === "number" ? cell : null);
+
+export function timeChart(result: Result): TimeChart {
+  const { answer } = result;
+  const starts = [...new Set(answer.data.map((row) => row[0] as string))].sort((a, b) => Date.parse(a) - Date.parse(b));
+  const at = new Map(starts.map((start, index) => [start, index]));
+  const groups = groupColumns(result);
+  const panels = metricsOf(result).map((metric): Panel => {
+    const series = new Map<string, Series>();
+    const add = (row: Cell[], label: string, group: Cell[]) => {
+      let one = series.get(label);
+      if (!one) {
+        const empty = (): (number | null)[] => Array<number | null>(starts.length).fill(null);
+        one = { label, group, values: empty(), previous: metric.previous === null ? null : empty() };
+        series.set(label, one);
+      }
+      const index = at.get(row[0] as string);
+      if (index === undefined) return;
+      one.values[index] = number(row[metric.value]);
+      if (one.previous && metric.previous !== null) one.previous[index] = number(row[metric.previous]);
+    };
+    for (const row of answer.data) {
+      const group = groups.map((column) => row[column] as Cell);
+      add(row, group.length ? group.map(showCell).join(" · ") : metric.label, group);
+    }
+    const all = [...series.values()];
+    const size = (one: Series) => one.values.reduce((sum: number, value) => sum + Math.abs(value ?? 0), 0);
+    const shown = all.length > MOST_SERIES ? all.sort((a, b) => size(b) - size(a)).slice(0, MOST_SERIES) : all;
+    for (const row of answer.other ?? []) add(row, texts.result.other, []);
+    const rest = series.get(texts.result.other);
+    if (rest && !shown.includes(rest)) shown.push(rest);
+    return { column: metric.column, label: metric.label, additive: metric.additive, series: shown, hiddenSeries: all.length - Math.min(all.length, shown.length) };
+  });
+  return { starts, partial: partialBuckets(result, starts), panels };
+}
+
+/** The buckets whose numbers may still change. */
+function partialBuckets({ answer, report }: Result, starts: string[]): Set<string> {
+  if (answer.freshness) return new Set(answer.freshness.partial);
+  const end = Date.parse(answer.interval?.end ?? report.interval.end ?? "");
+  const last = starts.at(-1);
+  return last !== undefined && report.granularity !== "all" && end > Date.now() ? new Set([last]) : new Set();
+}
+
+export interface Bar {
+  label: string;
+  group: Cell[];
+  value: number | null;
+  previous: number | null;
+  change: number | null;
+}
+
+/** The rows of a metric as bars, the largest first. */
+export function bars(result: Result, metric: MetricColumn): Bar[] {
+  const groups = groupColumns(result);
+  return result.answer.data
+    .map((row) => {
+      const group = groups.map((column) => row[column] as Cell);
+      return {
+        label: group.map(showCell).join(" · "),
+        group,
+        value: number(row[metric.value]),
+        previous: metric.previous === null ? null : number(row[metric.previous]),
+        change: metric.change === null ? null : number(row[metric.change]),
+      };
+    })
+    .sort((a, b) => (b.value ?? -Infinity) - (a.value ?? -Infinity));
+}
+
+/** The values of a metric by weekday (rows, Monday first) and hour. */
+export function heat(result: Result, metric: MetricColumn): (number | null)[][] {
+  const [day, hour] = ["day_of_week", "hour_of_day"].map((name) => result.answer.fields.findIndex((field) => field.name === name));
+  const grid = Array.from({ length: 7 }, () => Array<number | null>(24).fill(null));
+  for (const row of result.answer.data) {
+    const line = grid[Number(row[day as number]) - 1];
+    if (line) line[Number(row[hour as number])] = number(row[metric.value]);
+  }
+  return grid;
+}
+
+export type ChartKind = keyof typeof texts.charts;
+
+/** The charts that can show this result. */
+export function kindsFor(result: Result): ChartKind[] {
+  const { report } = result;
+  if (isHeat(report)) return ["heat", "table"];
+  if (report.granularity !== "all") {
+    const metrics = metricsOf(result);
+    const stackable = report.group_by.length > 0 && metrics.every((metric) => metric.additive);
+    return stackable ? ["line", "area", "bar", "stacked", "table"] : ["line", "area", "bar", "table"];
+  }
+  return ["bar", "table"];
+}
+
+export const isHeat = (report: Report): boolean =>
+  report.granularity === "all" && report.group_by.length === 2 && report.group_by.includes("day_of_week") && report.group_by.includes("hour_of_day");

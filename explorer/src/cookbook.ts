@@ -1,0 +1,3 @@
+// The questions of docs/cookbook.md.
+
+export const COOKBOOK: { title: string; dataSet: string; report: Record<string, unknown> }[] = [];

@@ -1,0 +1,4 @@
+declare module "*.css";
+declare module "swagger-ui-dist/swagger-ui-es-bundle.js" {
+  export default function SwaggerUI(options: Record<string, unknown>): void;
+}
