@@ -45,7 +45,7 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
     """Return the document for these data sets."""
     paths: Json = {
         PREFIX: {"get": _listing("index", "List the data sets and organizations that a credential can use", "Index")},
-        f"{PREFIX}/orgs": {"get": _listing("organizations", "List the organizations", "Organizations")},
+        f"{PREFIX}/orgs": {"get": _listing("organizations", "List the organizations", "OrganizationList")},
     }
     components: Json = dict(RESPONSES)
     tags = [{"name": "discovery", "description": "What a credential can use."}]

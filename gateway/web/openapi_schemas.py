@@ -117,7 +117,7 @@ _ORGANIZATION: Final[Json] = {
     },
     "required": ["id", "name", "is_partner", "data_sets"],
 }
-ORGANIZATIONS: Final[Json] = {
+ORGANIZATION_LIST: Final[Json] = {
     "type": "object",
     "properties": {"organizations": {"type": "array", "items": _ORGANIZATION}},
     "required": ["organizations"],
@@ -138,7 +138,7 @@ INDEX: Final[Json] = {
                 "required": ["name", "title", "description"],
             },
         },
-        **ORGANIZATIONS["properties"],
+        **ORGANIZATION_LIST["properties"],
     },
     "required": ["openapi", "data_sets", "organizations"],
 }
@@ -147,7 +147,7 @@ RESPONSES: Final[Json] = {
     "Description": DESCRIPTION,
     "Explanation": EXPLANATION,
     "Index": INDEX,
-    "Organizations": ORGANIZATIONS,
+    "OrganizationList": ORGANIZATION_LIST,
     "Problem": PROBLEM,
 }
 """The components of the document that are the same for every data set."""

@@ -5,6 +5,7 @@ the published schema lists the cases with oneOf, each complete in itself and exc
 documents; a test compares them. Only the conditions that gateway/query uses are supported.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -29,7 +30,9 @@ def published(document: Json) -> Json:
         names = [f"{name}_{number}" for number in range(1, len(cases) + 1)]
         definitions[name] = {"oneOf": [{"$ref": f"{_DEFS}{each}"} for each in names]}
         definitions |= zip(names, map(_plain, cases), strict=True)
-    return {**_plain({key: value for key, value in document.items() if key != "$defs"}), "$defs": definitions}
+    # Generators would name a class after the title.
+    report = {key: value for key, value in document.items() if key not in ("title", "$defs")}
+    return {**_plain(report), "description": document["title"], "$defs": definitions}
 
 
 def _is_dispatch(node: Json) -> bool:
@@ -70,6 +73,13 @@ def _plain(node: Any) -> Json:  # noqa: ANN401 - a schema may also be true
     if node is True:
         return {}
     plain: Json = dict(node)
+    if "enum" in node and None not in node["enum"]:
+        # Some generators need the type of an enumeration.
+        plain["type"] = "string"
+    if "default" in node:
+        # Some generators require a property that has a default.
+        text = f"Default: {json.dumps(plain.pop('default'))}."
+        plain["description"] = f"{node['description']} {text}" if "description" in node else text
     if "properties" in node:
         plain["properties"] = {key: _inner(value) for key, value in node["properties"].items()}
     if "items" in node:
@@ -81,10 +91,8 @@ def _inner(node: Any) -> Json:  # noqa: ANN401 - a schema may also be true
     if node is True or not node.keys() & _CONDITIONAL:
         return _plain(node)
     cases = _cases({key: value for key, value in node.items() if key not in _ANNOTATIONS})
-    return {
-        **{key: node[key] for key in _ANNOTATIONS if key in node},
-        "oneOf": [_plain(case) for case in cases],
-    }
+    annotations = _plain({key: node[key] for key in _ANNOTATIONS if key in node})
+    return {**annotations, "oneOf": [_plain(case) for case in cases]}
 
 
 def _cases(node: Json) -> list[Json]:

@@ -12,6 +12,7 @@ from gateway.query.compile import DruidQuery, compile_report, compile_totals
 from gateway.query.explain import explain
 from gateway.query.json_body import read_json
 from gateway.query.parse import parse
+from gateway.query.parsed_reports import ParsedReports
 from gateway.query.plan import Plan, is_heavy, plan
 from gateway.query.report import Report
 from gateway.query.respond import Answer, respond
@@ -35,6 +36,7 @@ _LARGE_BODY: Final = 2_048
 
 def report_on(schema: ReportSchema) -> Handler:
     """Return the handler of POST and QUERY …/orgs/<organization_id>/<data set>, and of the link GET …/report?q=…."""
+    parsed = ParsedReports(schema)
 
     async def report(request: web.Request) -> web.Response:
         context, settings = request[CONTEXT], request.app[SETTINGS]
@@ -42,7 +44,7 @@ def report_on(schema: ReportSchema) -> Handler:
         tenant = await tenant_of(request, schema.dataset, deadline)
         wanted = wanted_response(request)
         async with request.app[LIMITER].report_slot(tenant.owner_organization_id):
-            report = await _read_report(request, schema, tenant, deadline)
+            report = await _read_report(request, parsed, tenant, deadline)
             with stage("plan"):
                 planned = plan(report, tenant, schema.dataset, schema.limits, settings.uniques)
             if wanted.explanation:
@@ -73,7 +75,7 @@ def report_on(schema: ReportSchema) -> Handler:
     return report
 
 
-async def _read_report(request: web.Request, schema: ReportSchema, tenant: Tenant, deadline: float) -> Report:
+async def _read_report(request: web.Request, parsed: ParsedReports, tenant: Tenant, deadline: float) -> Report:
     """Receive and parse the body; its memory is reserved from before the first byte until it is parsed."""
     app, context = request.app, request[CONTEXT]
     limit = app[SETTINGS].max_body_bytes
@@ -83,12 +85,10 @@ async def _read_report(request: web.Request, schema: ReportSchema, tenant: Tenan
             body = linked_report(request) if is_link(request) else await receive(request, limit, min(deadline, until))
         with stage("parse"):
             if len(body) < _LARGE_BODY:
-                return _parse(body, schema)
-            return await app[WORKER].run(lambda: _parse(body, schema), tenant.owner_organization_id, context)
-
-
-def _parse(body: bytes, schema: ReportSchema) -> Report:
-    return parse(read_json(body), schema)
+                return parsed.parse(read_json(body))
+            return await app[WORKER].run(
+                lambda: parse(read_json(body), parsed.schema), tenant.owner_organization_id, context
+            )
 
 
 def _compile(planned: Plan) -> dict[str, DruidQuery]:
