@@ -34,7 +34,7 @@ _DESCRIPTIONS: Final = {
     500: "A fault of the gateway.",
     501: "A transfer coding other than chunked.",
     502: "Druid gave no usable response.",
-    503: "Druid or the account database is not available; Retry-After says when to retry.",
+    503: "Druid, the data set or the account database is not available; Retry-After says when to retry.",
     504: "The report took too long.",
 }
 _ONLY_REPORTS: Final = (400, 406, 408, 413, 422)
