@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from gateway.query.intervals import Fixed
 from gateway.query.parse import parse
 from gateway.query.report import Report
 from gateway.query.schema import ReportSchema
@@ -35,7 +36,7 @@ class ParsedReports:
         known = self._reports.get(key)
         interval = None if known is None else _valid_interval(body["interval"])
         if known is not None and interval is not None:
-            return replace(known, interval=interval)
+            return replace(known, interval=Fixed(interval))
         report = parse(body, self.schema)
         if len(self._reports) >= _MOST_REPORTS:
             # The oldest one: a report that is in use comes back at once.

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from gateway.query.zones import EPOCH
+from gateway.query.zones import DAY, EPOCH
 
 FIRST_YEAR, LAST_YEAR = 1900, 2200
 
@@ -29,6 +29,15 @@ class Interval:
     start: int
     end: int
     zone: ZoneInfo
+
+    @property
+    def days(self) -> int:
+        """The number of days of 24 hours that the interval needs."""
+        return -(-(self.end - self.start) // DAY)
+
+    def to_json(self) -> dict[str, str]:
+        """Return start and end as an answer shows them."""
+        return {"start": format_moment(self.start, self.zone), "end": format_moment(self.end, self.zone)}
 
 
 def parse_timestamp(text: str, zone: ZoneInfo, *, end: bool = False) -> int:
@@ -77,3 +86,23 @@ def _parse_offset(text: str) -> timezone:
 def format_moment(moment: int, zone: ZoneInfo) -> str:
     """Return the moment as ISO 8601 local to `zone`, with milliseconds and offset."""
     return (EPOCH + timedelta(milliseconds=moment)).astimezone(zone).isoformat(timespec="milliseconds")
+
+
+def wall_time(moment: int, zone: ZoneInfo) -> int:
+    """Return what a local clock shows at the moment, in milliseconds."""
+    local = (EPOCH + timedelta(milliseconds=moment)).astimezone(zone)
+    return (local.replace(tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
+
+
+def moment_at(wall: int, zone: ZoneInfo) -> int:
+    """Return the moment at which a local clock shows this, by the rules of parse_timestamp."""
+    local = (EPOCH + timedelta(milliseconds=wall)).replace(tzinfo=zone)
+    return (local - EPOCH) // timedelta(milliseconds=1)
+
+
+def a_year_earlier(moment: int, zone: ZoneInfo) -> int:
+    """Return the same local time in the year before; of 29 February, on the 28th."""
+    local = EPOCH + timedelta(milliseconds=wall_time(moment, zone))
+    leap_day = (local.month, local.day) == (2, 29)
+    earlier = local.replace(year=local.year - 1, day=28 if leap_day else local.day)
+    return moment_at((earlier - EPOCH) // timedelta(milliseconds=1), zone)

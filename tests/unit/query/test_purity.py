@@ -10,8 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[3]
 MODULES = sorted(path for path in (ROOT / "gateway" / "query").glob("**/*.py"))
 PURE = {
-    "collections", "dataclasses", "datetime", "difflib", "enum", "functools", "itertools", "json", "math", "operator",
-    "re", "types", "typing", "bisect", "codecs", "heapq", "zoneinfo", "jsonschema_rs", "orjson", "pydruid", "tzdata",
+    "collections", "dataclasses", "datetime", "decimal", "difflib", "enum", "functools", "itertools", "json", "math",
+    "operator", "re", "types", "typing", "bisect", "codecs", "heapq", "zoneinfo", "jsonschema_rs", "orjson", "pydruid",
+    "tzdata",
 }  # fmt: skip
 OURS = {"gateway.tenancy", "gateway.errors", "gateway.catalog", "gateway.query"}
 WAITS_OR_TALKS = {"aiohttp", "asyncio", "sqlalchemy", "structlog", "logging.config", "uvloop", "sqlite3", "aiosqlite"}
