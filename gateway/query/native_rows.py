@@ -85,6 +85,7 @@ class RowReader:
     _dimensions: Callable[[Any], Values]
     _metrics: Callable[[Any], Values]
     _doubles: tuple[int, ...]
+    _types: tuple[type, ...]
 
     @classmethod
     def of_timeseries(cls, plan: Plan, warnings: dict[ReportWarning, None]) -> Self:
@@ -93,7 +94,7 @@ class RowReader:
         metrics = [column.name for column in columns]
         names = [*metrics, *(column.raw for column in columns), ROWS_WITHOUT_METRIC]
         keys = dict(zip(names, names, strict=True))
-        return cls(plan, keys, warnings, columns, _getter([]), _getter(metrics), ())
+        return cls(plan, keys, warnings, columns, _getter([]), _getter(metrics), (), _types(columns))
 
     @classmethod
     def of_group_by(cls, plan: Plan, query: DruidQuery, warnings: dict[ReportWarning, None]) -> Self:
@@ -104,7 +105,7 @@ class RowReader:
         columns = plan.native_columns
         metrics = _getter([position[column.name] for column in columns])
         doubles = tuple(index for index, dimension in enumerate(groups) if dimension.kind is Kind.DOUBLE)
-        return cls(plan, position, warnings, columns, dimensions, metrics, doubles)
+        return cls(plan, position, warnings, columns, dimensions, metrics, doubles, _types(columns))
 
     def dimensions(self, values: Any) -> Values:  # noqa: ANN401 - an object or an array
         """Return the values of the dimensions; null for numbers that are not finite."""
@@ -126,6 +127,9 @@ class RowReader:
             raise unexpected("rows of another shape") from error
         if self.plan.uniques is Uniques.METRIC and self._other(values, ROWS_WITHOUT_METRIC):
             raise DataUnavailable(_UNIQUE_METRICS_MISSING)
+        # The usual case: every value has the type of its column already.
+        if tuple(map(type, found)) == self._types:
+            return tuple(found)
         return tuple(map(self._number, self._columns, found, repeat(values)))
 
     def _number(self, column: MetricColumn, value: object, values: Any) -> Number | None:  # noqa: ANN401
@@ -148,6 +152,10 @@ class RowReader:
     def _warn(self, column: str, cause: str) -> None:
         message = f"{column} is null in at least one row because the data or its sum is not a finite number"
         self.warnings[ReportWarning("not_finite", message, cause)] = None
+
+
+def _types(columns: Iterable[MetricColumn]) -> tuple[type, ...]:
+    return tuple(float if column.result == "float" else int for column in columns)
 
 
 def _getter(keys: Sequence[Any]) -> Callable[[Any], Values]:
