@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import repeat
 from operator import itemgetter
 from typing import Any, Self
@@ -57,9 +58,15 @@ def timeseries_rows(rows: Iterable[Any]) -> Iterator[NativeRow]:
     """Yield the label and the result of each row of a timeseries."""
     for row in rows:
         try:
-            yield (datetime.fromisoformat(row["timestamp"]) - EPOCH) // timedelta(milliseconds=1), row["result"]
+            yield _moment_of(row["timestamp"]), row["result"]
         except (KeyError, TypeError, ValueError) as error:
             raise unexpected("rows of another shape") from error
+
+
+# Reports on the same days have the same buckets.
+@lru_cache(maxsize=16_384)
+def _moment_of(timestamp: str) -> int:
+    return (datetime.fromisoformat(timestamp) - EPOCH) // timedelta(milliseconds=1)
 
 
 def group_by_rows(query: DruidQuery, rows: Iterable[Any]) -> Iterator[NativeRow]:
