@@ -1,7 +1,9 @@
 """The token stays secret, hostile values stay text, and the page works for everyone and everywhere."""
 
+import asyncio
 import ssl
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +167,14 @@ def test_cancelling_a_report_cancels_it_in_druid(open_explorer: OpenExplorer, tm
             explorer.page.context.close()
 
 
+@asynccontextmanager
+async def _serving(app: web.Application, tls: ssl.SSLContext) -> AsyncIterator[str]:
+    async with listening(app, ssl_context=tls) as url:
+        yield url
+    # Connections with TLS close after the server has.
+    await asyncio.sleep(0.5)
+
+
 @pytest.fixture
 def behind_a_proxy(generated_gateway: Gateway, tmp_path: Path) -> Iterator[str]:
     """The gateway's URL behind a proxy that speaks TLS and removes the prefix /reports."""
@@ -184,8 +194,7 @@ def behind_a_proxy(generated_gateway: Gateway, tmp_path: Path) -> Iterator[str]:
     identity = CertificateAuthority(tmp_path).issue("proxy")
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(identity.certificate, identity.key)
-    served = listening(app, ssl_context=tls)
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(served) as url:
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(_serving(app, tls)) as url:
         yield f"{url}/reports"
 
 
