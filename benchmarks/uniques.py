@@ -32,12 +32,12 @@ from gateway.query.compile import compile_report
 from gateway.query.limits import Limits
 from gateway.query.parse import parse
 from gateway.query.plan import plan
-from gateway.query.respond import respond
+from gateway.query.respond import Result, respond
 from gateway.query.schema import compile_schema
 from gateway.tenancy.organization_id import OrganizationId
 from gateway.tenancy.principal import REPORTS, Principal
 from gateway.tenancy.tenant import Standing, Tenant, authorize
-from tests.datasets import CHAT_SESSIONS, DATASETS
+from tests.datasets import CHAT_SESSIONS, DATASETS, NOW
 
 SPECS = Path(__file__).parent.parent / "ingestion-specs"
 YEAR = {"start": "2019-01-01", "end": "2020-01-01"}
@@ -120,12 +120,12 @@ async def _ask(broker: Broker, dataset: Dataset, tenant: Tenant, uniques: Unique
     found: dict[str, float] = {}
     for granularity, length in (("all", 4), ("month", 7)):
         body = {"interval": YEAR, "granularity": granularity, "aggregations": [VISITORS]}
-        planned = plan(parse(body, SCHEMA), tenant, dataset, Limits(), uniques)
+        planned = plan(parse(body, SCHEMA), tenant, replace(SCHEMA, dataset=dataset), uniques, now=NOW)
         query = compile_report(planned)
         sent, deadline = json.dumps(query.native).encode(), asyncio.get_running_loop().time() + 60
         exchange = await broker.query(sent, {}, account=lambda _: None, deadline=deadline)
         native = await parse_rows((await exchange.response).body)
-        rows = [row for each in respond(planned, query, native).slices() for row in each.rows]
+        rows = [row for each in respond(planned, {"report": Result(query, native)}).slices() for row in each.rows]
         found |= {start[:length]: unique for start, unique in rows}
     return found
 

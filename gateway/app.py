@@ -33,6 +33,7 @@ from gateway.query.schema import compile_schema
 from gateway.settings import Settings
 from gateway.telemetry.instruments import Instruments
 from gateway.telemetry.tracing import is_configured
+from gateway.telemetry.worker_metrics import is_worker
 from gateway.web.context import (
     ACCOUNTS,
     AUTHENTICATOR,
@@ -46,6 +47,7 @@ from gateway.web.context import (
     RESPONSE_HEADERS,
     RUNNING,
     SETTINGS,
+    STOPPING,
     WORKER,
 )
 from gateway.web.cpu_budget import CpuBudget
@@ -64,6 +66,9 @@ from gateway.web.response_headers import ResponseHeaders
 from gateway.web.tracing import exported, traced
 from gateway.web.worker import Worker
 
+_GAUGES_EVERY = 1.0
+"""Seconds between two times at which a worker writes its gauges."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -78,6 +83,7 @@ def create_app(settings: Settings, datasets: Iterable[Dataset]) -> web.Applicati
     app[PATH_ADVICE] = PathAdvice(dataset.name for dataset in datasets)
     app[RESPONSE_HEADERS] = ResponseHeaders(settings.cors_origins)
     app[RUNNING] = set()
+    app[STOPPING] = asyncio.Event()
     app[REFUSAL_PACER] = RefusalPacer()
     app[BODY_BUDGET] = BodyBudget(settings.body_memory)
     app[CPU_BUDGET] = CpuBudget(settings.cpu_seconds_per_minute)
@@ -193,7 +199,12 @@ def _lane(instruments: Instruments, lane: str) -> LaneInstruments:
 
 
 async def _metrics(app: web.Application) -> AsyncIterator[None]:
-    """Serve /metrics on its own port, which customers cannot reach."""
+    """Serve /metrics on its own port, which customers cannot reach. A worker writes its part for the supervisor."""
+    if is_worker():
+        writing = asyncio.create_task(_write_gauges(app[INSTRUMENTS]))
+        yield
+        writing.cancel()
+        return
     port = app[SETTINGS].metrics_port
     if port is None:
         yield
@@ -206,3 +217,9 @@ async def _metrics(app: web.Application) -> AsyncIterator[None]:
     await web.TCPSite(runner, app[SETTINGS].host, port).start()
     yield
     await runner.cleanup()
+
+
+async def _write_gauges(instruments: Instruments) -> None:
+    while True:
+        instruments.write_gauges()
+        await asyncio.sleep(_GAUGES_EVERY)

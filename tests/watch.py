@@ -146,7 +146,7 @@ def _note_secrets(watch: Watch, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(credentials, "parse", parsing)
     # Compound filters call it by the first name, and the parser by the second.
     patch.setattr(filters, "parse_filter", parsing_filter)
-    patch.setattr("gateway.query.parse.parse_filter", parsing_filter)
+    patch.setattr("gateway.query.parts.parse_filter", parsing_filter)
     patch.setattr(Accounts, "__init__", opening)
     patch.setattr("gateway.web.authentication.authorize", authorizing)
 

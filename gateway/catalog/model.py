@@ -22,7 +22,11 @@ class Kind(Enum):
 
 
 AGGREGATIONS_OF: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
-    {Kind.STRING: ("hyperUnique",), Kind.LONG: ("avg", "sum", "hyperUnique"), Kind.DOUBLE: ("avg", "sum")}
+    {
+        Kind.STRING: ("hyperUnique",),
+        Kind.LONG: ("avg", "sum", "min", "max", "quantile", "hyperUnique"),
+        Kind.DOUBLE: ("avg", "sum", "min", "max", "quantile"),
+    }
 )
 """The aggregations that can be computed from a column of each type."""
 
@@ -56,6 +60,20 @@ class Dimension:
     def has_own_column(self) -> bool:
         """Whether the data source has a column with the dimension's values."""
         return self.lookup is None and self.metrics is None
+
+
+TIME_PARTS: Mapping[str, Dimension] = MappingProxyType(
+    {
+        name: Dimension(name, f"_{name}", description, Kind.LONG)
+        for name, description in {
+            "hour_of_day": "The hour of the row's local time, 0 to 23.",
+            "day_of_week": "The day of the week of the row's local time, from 1 for Monday to 7 for Sunday.",
+            "day_of_month": "The day of the month of the row's local time, 1 to 31.",
+            "month_of_year": "The month of the row's local time, 1 to 12.",
+        }.items()
+    }
+)
+"""The dimensions that every data set has. Their columns are computed from a row's time for each query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +117,12 @@ class Dataset:
     advice: tuple[Advice, ...] = ()
     rows: Rows | None = None
     by_name: Mapping[str, Dimension] = field(init=False, repr=False, compare=False)
+    """Every dimension by its name: those of the data set, then the time parts."""
     columns: Mapping[str, Dimension] = field(init=False, repr=False, compare=False)
     """The dimensions that reports can filter and group by, by name."""
 
     def __post_init__(self) -> None:
-        by_name = {dimension.name: dimension for dimension in self.dimensions}
+        by_name = {**{dimension.name: dimension for dimension in self.dimensions}, **TIME_PARTS}
         object.__setattr__(self, "by_name", MappingProxyType(by_name))
         columns = {name: dimension for name, dimension in by_name.items() if dimension.metrics is None}
         object.__setattr__(self, "columns", MappingProxyType(columns))

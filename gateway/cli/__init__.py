@@ -28,6 +28,8 @@ from gateway.catalog.load import CatalogInvalid, load_catalog
 from gateway.catalog.model import Dataset
 from gateway.cli.catalog import app as catalog
 from gateway.cli.check import check
+from gateway.cli.supervisor import WorkersFailed, supervise
+from gateway.cli.worker import Place, most_workers, run_worker
 from gateway.configuration import SETTINGS_FILE, exposed_settings_file, settings_file
 from gateway.ingest.cli import app as ingest
 from gateway.settings import (
@@ -155,7 +157,13 @@ def _serve_help() -> str:
 
 
 @app.command(help=_serve_help())
-def serve() -> None:
+def serve(
+    *,
+    workers: Annotated[
+        str, typer.Option(metavar="N", help="Processes that serve requests, or `auto`: one for each CPU.")
+    ] = "1",
+    worker: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> None:
     try:
         settings = load_settings()
         datasets = load_catalog(settings.catalog).values()
@@ -167,7 +175,14 @@ def serve() -> None:
     if file := exposed_settings_file(Settings):
         _log.warning("settings_file_exposed", file=file, remedy="the file contains a secret: chmod o-r FILE")
     try:
-        _run(settings, datasets)
+        if worker is not None:
+            run_worker(settings, tuple(datasets), Place.parse(worker))
+        elif (number := _number_of(workers, settings)) > 1:
+            supervise(settings, number)
+        else:
+            _run(settings, datasets)
+    except WorkersFailed as error:
+        _end("The workers could not start.", error.code)
     except DatabaseNotReady as error:
         _end(str(error), 1)
     except ssl.SSLCertVerificationError as error:
@@ -179,6 +194,21 @@ def serve() -> None:
             f"{reason}. Set GATEWAY_HOST, GATEWAY_PORT and GATEWAY_METRICS_PORT to an address that is free.",
             1,
         )
+
+
+def _number_of(workers: str, settings: Settings) -> int:
+    most = most_workers(settings)
+    if workers == "auto":
+        return min(len(os.sched_getaffinity(0)), most)
+    if not workers.isdecimal() or not int(workers):
+        _end("--workers is a number from 1, or `auto`.", 2)
+    if int(workers) > most:
+        _end(
+            f"{workers} workers are too many for these settings: each needs two of GATEWAY_DRUID_QUERIES, one of "
+            f"GATEWAY_DRUID_HEAVY_QUERIES and two of GATEWAY_DRUID_QUEUE. There can be {most}.",
+            2,
+        )
+    return int(workers)
 
 
 def _run(settings: Settings, datasets: Iterable[Dataset]) -> None:

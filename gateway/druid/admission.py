@@ -22,15 +22,4 @@ class Admit:
             priority = (_HEAVY_PRIORITY if request.heavy else 0) - slot.others
             lane = {"lane": "heavy"} if request.heavy else {}
             request = request.with_context(priority=priority, **lane)
-            return await self._next.run(
-                AdmittedRequest(
-                    query=request.query,
-                    query_id=request.query_id,
-                    deadline=request.deadline,
-                    heavy=request.heavy,
-                    key=request.key,
-                    known=request.known,
-                    lease=request.lease,
-                    slot=slot,
-                )
-            )
+            return await self._next.run(AdmittedRequest(*request, slot=slot))

@@ -116,7 +116,7 @@ class ChooseBroker:
         while len(tried) < 2 and (broker := self._brokers.choose(tried)):
             tried.append(broker)
             try:
-                return await self._next.run(_routed(request, broker))
+                return await self._next.run(RoutedRequest(*request, broker=broker))
             except NoAnswer:
                 self._brokers.suspect(broker)
             except (DeadlineExceeded, asyncio.CancelledError):
@@ -124,17 +124,3 @@ class ChooseBroker:
                 self._brokers.check_soon(broker)
                 raise
         raise DruidUnavailable("The database cannot be reached.", headers=RETRY_SOON)
-
-
-def _routed(request: AdmittedRequest, broker: Broker) -> RoutedRequest:
-    return RoutedRequest(
-        query=request.query,
-        query_id=request.query_id,
-        deadline=request.deadline,
-        heavy=request.heavy,
-        key=request.key,
-        known=request.known,
-        lease=request.lease,
-        slot=request.slot,
-        broker=broker,
-    )

@@ -28,10 +28,11 @@ class MemoryBudget:
 
     def __init__(self, limit: int, used: Gauge, stored: Reclaimable) -> None:
         self._limit = limit
-        self._gauge = used
         self._stored = stored
         self._used: Counter[str] = Counter()
         self._total = 0
+        # Computed when it is read: it changes several times per request.
+        used.set_function(lambda: self._total)
 
     @property
     def used(self) -> int:
@@ -54,7 +55,6 @@ class MemoryBudget:
         self._used[organization_id] += growth
         if not self._used[organization_id]:
             del self._used[organization_id]
-        self._gauge.set(self._total)
 
     def _reclaim(self, organization_id: str | None) -> None:
         if not self._stored.reclaim(organization_id):

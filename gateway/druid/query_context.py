@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-from dataclasses import replace
 
 import structlog
 from opentelemetry.semconv.attributes.db_attributes import DB_COLLECTION_NAME, DB_OPERATION_NAME, DB_SYSTEM_NAME
@@ -49,7 +48,7 @@ class AddContext:
                 self._timeout_limit = error.limit
                 _log.warning("druid_timeout_limited", max_query_timeout_ms=error.limit, broker=request.broker.name)
             except SegmentsMissing:
-                request = replace(request, known=None)
+                request = request._replace(known=None)
             return await self._next.run(self._completed(request))
 
     def _completed(self, request: RoutedRequest) -> RoutedRequest:

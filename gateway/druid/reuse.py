@@ -10,7 +10,6 @@ for the result-level cache): the request only has to contain `If-None-Match`.
 """
 
 import asyncio
-from dataclasses import replace
 
 import orjson
 from prometheus_client import Counter
@@ -59,21 +58,11 @@ class Reuse:
         )
 
     async def _from_druid(self, request: DruidRequest, key: bytes, stored: StoredResponse | None) -> DruidResponse:
-        response = await self._next.run(
-            KeyedRequest(
-                query=request.query,
-                query_id=request.query_id,
-                deadline=request.deadline,
-                heavy=request.heavy,
-                fresh=request.fresh,
-                key=key,
-                known=self._known(key, stored),
-            )
-        )
+        response = await self._next.run(KeyedRequest(*request, key=key, known=self._known(key, stored)))
         if self._seconds and response.origin != "shared":
             self._store(request, key, response)
         # The rows stay in memory until the caller has them, and the body does only if it is stored.
-        return replace(response, body=b"")
+        return response._replace(body=b"")
 
     def _known(self, key: bytes, stored: StoredResponse | None) -> Known | None:
         if not self._seconds or b"lookup" in key:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -88,15 +88,7 @@ class Coalesce:
 
     def _start_flight(self, request: KeyedRequest) -> _Flight:
         lease = self._budget.lease(request.query.tenant.owner_organization_id)
-        leased = LeasedRequest(
-            query=request.query,
-            query_id=request.query_id,
-            deadline=request.deadline,
-            heavy=request.heavy,
-            key=request.key,
-            known=request.known,
-            lease=lease,
-        )
+        leased = LeasedRequest(*request, lease=lease)
         flight = self._flights[request.key] = _Flight(asyncio.create_task(self._start(leased)), lease, request.deadline)
         self._tasks.add(flight.task)
         flight.task.add_done_callback(partial(self._land, request.key, flight))
@@ -110,7 +102,7 @@ class Coalesce:
         try:
             response = await asyncio.shield(flight.task)
             origin: Origin = "shared" if joined else response.origin
-            return replace(response, lease=response.lease.share(), origin=origin)
+            return response._replace(lease=response.lease.share(), origin=origin)
         except GatewayError as error:
             # Its traceback refers to the response that was being read, which may be many megabytes long: without it,
             # they are free at once and not when the garbage collector runs.

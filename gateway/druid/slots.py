@@ -7,8 +7,7 @@ becomes active finds a free slot. A query that was abandoned keeps its slot unti
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -39,15 +38,15 @@ class LaneInstruments:
 class Slot:
     """The right to have one query in Druid. `others`: the organization's other running queries when it was granted."""
 
-    __slots__ = ("_cancellations", "others")
+    __slots__ = ("cancellations", "others")
 
     def __init__(self, others: int, cancellations: set[asyncio.Task[None]]) -> None:
         self.others = others
-        self._cancellations = cancellations
+        self.cancellations = cancellations
 
     def release_after(self, cancellation: Coroutine[Any, Any, None]) -> None:
         """Start the cancellation of this slot's query; the slot is released after it has ended, or after a bound."""
-        self._cancellations.add(asyncio.create_task(cancellation))
+        self.cancellations.add(asyncio.create_task(cancellation))
 
 
 class Slots:
@@ -92,12 +91,15 @@ class Slots:
         """Abandoned queries that are being cancelled."""
         return len(self._cancellations)
 
-    @asynccontextmanager
-    async def acquire(self, organization_id: str, deadline: float) -> AsyncIterator[Slot]:
-        """Wait for a slot until the deadline, and release it after the body and its cancellations.
+    def acquire(self, organization_id: str, deadline: float) -> "Acquisition":
+        """Wait for a slot until the deadline, and release it after the `async with` block and its cancellations.
 
         Raises QueueFull if too many queries wait already, DeadlineExceeded if no slot became free in time.
         """
+        return Acquisition(self, organization_id, deadline)
+
+    async def take(self, organization_id: str, deadline: float) -> Slot:
+        """Wait for a slot; see acquire."""
         self._note_activity(organization_id)
         # If others have become inactive, those that wait may have more slots now.
         self._grant()
@@ -106,14 +108,14 @@ class Slots:
                 self._running[organization_id] += 1
             else:
                 await self._wait(organization_id, deadline)
-        cancellations: set[asyncio.Task[None]] = set()
-        try:
-            yield Slot(self._running[organization_id] - 1, cancellations)
-        finally:
-            if cancellations:
-                self._start(self._release_after(organization_id, cancellations), self._releases)
-            else:
-                self._release(organization_id)
+        return Slot(self._running[organization_id] - 1, set())
+
+    def give_back(self, organization_id: str, cancellations: set[asyncio.Task[None]]) -> None:
+        """Release a slot, after the cancellations of its query if there are any."""
+        if cancellations:
+            self._start(self._release_after(organization_id, cancellations), self._releases)
+        else:
+            self._release(organization_id)
 
     def _start(self, work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
         task = asyncio.create_task(work)
@@ -191,3 +193,23 @@ class Slots:
             if not turn.done():
                 self._running[organization_id] += 1
                 turn.set_result(None)
+
+
+class Acquisition:
+    """An async context manager that has a slot; its value is the slot."""
+
+    __slots__ = ("_deadline", "_organization_id", "_slot", "_slots")
+
+    def __init__(self, slots: Slots, organization_id: str, deadline: float) -> None:
+        self._slots = slots
+        self._organization_id = organization_id
+        self._deadline = deadline
+
+    async def __aenter__(self) -> Slot:
+        self._slot = await self._slots.take(self._organization_id, self._deadline)
+        return self._slot
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._slots.give_back(self._organization_id, self._slot.cancellations)

@@ -1,7 +1,8 @@
 """The aggregations of the language. AGGREGATIONS, at the end, is the only list of them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from enum import Enum
 from types import MappingProxyType
 from typing import Literal
@@ -14,6 +15,7 @@ from gateway.query.filters import Filter
 from gateway.query.literals import Json
 
 Number = int | float
+ResultType = Literal["integer", "float"]
 
 
 class Uniques(Enum):
@@ -37,23 +39,74 @@ class Native:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricColumn:
+    """A column of numbers in the answer.
+
+    `empty` is its value over no rows, `null` what a null of Druid stands for. `pointer` is the JSON Pointer in the
+    request to what produced the column. `raw` names the column of Druid whose value shows that a null stands for a
+    number that is not finite.
+    """
+
+    name: str
+    result: ResultType
+    empty: Number | None
+    pointer: str
+    null: Number | None = None
+    raw: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Aggregation:
     """A function from many rows to one number.
 
-    `suffix` is the end of the column's name. `result` is the type that callers see, `empty` the value over no rows.
-    `build` takes the column's name, the dimension (ROWS if `of_rows`) and how unique values are counted. `sum_prefix`
-    and the column's name make the name of the aggregator whose sum may exceed the range of a double; "" if there is
-    none.
+    `suffix` makes the end of a column's name from the body. `result` is the type that callers see, `empty` the value
+    over no rows, `weight` how much work it is for Druid, in sums. `build` takes the metric and how unique values are
+    counted. `raw_prefix` and the column's name make the name of the aggregator whose value shows that a null stands for
+    a number that is not finite; "" if there is none. `parameters` has the JSON Schemas of the keys that only this
+    aggregation has, all of which are required.
     """
 
     name: str
     description: str
-    suffix: str
-    result: Literal["integer", "float"]
+    suffix: Callable[[Json], str]
+    result: ResultType
     empty: Number | None
-    build: Callable[[str, Dimension, Uniques], Native]
+    build: Callable[["Metric", Uniques], Native]
     of_rows: bool = False
-    sum_prefix: str = ""
+    raw_prefix: str = ""
+    weight: int = 1
+    parameters: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One column of numbers: an aggregation of a dimension (or of ROWS), optionally over filtered rows only.
+
+    `parameters` are the values of the keys that only the aggregation has. `pointer` is the JSON Pointer in the request
+    to what produced the column.
+    """
+
+    name: str
+    aggregation: Aggregation
+    dimension: Dimension
+    filter: Filter | None = None
+    pointer: str = "/aggregations"
+    parameters: tuple[tuple[str, Number], ...] = ()
+
+    @property
+    def column(self) -> MetricColumn:
+        """The metric as a column of the answer."""
+        how = self.aggregation
+        return MetricColumn(self.name, how.result, how.empty, self.pointer, how.empty, f"{how.raw_prefix}{self.name}")
+
+    def to_json(self) -> Json:
+        """Return the metric as the language writes an aggregation of one column."""
+        body: Json = {"type": self.aggregation.name, "name": self.name, **dict(self.parameters)}
+        if not self.aggregation.of_rows:
+            body["fields"] = [self.dimension.name]
+        if self.filter is not None:
+            body["filter"] = self.filter.to_json()
+        return body
 
 
 ROWS = Dimension("", "", "The row itself, which count counts.")
@@ -66,42 +119,84 @@ def rows_of(dataset: Dataset) -> Dimension:
 
 # The gateway's own columns start with an underscore and their purpose. No column of a caller starts with an underscore,
 # and a purpose at the end of the caller's name could produce a name that another column has.
-_SUM, _AVG_SUM, _AVG_ROWS, _ROWS = "_sum_", "_avg_sum_", "_avg_rows_", "_rows_"
+_SUM, _AVG_SUM, _AVG_ROWS, _ROWS, _MIN, _MAX = "_sum_", "_avg_sum_", "_avg_rows_", "_rows_", "_min_", "_max_"
+_SKETCH, _QUANTILE = "_sketch_", "_quantile_"
 
 # Druid returns NaN and infinity as strings. Null instead compares and sorts as the answer shows it.
 _IS_FINITE = "abs({}) <= 1.7976931348623157E308"
 """Whether a number is neither NaN nor infinite."""
 
 
-def _sum(name: str, dimension: Dimension, _: Uniques) -> Native:
-    raw = f"{_SUM}{name}"
+def finite(name: str, expression: str) -> Json:
+    """Return the post-aggregator for a number of an answer: null if the expression is not a finite number."""
+    value = f"if({_IS_FINITE.format(expression)}, {expression}, null)"
+    return {"type": "expression", "name": name, "expression": value}
+
+
+def _sum(metric: Metric, _: Uniques) -> Native:
+    raw = f"{_SUM}{metric.name}"
     # Druid's sum over no values is null; 0.0 also compares and sorts as the answer shows it.
-    value = f'nvl("{raw}", 0.0)'
-    total = {"type": "expression", "name": name, "expression": f"if({_IS_FINITE.format(value)}, {value}, null)"}
-    return Native({raw: sources.total(dimension)}, (total,))
+    total = finite(metric.name, f'nvl("{raw}", 0.0)')
+    return Native({raw: sources.total(metric.dimension)}, (total,))
 
 
-def _avg(name: str, dimension: Dimension, _: Uniques) -> Native:
-    total, rows = f"{_AVG_SUM}{name}", f"{_AVG_ROWS}{name}"
+def _avg(metric: Metric, _: Uniques) -> Native:
+    total, rows = f"{_AVG_SUM}{metric.name}", f"{_AVG_ROWS}{metric.name}"
     value = f'"{total}"'
     defined = f'"{rows}" > 0 && {_IS_FINITE.format(value)}'
-    mean = {"type": "expression", "name": name, "expression": f'if({defined}, {value} / "{rows}", null)'}
-    return Native({total: sources.total(dimension), rows: sources.values(dimension)}, (mean,))
+    mean = {"type": "expression", "name": metric.name, "expression": f'if({defined}, {value} / "{rows}", null)'}
+    return Native({total: sources.total(metric.dimension), rows: sources.values(metric.dimension)}, (mean,))
 
 
-def _hyper_unique(name: str, dimension: Dimension, uniques: Uniques) -> Native:
+def _min(metric: Metric, _: Uniques) -> Native:
+    raw = f"{_MIN}{metric.name}"
+    return Native({raw: sources.least(metric.dimension)}, (finite(metric.name, f'"{raw}"'),))
+
+
+def _max(metric: Metric, _: Uniques) -> Native:
+    raw = f"{_MAX}{metric.name}"
+    return Native({raw: sources.greatest(metric.dimension)}, (finite(metric.name, f'"{raw}"'),))
+
+
+def _quantile(metric: Metric, uniques: Uniques) -> Native:
+    fraction = dict(metric.parameters)["fraction"]
+    # A sketch knows the extremes only within its error of rank.
+    if exact := {0.0: _min, 1.0: _max}.get(fraction):
+        return exact(metric, uniques)
+    sketch, raw = f"{_SKETCH}{metric.name}", f"{_QUANTILE}{metric.name}"
+    # Over no rows, Druid's quantile is NaN.
+    estimate = {
+        "type": "quantilesDoublesSketchToQuantile",
+        "name": raw,
+        "fraction": fraction,
+        "field": {"type": "fieldAccess", "fieldName": sketch},
+    }
+    return Native({sketch: sources.quantiles(metric.dimension)}, (estimate, finite(metric.name, f'"{raw}"')))
+
+
+def _percent(body: Json) -> str:
+    """Return p50 for 0.5, and p99_9 for 0.999."""
+    return f"p{Decimal(repr(float(body['fraction']))) * 100:f}".rstrip("0").rstrip(".").replace(".", "_")
+
+
+def _hyper_unique(metric: Metric, uniques: Uniques) -> Native:
+    dimension = metric.dimension
     if uniques is Uniques.METRIC and dimension.unique_metric is not None:
-        return Native({name: aggregators.hyperunique(dimension.unique_metric)})
-    return Native({name: sources.distinct(dimension)})
+        return Native({metric.name: aggregators.hyperunique(dimension.unique_metric)})
+    return Native({metric.name: sources.distinct(dimension)})
 
 
-def _count(name: str, dimension: Dimension, _: Uniques) -> Native:
-    if dimension.rows_metric is None:
-        return Native({name: sources.rows(dimension)})
-    raw = f"{_ROWS}{name}"
+def _count(metric: Metric, _: Uniques) -> Native:
+    if metric.dimension.rows_metric is None:
+        return Native({metric.name: sources.rows(metric.dimension)})
+    raw = f"{_ROWS}{metric.name}"
     # Druid's sum over no rows is null; 0 also compares and sorts as the answer shows it.
-    count = {"type": "expression", "name": name, "expression": f'nvl("{raw}", 0)'}
-    return Native({raw: sources.rows(dimension)}, (count,))
+    count = {"type": "expression", "name": metric.name, "expression": f'nvl("{raw}", 0)'}
+    return Native({raw: sources.rows(metric.dimension)}, (count,))
+
+
+def _ends_with(suffix: str) -> Callable[[Json], str]:
+    return lambda _: suffix
 
 
 AGGREGATIONS: Mapping[str, Aggregation] = MappingProxyType(
@@ -111,45 +206,52 @@ AGGREGATIONS: Mapping[str, Aggregation] = MappingProxyType(
             Aggregation(
                 "avg",
                 "The average of the rows' values; null if there are none.",
-                "avg",
+                _ends_with("avg"),
                 "float",
                 None,
                 _avg,
-                sum_prefix=_AVG_SUM,
+                raw_prefix=_AVG_SUM,
             ),
-            Aggregation("sum", "The sum of the rows' values.", "sum", "float", 0.0, _sum, sum_prefix=_SUM),
+            Aggregation("sum", "The sum of the rows' values.", _ends_with("sum"), "float", 0.0, _sum, raw_prefix=_SUM),
+            Aggregation(
+                "min",
+                "The smallest of the rows' values; null if there are none.",
+                _ends_with("min"),
+                "float",
+                None,
+                _min,
+                raw_prefix=_MIN,
+            ),
+            Aggregation(
+                "max",
+                "The largest of the rows' values; null if there are none.",
+                _ends_with("max"),
+                "float",
+                None,
+                _max,
+                raw_prefix=_MAX,
+            ),
+            Aggregation(
+                "quantile",
+                "The value below which this fraction of the rows' values is, with an error of rank of at most 1 %; "
+                "null if there are none.",
+                _percent,
+                "float",
+                None,
+                _quantile,
+                weight=4,
+                parameters=MappingProxyType({"fraction": {"type": "number", "minimum": 0, "maximum": 1}}),
+            ),
             Aggregation(
                 "hyperUnique",
                 "The number of different values, estimated by HyperLogLog within 2 %.",
-                "hyper_unique",
+                _ends_with("hyper_unique"),
                 "float",
                 0.0,
                 _hyper_unique,
+                weight=4,
             ),
-            Aggregation("count", "The number of rows.", "count", "integer", 0, _count, of_rows=True),
+            Aggregation("count", "The number of rows.", _ends_with("count"), "integer", 0, _count, of_rows=True),
         )
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One column of numbers: an aggregation of a dimension (or of ROWS), optionally over filtered rows only.
-
-    `pointer` is the JSON Pointer in the request to what produced the column.
-    """
-
-    name: str
-    aggregation: Aggregation
-    dimension: Dimension
-    filter: Filter | None = None
-    pointer: str = "/aggregations"
-
-    def to_json(self) -> Json:
-        """Return the metric as the language writes an aggregation of one column."""
-        body: Json = {"type": self.aggregation.name, "name": self.name}
-        if not self.aggregation.of_rows:
-            body["fields"] = [self.dimension.name]
-        if self.filter is not None:
-            body["filter"] = self.filter.to_json()
-        return body

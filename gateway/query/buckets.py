@@ -89,10 +89,17 @@ class Buckets:
         """Whether Druid's period granularity yields the labels."""
         return len(self.spans) == 1
 
+    @property
+    def origin(self) -> int:
+        """A moment from which buckets can be counted."""
+        return self.labels[0] if self.labels else self.spans[0].start
+
 
 def buckets(interval: Interval, granularity: Granularity) -> Buckets:
     """Return every bucket that contains a moment of the interval, in order."""
     offsets = spans(interval.zone, interval.start, interval.end)
+    if interval.start == interval.end:
+        return Buckets(granularity, (), (), offsets)
     sequence = [label for span in offsets for label in _labels(granularity, span)]
     # A label that occurs in two spans is one bucket: dict keeps the first.
     labels = tuple(dict.fromkeys(sequence))

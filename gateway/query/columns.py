@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from gateway.catalog.model import Kind
-from gateway.query.report import START_TIME, Report
+from gateway.query.report import Report
 
 
 class ColumnType(Enum):
@@ -37,7 +37,7 @@ _TYPES: Mapping[Kind, ColumnType] = MappingProxyType(
 def columns_of(report: Report) -> tuple[Column, ...]:
     """Return the columns of the report's answer, in their order."""
     return (
-        Column(START_TIME, "dimension", ColumnType.TIME, report.interval.zone.key),
+        *(Column(name, "dimension", ColumnType.TIME, report.interval.zone.key) for name in report.time_columns),
         *(Column(dimension.name, "dimension", _TYPES[dimension.kind]) for dimension in report.group_by),
-        *(Column(metric.name, "metric", ColumnType(metric.aggregation.result)) for metric in report.metrics),
+        *(Column(column.name, "metric", ColumnType(column.result)) for column in report.columns),
     )

@@ -5,35 +5,26 @@ it does not support is set on its `query_dict`. Every query gets new pydruid obj
 arguments.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
-from zoneinfo import ZoneInfo
+from typing import Any, Literal
 
 from pydruid.query import QueryBuilder
-from pydruid.utils.aggregators import filtered, longmax, longmin
+from pydruid.utils.aggregators import longmax, longmin
 from pydruid.utils.filters import Filter as DruidFilter
 
-from gateway.catalog.model import Dataset, Dimension
+from gateway.catalog.model import TIME_PARTS, Dataset, Dimension
 from gateway.errors import Forbidden
-from gateway.query.aggregations import Metric, Native, Uniques
-from gateway.query.buckets import Buckets
-from gateway.query.leaf_filters import native
+from gateway.query import expressions
 from gateway.query.literals import Json
+from gateway.query.native_metrics import ROWS_WITHOUT_METRIC, native_metrics
 from gateway.query.plan import Plan
-from gateway.query.report import COMPARISONS, START_TIME, Having
+from gateway.query.report import COMPARISONS, START_TIME, Having, Order
 from gateway.query.sources import lookup_columns
-from gateway.query.time import FIRST_YEAR, LAST_YEAR, format_moment
-from gateway.query.zones import Span
+from gateway.query.time import FIRST_YEAR, LAST_YEAR, Interval
 from gateway.tenancy.tenant import Tenant
 
 LABEL = "_start_time"
 """The virtual column of a groupBy with the bucket's label: a dimension like any other, to order and limit by."""
-
-ROWS_WITHOUT_METRIC = "_rows_without_metric"
-"""The aggregator that counts rows whose unique values the metrics lack, because their segment lacks the metric."""
-
-_UTC = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +41,31 @@ class DruidQuery:
     columns: tuple[str, ...] = ()
 
 
+def compile_queries(plan: Plan) -> dict[str, DruidQuery]:
+    """Return the queries for the answer by name, all of which can run at the same time."""
+    queries = {"report": compile_report(plan)}
+    if plan.has_two_queries:
+        queries["comparison"] = compile_report(plan.earlier())
+    if plan.report.totals:
+        queries["totals"] = compile_totals(plan)
+    if plan.groups is not None and plan.report.top is not None and plan.report.top.other:
+        others = plan.others()
+        queries["other"] = compile_report(others)
+        if others.has_two_queries:
+            queries["other_comparison"] = compile_report(others.earlier())
+    return queries
+
+
 def compile_report(plan: Plan) -> DruidQuery:
-    """Return the query for the rows of the answer."""
-    if plan.groups:
+    """Return the query for the rows of the answer, or of one side of a comparison."""
+    if plan.has_groups:
         return _group_by(plan)
-    return _timeseries(plan, "all" if plan.buckets is None else _granularity(plan.buckets))
+    return _timeseries(plan, "all" if plan.buckets is None else expressions.granularity(plan.buckets))
 
 
 def compile_totals(plan: Plan) -> DruidQuery:
     """Return the query for one row over all rows that the report's filter matches."""
-    return _timeseries(plan, "all")
+    return compile_report(plan.whole())
 
 
 def compile_time_range(tenant: Tenant, dataset: Dataset) -> DruidQuery:
@@ -96,13 +102,13 @@ def tenant_filters(tenant: Tenant, dataset: Dataset) -> list[DruidFilter]:
 
 
 def _timeseries(plan: Plan, granularity: Literal["all"] | Json) -> DruidQuery:
-    aggregators, post_aggregators = _metrics(plan)
+    aggregators, post_aggregators = native_metrics(plan)
     query: Json = (
         QueryBuilder()
         .timeseries(
             {
                 "datasource": plan.dataset.data_source,
-                "intervals": _interval(plan),
+                "intervals": _intervals(plan),
                 "granularity": granularity,
                 "filter": _filter(plan),
                 "aggregations": aggregators,
@@ -117,14 +123,13 @@ def _timeseries(plan: Plan, granularity: Literal["all"] | Json) -> DruidQuery:
 
 
 def _group_by(plan: Plan) -> DruidQuery:
-    report = plan.report
-    aggregators, post_aggregators = _metrics(plan)
+    aggregators, post_aggregators = native_metrics(plan)
     query: Json = (
         QueryBuilder()
         .groupby(
             {
                 "datasource": plan.dataset.data_source,
-                "intervals": _interval(plan),
+                "intervals": _intervals(plan),
                 "granularity": "all",
                 "filter": _filter(plan),
                 "aggregations": aggregators,
@@ -134,19 +139,13 @@ def _group_by(plan: Plan) -> DruidQuery:
         )
         .query_dict
     )
-    query |= {"dimensions": [_dimension(dimension) for dimension in report.group_by]}
+    query |= {"dimensions": [_dimension(dimension) for dimension in plan.report.group_by]}
     if plan.buckets is not None:
         label = {"type": "default", "dimension": LABEL, "outputName": LABEL, "outputType": "LONG"}
         query["dimensions"] = [label, *query["dimensions"]]
     query |= _virtual_columns(plan)
-    # Without group_by, empty buckets count too, and only the gateway knows them: see respond.
-    if report.having and report.group_by:
-        having: Json = {"type": "and", "havingSpecs": [_having(each) for each in report.having]}
-        if ROWS_WITHOUT_METRIC in aggregators:
-            # A row with too small a number must reach the gateway, which rejects it.
-            lacking = {"type": "greaterThan", "aggregation": ROWS_WITHOUT_METRIC, "value": 0}
-            having = {"type": "or", "havingSpecs": [lacking, having]}
-        query["having"] = having
+    if conditions := _group_conditions(plan, aggregators):
+        query["having"] = conditions[0] if len(conditions) == 1 else {"type": "and", "havingSpecs": conditions}
     columns = (
         *(dimension["outputName"] for dimension in query["dimensions"]),
         *aggregators,
@@ -155,25 +154,37 @@ def _group_by(plan: Plan) -> DruidQuery:
     return DruidQuery(query | {"postAggregations": post_aggregators}, plan.tenant, plan.dataset, columns)
 
 
+def _intervals(plan: Plan) -> str | list[str]:
+    """Return the interval or, if one query computes both sides of a comparison, both of them without an overlap."""
+    if plan.compared is None or plan.has_two_queries:
+        return expressions.interval_text(plan.interval)
+    first, second = sorted((plan.interval, plan.compared.interval), key=lambda each: (each.start, each.end))
+    if first.end < second.start:
+        return [expressions.interval_text(each) for each in (first, second)]
+    return [expressions.interval_text(_hull(first, second))]
+
+
+def _hull(first: Interval, second: Interval) -> Interval:
+    return Interval(first.start, max(first.end, second.end), first.zone)
+
+
 def _virtual_columns(plan: Plan) -> Json:
     columns = []
-    if plan.buckets is not None and plan.groups:
-        columns.append(_expression(LABEL, _label(plan.buckets)))
+    if plan.buckets is not None and plan.has_groups:
+        columns.append(expressions.label(LABEL, plan.buckets))
     used = plan.report.dimension_names()
+    if parts := [name for name in TIME_PARTS if name in used]:
+        interval = plan.interval
+        if plan.compared is not None and not plan.has_two_queries:
+            interval = _hull(*sorted((interval, plan.compared.interval), key=lambda each: each.start))
+        columns += expressions.time_parts(parts, interval)
     columns += lookup_columns(each for each in plan.dataset.dimensions if each.name in used)
     return {"virtualColumns": columns} if columns else {}
 
 
-def _interval(plan: Plan) -> str:
-    return "/".join(_instant(moment) for moment in (plan.report.interval.start, plan.report.interval.end))
-
-
-def _instant(moment: int) -> str:
-    return format_moment(moment, _UTC).replace("+00:00", "Z")
-
-
 def _filter(plan: Plan) -> DruidFilter:
-    own = [] if plan.report.filter is None else [plan.report.filter.to_druid()]
+    conditions = (plan.report.filter, None if plan.groups is None else plan.groups[0])
+    own = [condition.to_druid() for condition in conditions if condition is not None]
     return DruidFilter(type="and", fields=[*tenant_filters(plan.tenant, plan.dataset), *own])
 
 
@@ -186,39 +197,22 @@ def _dimension(dimension: Dimension) -> Json:
     }
 
 
-def _metrics(plan: Plan) -> tuple[dict[str, Json], list[Json]]:
-    aggregators: dict[str, Json] = {}
-    post_aggregators: list[Json] = []
-    for metric in plan.report.metrics:
-        built: Native = metric.aggregation.build(metric.name, metric.dimension, plan.uniques)
-        for name, aggregator in built.aggregators.items():
-            if metric.filter is None:
-                aggregators[name] = aggregator
-            else:
-                aggregators[name] = filtered(metric.filter.to_druid(), aggregator)
-        post_aggregators += built.post_aggregators
-    if plan.uniques is Uniques.METRIC and (lacking := _without_metric(plan.report.metrics)):
-        aggregators[ROWS_WITHOUT_METRIC] = filtered(DruidFilter(type="or", fields=lacking), {"type": "count"})
-    return aggregators, post_aggregators
-
-
-def _without_metric(metrics: Sequence[Metric]) -> list[DruidFilter]:
-    """Return filters for the rows that have values of a dimension but not its metric, so that it counts none."""
-    dimensions = {
-        metric.dimension.column: metric.dimension.unique_metric
-        for metric in metrics
-        if metric.aggregation.name == "hyperUnique" and metric.dimension.unique_metric is not None
-    }
-    return [
-        DruidFilter(
-            type="and",
-            fields=[
-                native({"type": "null", "column": unique_metric}),
-                DruidFilter(type="not", field=native({"type": "null", "column": column})),
-            ],
-        )
-        for column, unique_metric in dimensions.items()
-    ]
+def _group_conditions(plan: Plan, aggregators: Json) -> list[Json]:
+    """Return the having specs of a groupBy."""
+    conditions: list[Json] = []
+    if plan.groups is not None and any(dimension.multi_valued for dimension in plan.report.group_by):
+        # A row that has a value of these groups may have values of other groups, too.
+        within = DruidFilter.build_filter(plan.groups[1].to_druid())
+        conditions.append({"type": "filter", "filter": within})
+    # Without group_by, empty buckets count too, and only the gateway knows them: see respond.
+    if plan.report.having and plan.is_arranged_by_druid:
+        having: Json = {"type": "and", "havingSpecs": [_having(each) for each in plan.report.having]}
+        if ROWS_WITHOUT_METRIC in aggregators:
+            # A row with too small a number must reach the gateway, which rejects it.
+            lacking = {"type": "greaterThan", "aggregation": ROWS_WITHOUT_METRIC, "value": 0}
+            having = {"type": "or", "havingSpecs": [lacking, having]}
+        conditions.append(having)
+    return conditions
 
 
 def _having(having: Having) -> Json:
@@ -229,63 +223,33 @@ def _having(having: Having) -> Json:
     return specs[0] if len(specs) == 1 else {"type": "or", "havingSpecs": specs}
 
 
-def _limit(plan: Plan, aggregators: dict[str, Json]) -> Json:
+def _limit(plan: Plan, aggregators: dict[str, Any]) -> Json:
     report = plan.report
     if not report.group_by:
         return {"type": "default", "limit": plan.row_limit}
-    kinds = {dimension.name: dimension.kind.value for dimension in report.group_by}
     # One more than the limit shows that there are too many. Without columns, Druid orders by all dimensions.
+    if not plan.is_arranged_by_druid:
+        return {"type": "default", "limit": plan.row_limit + 1}
+    order_by = [order for order in report.order_by if order.column != START_TIME or plan.buckets is not None]
+    if ROWS_WITHOUT_METRIC in aggregators:
+        # Rows with too small a number come first, so that the limit never hides them from the gateway, which rejects
+        # them.
+        order_by = [Order(ROWS_WITHOUT_METRIC, descending=True), *order_by]
     limit: Json = {"type": "default", "limit": report.limit or plan.row_limit + 1}
-    names = [order.column for order in report.order_by if order.column != START_TIME or plan.buckets is not None]
-    lacking = [ROWS_WITHOUT_METRIC] if ROWS_WITHOUT_METRIC in aggregators else []
-    if not names and not lacking:
-        return limit
-    # Rows with too small a number come first, so that the limit never hides them from the gateway, which rejects them.
-    descending = {*lacking, *(order.column for order in report.order_by if order.descending)}
+    if order_by:
+        limit["columns"] = _order(plan, order_by)
+    return limit
+
+
+def _order(plan: Plan, order_by: list[Order]) -> list[Json]:
+    kinds = {dimension.name: dimension.kind.value for dimension in plan.report.group_by}
     rest = [*([START_TIME] if plan.buckets is not None else []), *kinds]
-    limit["columns"] = [
+    descending = {order.column for order in order_by if order.descending}
+    return [
         {
             "dimension": LABEL if name == START_TIME else name,
             "direction": "descending" if name in descending else "ascending",
             "dimensionOrder": "lexicographic" if kinds.get(name) == "STRING" else "numeric",
         }
-        for name in dict.fromkeys([*lacking, *names, *rest])
+        for name in dict.fromkeys([*(order.column for order in order_by), *rest])
     ]
-    return limit
-
-
-def _granularity(buckets: Buckets) -> Json:
-    """Return Druid's granularity for buckets that have a fixed offset."""
-    offset = _offset_id(buckets.spans[0].offset)
-    granularity: Json = {"type": "period", "period": buckets.granularity.period, "timeZone": offset}
-    return granularity | ({"origin": _instant(buckets.labels[0])} if buckets.granularity.by_offset else {})
-
-
-def _offset_id(offset: int) -> str:
-    """Return the offset in the form that Druid accepts as a time zone."""
-    sign, seconds = "-" if offset < 0 else "+", abs(offset) // 1000
-    text = f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}"
-    return text if seconds % 60 == 0 else f"{text}:{seconds % 60:02}"
-
-
-def _expression(name: str, expression: str) -> Json:
-    return {"type": "expression", "name": name, "expression": expression, "outputType": "LONG"}
-
-
-def _label(buckets: Buckets) -> str:
-    """Return the expression for a row's label. No text of the caller occurs in it."""
-    period = buckets.granularity.period
-    if buckets.have_fixed_offset:
-        origin = f"'{_instant(buckets.labels[0])}'" if buckets.granularity.by_offset else "null"
-        return f"timestamp_floor(\"__time\", '{period}', {origin}, '{_offset_id(buckets.spans[0].offset)}')"
-    offset = _offset(buckets.spans)
-    floored = f"timestamp_floor(\"__time\" + {offset}, '{period}', null, 'UTC')"
-    return f"{floored} - {offset}" if buckets.granularity.by_offset else floored
-
-
-def _offset(spans: Sequence[Span]) -> str:
-    """Return the expression for the offset at a row's time: a binary search, so its depth is small for many spans."""
-    if len(spans) == 1:
-        return str(spans[0].offset)
-    middle = len(spans) // 2
-    return f'if("__time" < {spans[middle].start}, {_offset(spans[:middle])}, {_offset(spans[middle:])})'

@@ -5,9 +5,12 @@ from dataclasses import asdict
 from gateway.catalog.model import Dataset, Kind
 from gateway.query.aggregations import AGGREGATIONS
 from gateway.query.buckets import GRANULARITIES
+from gateway.query.compare import COMPARED_WITH
 from gateway.query.filters import FILTERS
+from gateway.query.intervals import INTERVALS
 from gateway.query.limits import Limits
 from gateway.query.literals import Json
+from gateway.query.post_aggregations import POST_AGGREGATIONS
 from gateway.query.zones import TZDATA_VERSION
 
 _TYPES = {Kind.STRING: "string", Kind.LONG: "integer", Kind.DOUBLE: "number"}
@@ -29,19 +32,23 @@ def describe(dataset: Dataset, limits: Limits) -> Json:
                 "aggregations": list(dimension.aggregations),
                 **({} if dimension.name in dataset.columns else {"aggregations_only": True}),
             }
-            for dimension in dataset.dimensions
+            for dimension in dataset.by_name.values()
         ],
         "aggregations": [
             {
                 "type": aggregation.name,
                 "description": aggregation.description,
                 "result": aggregation.result,
+                "parameters": list(aggregation.parameters),
                 "fields": list(dataset.having_aggregation(aggregation.name)),
             }
             for aggregation in AGGREGATIONS.values()
         ],
+        "post_aggregations": list(POST_AGGREGATIONS),
         "granularities": ["all", *GRANULARITIES],
+        "intervals": list(INTERVALS),
         "filters": list(FILTERS),
+        "compare": list(COMPARED_WITH),
         "advice": [asdict(advice) for advice in dataset.advice],
         "limits": asdict(limits),
         "tz_database": TZDATA_VERSION,

@@ -30,13 +30,7 @@ def read_json(raw: bytes) -> object:
     try:
         text = raw.decode()
         _check_depth(text)
-        body = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_constant=_no_number,
-            parse_float=_finite,
-            parse_int=_integer,
-        )
+        body = _DECODER.decode(text)
         # Escapes can produce characters that decoding the bytes rejects.
         if _ESCAPED.search(text):
             _check_strings(json.dumps(body, ensure_ascii=False))
@@ -71,6 +65,12 @@ def _integer(text: str) -> int:
     if len(text) > 20:
         raise InvalidJson("A number is too large.")
     return int(text)
+
+
+# json.loads would create a decoder for each body.
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_no_number, parse_float=_finite, parse_int=_integer
+)
 
 
 def _check_strings(text: str) -> None:

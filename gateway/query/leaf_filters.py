@@ -90,6 +90,8 @@ class In:
             either += [_equals(self.dimension, value) for value in present]
         elif present:
             either.append(DruidFilter(type="in", dimension=self.dimension.column, values=present))
+        if not either:
+            return native({"type": "false"})
         return either[0] if len(either) == 1 else DruidFilter(type="or", fields=either)
 
 

@@ -13,7 +13,11 @@ Value = str | int | float
 LARGEST_NUMBER = 2**53 - 1
 """A double represents every integer up to this one exactly (RFC 7493, section 2.2)."""
 LONGEST_STRING = 1024
-# The look-ahead makes `$` the end of the text in every dialect of regular expressions.
+# In these patterns the look-ahead makes `$` the end of the text in every dialect of regular expressions.
+# The first character is never an underscore: the names of the gateway's own columns start with one.
+COLUMN_NAME = "^[A-Za-z][A-Za-z0-9_]{0,63}(?!\\n)$"
+# An ISO 8601 duration with one unit.
+DURATION = r"^P(T[1-9][0-9]{0,4}[MH]|[1-9][0-9]{0,4}[DWMY])(?!\n)$"
 NUMBER_TEXT = r"^-?[0-9]{1,15}(\.[0-9]{1,15})?(?!\n)$"
 
 _INTEGER = re.compile(r"-?\d+", re.ASCII)

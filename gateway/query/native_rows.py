@@ -10,8 +10,10 @@ from zoneinfo import ZoneInfo
 
 from gateway.catalog.model import Kind
 from gateway.errors import DataUnavailable, InvalidDruidResponse
-from gateway.query.aggregations import Metric, Number, Uniques
-from gateway.query.compile import ROWS_WITHOUT_METRIC, DruidQuery
+from gateway.query.advice import ReportWarning
+from gateway.query.aggregations import MetricColumn, Number, Uniques
+from gateway.query.compile import DruidQuery
+from gateway.query.native_metrics import ROWS_WITHOUT_METRIC
 from gateway.query.plan import Plan
 from gateway.query.time import format_moment
 from gateway.query.validation_errors import pointer
@@ -28,15 +30,6 @@ _UNIQUE_METRICS_MISSING = (
     "Part of the data has no metrics for unique values, so hyperUnique cannot count them there. Request other "
     "aggregations, or an interval with complete data."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ReportWarning:
-    """What the caller must know about a correct answer. `pointer` is the JSON Pointer in the request to its cause."""
-
-    code: str
-    message: str
-    pointer: str
 
 
 def unexpected(what: str) -> InvalidDruidResponse:
@@ -88,6 +81,7 @@ class RowReader:
     plan: Plan
     keys: Mapping[str, Any]
     warnings: dict[ReportWarning, None]
+    _columns: tuple[MetricColumn, ...]
     _dimensions: Callable[[Any], Values]
     _metrics: Callable[[Any], Values]
     _doubles: tuple[int, ...]
@@ -95,10 +89,11 @@ class RowReader:
     @classmethod
     def of_timeseries(cls, plan: Plan, warnings: dict[ReportWarning, None]) -> Self:
         """Return a reader for the results of a timeseries."""
-        metrics = [metric.name for metric in plan.report.metrics]
-        raw = [f"{metric.aggregation.sum_prefix}{metric.name}" for metric in plan.report.metrics]
-        names = [*metrics, *raw, ROWS_WITHOUT_METRIC]
-        return cls(plan, dict(zip(names, names, strict=True)), warnings, _getter([]), _getter(metrics), ())
+        columns = plan.native_columns
+        metrics = [column.name for column in columns]
+        names = [*metrics, *(column.raw for column in columns), ROWS_WITHOUT_METRIC]
+        keys = dict(zip(names, names, strict=True))
+        return cls(plan, keys, warnings, columns, _getter([]), _getter(metrics), ())
 
     @classmethod
     def of_group_by(cls, plan: Plan, query: DruidQuery, warnings: dict[ReportWarning, None]) -> Self:
@@ -106,9 +101,10 @@ class RowReader:
         position = {name: index for index, name in enumerate(query.columns)}
         groups = plan.report.group_by
         dimensions = _getter([position[dimension.name] for dimension in groups])
-        metrics = _getter([position[metric.name] for metric in plan.report.metrics])
+        columns = plan.native_columns
+        metrics = _getter([position[column.name] for column in columns])
         doubles = tuple(index for index, dimension in enumerate(groups) if dimension.kind is Kind.DOUBLE)
-        return cls(plan, position, warnings, dimensions, metrics, doubles)
+        return cls(plan, position, warnings, columns, dimensions, metrics, doubles)
 
     def dimensions(self, values: Any) -> Values:  # noqa: ANN401 - an object or an array
         """Return the values of the dimensions; null for numbers that are not finite."""
@@ -130,19 +126,17 @@ class RowReader:
             raise unexpected("rows of another shape") from error
         if self.plan.uniques is Uniques.METRIC and self._other(values, ROWS_WITHOUT_METRIC):
             raise DataUnavailable(_UNIQUE_METRICS_MISSING)
-        return tuple(map(self._number, self.plan.report.metrics, found, repeat(values)))
+        return tuple(map(self._number, self._columns, found, repeat(values)))
 
-    def _number(self, metric: Metric, value: object, values: Any) -> Number | None:  # noqa: ANN401
-        aggregation = metric.aggregation
+    def _number(self, column: MetricColumn, value: object, values: Any) -> Number | None:  # noqa: ANN401
         if isinstance(value, _NUMBERS) and not isinstance(value, bool):
-            return float(value) if aggregation.result == "float" else int(value)
-        raw = self._other(values, f"{aggregation.sum_prefix}{metric.name}")
-        if value in _NOT_FINITE or (value is None and raw in _NOT_FINITE):
-            self._warn(metric.name, metric.pointer)
+            return float(value) if column.result == "float" else int(value)
+        if value in _NOT_FINITE or (value is None and self._other(values, column.raw) in _NOT_FINITE):
+            self._warn(column.name, column.pointer)
             return None
         if value is None:
-            return aggregation.empty
-        raise unexpected(f"something other than a number for {metric.name}")
+            return column.null
+        raise unexpected(f"something other than a number for {column.name}")
 
     def _other(self, values: Any, name: str) -> object:  # noqa: ANN401
         """Return the value of any column; None if the row does not have it."""

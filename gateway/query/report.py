@@ -6,11 +6,13 @@ from types import MappingProxyType
 from typing import Literal
 
 from gateway.catalog.model import Dimension
-from gateway.query.aggregations import Metric
+from gateway.query.aggregations import Metric, MetricColumn
 from gateway.query.buckets import Granularity
+from gateway.query.compare import PREVIOUS_START_TIME, Compare, compared
 from gateway.query.filters import Filter, dimension_names
+from gateway.query.intervals import IntervalForm
 from gateway.query.literals import Json
-from gateway.query.time import Interval, format_moment
+from gateway.query.post_aggregations import PostAggregation
 
 START_TIME = "start_time"
 
@@ -44,6 +46,27 @@ class Order:
     column: str
     descending: bool = False
 
+    def to_json(self) -> Json:
+        """Return the order as the language writes it."""
+        return {"column": self.column, "direction": "descending" if self.descending else "ascending"}
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    """Restricts the report to the `groups` groups that are first by one column over the whole interval.
+
+    With `other`, the answer also has the numbers of all other rows together.
+    """
+
+    groups: int
+    by: Order
+    other: bool = False
+
+    def to_json(self) -> Json:
+        """Return the restriction as the language writes it."""
+        by = self.by.to_json()
+        return {"groups": self.groups, "by": by["column"], "direction": by["direction"], "other": self.other}
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -52,16 +75,43 @@ class Report:
     `filter` includes the default filters of the dimensions in `defaults`, on which the report itself does not filter.
     """
 
-    interval: Interval
+    interval: IntervalForm
     granularity: Granularity | None
     group_by: tuple[Dimension, ...]
     metrics: tuple[Metric, ...]
+    post_aggregations: tuple[PostAggregation, ...] = ()
     filter: Filter | None = None
     having: tuple[Having, ...] = ()
     order_by: tuple[Order, ...] = ()
     limit: int | None = None
     totals: bool = False
+    compare: Compare | None = None
+    top: Top | None = None
+    fill: bool = False
+    freshness: bool = False
     defaults: tuple[Dimension, ...] = ()
+
+    @property
+    def time_columns(self) -> tuple[str, ...]:
+        """The names of the columns that tell a row's bucket."""
+        paired = self.compare is not None and self.granularity is not None
+        return (START_TIME, PREVIOUS_START_TIME) if paired else (START_TIME,)
+
+    @property
+    def side_columns(self) -> tuple[MetricColumn, ...]:
+        """The columns of numbers of one side of a comparison: the metrics, then the post-aggregations."""
+        columns = [metric.column for metric in self.metrics]
+        empty = {column.name: column.empty for column in columns}
+        for each in self.post_aggregations:
+            column = each.column(empty)
+            columns.append(column)
+            empty[column.name] = column.empty
+        return tuple(columns)
+
+    @property
+    def columns(self) -> tuple[MetricColumn, ...]:
+        """The columns of numbers in the answer."""
+        return self.side_columns if self.compare is None else compared(self.side_columns)
 
     def dimension_names(self) -> set[str]:
         """Return the names of all dimensions that Druid reads."""
@@ -71,22 +121,18 @@ class Report:
 
     def to_json(self) -> Json:
         """Return the report as the language writes it, with every default written out."""
-        zone = self.interval.zone
         return {
-            "interval": {
-                "start": format_moment(self.interval.start, zone),
-                "end": format_moment(self.interval.end, zone),
-                "time_zone": zone.key,
-            },
+            "interval": {**self.interval.to_json(), "time_zone": self.interval.zone.key},
             "granularity": self.granularity.name if self.granularity else "all",
             "group_by": [dimension.name for dimension in self.group_by],
             "aggregations": [metric.to_json() for metric in self.metrics],
+            "post_aggregations": [each.to_json() for each in self.post_aggregations],
             "filters": [] if self.filter is None else self.filter.to_json(),
             "having": [{"type": h.comparison, "metric": h.metric, "value": h.value} for h in self.having],
-            "order_by": [
-                {"column": order.column, "direction": "descending" if order.descending else "ascending"}
-                for order in self.order_by
-            ],
+            "order_by": [order.to_json() for order in self.order_by],
             **({} if self.limit is None else {"limit": self.limit}),
             "totals": self.totals,
+            **({} if self.compare is None else {"compare": self.compare.to_json()}),
+            **({} if self.top is None else {"top": self.top.to_json()}),
+            "fill": self.fill,
         }

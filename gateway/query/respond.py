@@ -1,41 +1,41 @@
 """From Druid's rows to the answer: columns in the request's order, and every bucket of a report without groups."""
 
-import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from math import inf
-from operator import eq, ge, gt, le, lt
-from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
-from gateway.catalog.model import Dimension
-from gateway.errors import LimitExceeded
+from gateway.query.advice import ReportWarning
 from gateway.query.aggregations import Number
+from gateway.query.arrange import (
+    Found,
+    Slices,
+    arranged,
+    batches,
+    empty_values,
+    slice_size,
+    too_many_rows,
+)
 from gateway.query.columns import Column, columns_of
 from gateway.query.compile import DruidQuery
-from gateway.query.default_filters import default_warning
 from gateway.query.literals import Json
-from gateway.query.native_rows import NativeRow, ReportWarning, RowReader, group_by_rows, timeseries_rows, unexpected
+from gateway.query.native_rows import NativeRow, RowReader, group_by_rows, timeseries_rows, unexpected
 from gateway.query.plan import Plan
-from gateway.query.report import START_TIME, Comparison, Order
 from gateway.query.time import format_moment
 
 Row = tuple[Any, ...]
-"""One row of the answer: start_time, the dimensions, the metrics."""
+"""One row of the answer: the times, the dimensions, the metrics."""
 
-Bucket = tuple[int, Sequence[Number | None]]
-"""The start of a bucket in a report without groups, and its metrics."""
+Warnings = dict[ReportWarning, None]
 
-_T = TypeVar("_T")
 
-SLICE_VALUES = 5_000
-"""How many values one slice reads or sorts: about three milliseconds of work."""
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A query and Druid's rows for it."""
 
-_COMPARE: Mapping[Comparison, Callable[[Number, Number], bool]] = MappingProxyType(
-    {"equalTo": eq, "greaterThan": gt, "greaterThanOrEqualTo": ge, "lessThan": lt, "lessThanOrEqualTo": le}
-)
+    query: DruidQuery
+    rows: Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,118 +48,147 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The columns, and the totals if requested. The rows are computed from Druid's whenever they are requested."""
+    """The columns, and the totals if requested. The rows are computed from Druid's whenever they are requested.
+
+    `advice` has the warnings that do not depend on the rows.
+    """
 
     columns: tuple[Column, ...]
     totals: Slice | None
+    advice: tuple[ReportWarning, ...]
     _plan: Plan
-    _query: DruidQuery
-    _native: Sequence[Any]
+    _results: Mapping[str, Result]
 
     def slices(self) -> Iterator[Slice]:
         """Yield the rows in slices of bounded work, so that other requests can run between two of them.
 
-        Raises InvalidDruidResponse if Druid's rows are not what the query requested: send nothing before the end.
+        Raises InvalidDruidResponse if Druid's rows are not what the query requested, and LimitExceeded: send nothing
+        before the end.
         """
-        warnings: dict[ReportWarning, None] = {}
-        make = _with_groups if self._plan.report.group_by else _without_groups
-        for rows in make(self._plan, self._query, self._native, warnings):
+        warnings: Warnings = {}
+        for rows in _rows(self._plan, self._results, ("report", "comparison"), warnings):
             yield Slice(rows, tuple(warnings))
 
-    def members(self, warnings: Mapping[ReportWarning, None]) -> Json:
-        """Return what the answer has beside its columns and rows, given the warnings of all slices."""
-        members: Json = {}
+    @property
+    def has_other(self) -> bool:
+        """Whether the rows of everything that is in none of the groups of `top` were requested."""
+        return "other" in self._results
+
+    def other_slices(self) -> Iterator[Slice]:
+        """Yield these rows in slices as `slices` does."""
+        warnings: Warnings = {}
+        nothing = tuple(None for _ in self._plan.report.group_by)
+        times = len(self._plan.report.time_columns)
+        names = ("other", "other_comparison")
+        for rows in _rows(self._plan.others(), self._results, names, warnings, sparse=True):
+            yield Slice([(*row[:times], *nothing, *row[times:]) for row in rows], tuple(warnings))
+
+    def members(self, warnings: Mapping[ReportWarning, None], other: Sequence[Row] = ()) -> Json:
+        """Return what the answer has beside its columns and rows, given the warnings and rows of all slices."""
+        found = dict.fromkeys([*self.advice, *warnings, *(() if self.totals is None else self.totals.warnings)])
+        members: Json = {"other": other} if self.has_other else {}
         if self.totals is not None:
             members["totals"] = self.totals.rows[0]
-            warnings = {**warnings, **dict.fromkeys(self.totals.warnings)}
-        found = {**dict.fromkeys(map(_default_filter, self._plan.report.defaults)), **warnings}
-        return {**members, "warnings": [*found]} if found else members
+        if self._plan.report.interval.relative:
+            members["interval"] = self._plan.interval.to_json()
+        if found:
+            members["warnings"] = [*found]
+        return members
 
 
-def _default_filter(dimension: Dimension) -> ReportWarning:
-    return ReportWarning("default_filter", default_warning(dimension), "/filters")
-
-
-def respond(plan: Plan, query: DruidQuery, rows: Sequence[Any], totals: Sequence[Any] | None = None) -> Answer:
-    """Return the answer that follows from Druid's rows for the query, and for the totals.
+def respond(plan: Plan, results: Mapping[str, Result], advice: tuple[ReportWarning, ...] = ()) -> Answer:
+    """Return the answer that follows from Druid's rows for the queries of compile_queries.
 
     Raises LimitExceeded if there are more rows than an answer may have.
     """
     report = plan.report
-    if report.group_by and len(rows) > plan.row_limit:
-        raise LimitExceeded(
-            f"The answer has more than {plan.row_limit} rows. Group by fewer dimensions, filter more, or request a "
-            "shorter interval, a coarser granularity or only the first rows (limit)."
-        )
-    return Answer(columns_of(report), None if totals is None else _totals(plan, totals), plan, query, rows)
+    if report.group_by and any(len(each.rows) > plan.row_limit for each in results.values()):
+        raise too_many_rows(plan)
+    totals = _totals(plan, results["totals"]) if "totals" in results else None
+    return Answer(columns_of(report), totals, advice, plan, results)
 
 
-def _slice_size(plan: Plan) -> int:
-    report = plan.report
-    return max(1, SLICE_VALUES // (1 + len(report.group_by) + len(report.metrics) + len(report.order_by)))
-
-
-def _batches(values: Iterable[_T], size: int) -> Iterator[list[_T]]:
-    remaining = iter(values)
-    while batch := list(islice(remaining, size)):
-        yield batch
-
-
-def _with_groups(
-    plan: Plan, query: DruidQuery, rows: Sequence[Any], warnings: dict[ReportWarning, None]
+def _rows(
+    plan: Plan, results: Mapping[str, Result], names: tuple[str, str], warnings: Warnings, *, sparse: bool = False
 ) -> Iterator[list[Row]]:
-    zone, first = plan.report.interval.zone, plan.report.interval.start
+    """Yield the rows of the answer. Without groups, they are those of every bucket, unless `sparse`."""
+    read = _existing if plan.report.group_by or sparse else _every
+    now, before = (results.get(name) for name in names)
+    assert now is not None  # noqa: S101 - every report has its query
+    other = None if before is None else read(plan.earlier(), before, warnings)
+    yield from _shown(plan, arranged(plan, read(plan, now, warnings), other))
+
+
+def _shown(plan: Plan, slices: Slices) -> Iterator[list[Row]]:
+    starts = [_starts(plan)]
+    if plan.has_two_queries:
+        starts.append(_starts(plan.earlier()))
+
     # There are few buckets for many rows: each start is formatted once.
-    start_time = lru_cache(lambda start: format_moment(start, zone))
-    starts = {} if plan.buckets is None else dict(zip(plan.buckets.labels, plan.buckets.starts, strict=True))
-    reader = RowReader.of_group_by(plan, query, warnings)
-    for batch in _batches(group_by_rows(query, rows), _slice_size(plan)):
-        yield [
-            (
-                start_time(first if plan.buckets is None else _start(starts, label)),
-                *reader.dimensions(values),
-                *reader.metrics(values),
-            )
-            for label, values in batch
-        ]
+    @lru_cache(maxsize=1024)
+    def times(index: int) -> tuple[str | None, ...]:
+        zone = plan.interval.zone
+        return tuple(format_moment(each[index], zone) if index < len(each) else None for each in starts)
+
+    count = 0
+    for found in slices:
+        count += len(found)
+        if count > plan.row_limit:
+            raise too_many_rows(plan)
+        yield [(*times(index), *dimensions, *numbers) for index, dimensions, numbers in found]
 
 
-def _start(starts: Mapping[int, int], label: object) -> int:
-    if not isinstance(label, int) or label not in starts:
-        raise unexpected("a bucket that is not in the interval")
-    return starts[label]
+def _starts(plan: Plan) -> Sequence[int]:
+    return (plan.interval.start,) if plan.buckets is None else plan.buckets.starts
 
 
-def _without_groups(
-    plan: Plan, query: DruidQuery, rows: Sequence[Any], warnings: dict[ReportWarning, None]
-) -> Iterator[list[Row]]:
-    report = plan.report
-    if plan.groups:
-        native, reader = group_by_rows(query, rows), RowReader.of_group_by(plan, query, warnings)
-    else:
-        native, reader = timeseries_rows(rows), RowReader.of_timeseries(plan, warnings)
-    size = _slice_size(plan)
-    slices = (_having(plan, batch) for batch in _batches(_every_bucket(plan, native, reader), size))
-    left = inf if report.limit is None else report.limit
-    # All slices are read even if the limit is reached: unexpected rows of Druid must not pass unnoticed.
-    for found in _sort(plan, slices, size) if report.order_by else slices:
-        kept = found if left >= len(found) else found[: int(left)]
-        left -= len(kept)
-        yield [(format_moment(start, report.interval.zone), *values) for start, values in kept]
+def _native(plan: Plan, result: Result, warnings: Warnings) -> tuple[Iterator[NativeRow], RowReader]:
+    if plan.has_groups:
+        return group_by_rows(result.query, result.rows), RowReader.of_group_by(plan, result.query, warnings)
+    return timeseries_rows(result.rows), RowReader.of_timeseries(plan, warnings)
 
 
-def _every_bucket(plan: Plan, rows: Iterator[NativeRow], reader: RowReader) -> Iterator[Bucket]:
+def _existing(plan: Plan, result: Result, warnings: Warnings) -> Slices:
+    """Yield Druid's rows."""
+    rows, reader = _native(plan, result, warnings)
+    index = _indexes(plan)
+    for batch in batches(rows, slice_size(plan)):
+        yield [(index(label), reader.dimensions(values), reader.metrics(values)) for label, values in batch]
+
+
+def _indexes(plan: Plan) -> Callable[[object], int]:
+    """Return the function that gives the index of the bucket with a label."""
+    if plan.buckets is None:
+        return lambda _: 0
+    indexes = {label: index for index, label in enumerate(plan.buckets.labels)}
+
+    def index(label: object) -> int:
+        if not isinstance(label, int) or label not in indexes:
+            raise unexpected("a bucket that is not in the interval")
+        return indexes[label]
+
+    return index
+
+
+def _every(plan: Plan, result: Result, warnings: Warnings) -> Slices:
+    """Yield a row for each bucket of the interval."""
+    rows, reader = _native(plan, result, warnings)
+    yield from batches(_every_bucket(plan, rows, reader), slice_size(plan))
+
+
+def _every_bucket(plan: Plan, rows: Iterator[NativeRow], reader: RowReader) -> Iterator[Found]:
     """Yield every bucket of the interval in order. Druid omits empty ones."""
     if plan.buckets is None:
-        yield plan.report.interval.start, _only(plan, rows, reader)
+        yield 0, (), _only(plan, rows, reader)
         return
+    nothing = empty_values(plan.native_columns)
     following = next(rows, None)
-    for label, start in zip(plan.buckets.labels, plan.buckets.starts, strict=True):
+    for index, label in enumerate(plan.buckets.labels):
         if following is not None and following[0] == label:
-            yield start, reader.metrics(following[1])
+            yield index, (), reader.metrics(following[1])
             following = next(rows, None)
         else:
-            yield start, _empty(plan)
+            yield index, (), nothing
     if following is not None:
         raise unexpected("a bucket that is not in the interval")
 
@@ -169,44 +198,13 @@ def _only(plan: Plan, rows: Iterator[NativeRow], reader: RowReader) -> Sequence[
     found = list(islice(rows, 2))
     if len(found) > 1:
         raise unexpected("more than one row for one bucket")
-    return reader.metrics(found[0][1]) if found else _empty(plan)
+    return reader.metrics(found[0][1]) if found else empty_values(plan.native_columns)
 
 
-def _empty(plan: Plan) -> Sequence[Number | None]:
-    return tuple(metric.aggregation.empty for metric in plan.report.metrics)
-
-
-def _totals(plan: Plan, rows: Sequence[Any]) -> Slice:
-    warnings: dict[ReportWarning, None] = {}
-    values = _only(plan, timeseries_rows(rows), RowReader.of_timeseries(plan, warnings))
-    start_time = format_moment(plan.report.interval.start, plan.report.interval.zone)
-    return Slice([(start_time, *(None for _ in plan.report.group_by), *values)], tuple(warnings))
-
-
-def _having(plan: Plan, found: list[Bucket]) -> list[Bucket]:
-    """Return the buckets that match every comparison of `having`. Null matches none."""
-    position = {metric.name: index for index, metric in enumerate(plan.report.metrics)}
-    for having in plan.report.having:
-        index, compare = position[having.metric], _COMPARE[having.comparison]
-        found = [each for each in found if (value := each[1][index]) is not None and compare(value, having.value)]
-    return found
-
-
-def _sort(plan: Plan, slices: Iterator[list[Bucket]], size: int) -> Iterator[list[Bucket]]:
-    """Sort each slice by itself, then merge them. While they are sorted, the yielded slices are empty."""
-    position = {metric.name: index for index, metric in enumerate(plan.report.metrics)}
-
-    def value(bucket: Bucket, order: Order) -> Number:
-        found = bucket[0] if order.column == START_TIME else bucket[1][position[order.column]]
-        # Null precedes every number. No number of an answer is infinite.
-        number = -inf if found is None else found
-        return -number if order.descending else number
-
-    # The start decides between equal buckets, so that two buckets themselves are never compared. Everything is a tuple:
-    # the garbage collector stops tracking tuples of numbers, and its pauses stay short.
-    runs: list[list[tuple[tuple[Number, ...], int, Bucket]]] = []
-    for found in slices:
-        keyed = [(tuple(value(bucket, order) for order in plan.report.order_by), bucket[0], bucket) for bucket in found]
-        runs.append(sorted(keyed))
-        yield []
-    yield from _batches((bucket for _, _, bucket in heapq.merge(*runs)), size)
+def _totals(plan: Plan, result: Result) -> Slice:
+    warnings: Warnings = {}
+    whole = plan.whole()
+    values = _only(whole, timeseries_rows(result.rows), RowReader.of_timeseries(whole, warnings))
+    intervals = [plan.interval, *([] if plan.compared is None else [plan.compared.interval])]
+    times = [format_moment(each.start, each.zone) for each in intervals][: len(plan.report.time_columns)]
+    return Slice([(*times, *(None for _ in plan.report.group_by), *values)], tuple(warnings))

@@ -10,16 +10,21 @@ from gateway.catalog.model import Dataset
 from gateway.errors import Problem
 from gateway.query.aggregations import AGGREGATIONS
 from gateway.query.buckets import GRANULARITIES
+from gateway.query.compare import COMPARED_WITH
 from gateway.query.filters import FILTERS
+from gateway.query.intervals import Fixed, interval_schema
 from gateway.query.limits import Limits
-from gateway.query.literals import LARGEST_NUMBER, Json
+from gateway.query.literals import COLUMN_NAME, LARGEST_NUMBER, Json
+from gateway.query.post_aggregations import POST_AGGREGATIONS, PostAggregation
 from gateway.query.report import COMPARISONS
 from gateway.query.time import parse_timestamp
 from gateway.query.validation_errors import Suggestions, find_problems
 from gateway.query.zones import TIME_ZONES
 
-# The first character is never an underscore: the names of the gateway's own columns start with one.
-COLUMN_NAME = "^[A-Za-z][A-Za-z0-9_]{0,63}(?!\\n)$"
+_COLUMN_NAME: Json = {"description": "The name of the column.", "type": "string", "pattern": COLUMN_NAME}
+
+MOST_GROUPS = 1_000
+"""The maximum number of groups of `top`: each is a part of a filter."""
 
 _UTC = ZoneInfo("UTC")
 
@@ -75,15 +80,8 @@ def report_schema(dataset: Dataset, limits: Limits) -> Json:
         "type": "object",
         "properties": {
             "interval": {
-                "description": "From start up to, but not including, end; an end of .999 means the whole second.",
-                **_object(
-                    {
-                        "start": {"type": "string", "format": "timestamp"},
-                        "end": {"type": "string", "format": "timestamp"},
-                        "time_zone": {"type": "string", "format": "time-zone", "default": "UTC"},
-                    },
-                    required=["start", "end"],
-                ),
+                "description": "From start up to, but not including, end; the last units of time; or the current unit.",
+                **interval_schema({"type": "string", "format": "time-zone", "default": "UTC"}),
             },
             "granularity": {
                 "description": "The length of a bucket; buckets start at local time in time_zone.",
@@ -98,6 +96,10 @@ def report_schema(dataset: Dataset, limits: Limits) -> Json:
                 "description": "What to compute: one column for each field.",
                 **_list({"$ref": "#/$defs/aggregation"}, most=limits.aggregations),
                 "minItems": 1,
+            },
+            "post_aggregations": {
+                "description": "Numbers computed from the metrics of the same row: further columns.",
+                **_list({"$ref": "#/$defs/post_aggregation"}, most=limits.aggregations),
             },
             "filters": {
                 "description": "One filter, or a list of filters that must all match; {} and [] mean none.",
@@ -137,8 +139,27 @@ def report_schema(dataset: Dataset, limits: Limits) -> Json:
             },
             "totals": {
                 "description": "Whether to add a row over all rows that the filters match; uniques do not add up.",
-                "type": "boolean",
-                "default": False,
+                **_FLAG,
+            },
+            "compare": {
+                "description": "An interval to compare with: two more columns for each metric.",
+                **_object({"to": _compared_with()}, required=["to"]),
+            },
+            "top": {
+                "description": "Only the groups that are first by a metric over the whole interval.",
+                **_object(
+                    {
+                        "groups": {"type": "integer", "minimum": 1, "maximum": MOST_GROUPS},
+                        "by": {"type": "string"},
+                        "direction": {"enum": ["ascending", "descending"], "default": "descending"},
+                        "other": {"description": "Whether to add the rows of all other groups together.", **_FLAG},
+                    },
+                    required=["groups", "by"],
+                ),
+            },
+            "fill": {
+                "description": "Whether every group has a row in every bucket.",
+                **_FLAG,
             },
         },
         "required": ["interval", "aggregations"],
@@ -148,10 +169,13 @@ def report_schema(dataset: Dataset, limits: Limits) -> Json:
             **{f"filter_{name}": each.schema(dataset) for name, each in FILTERS.items()},
             "aggregation": _dispatch("aggregation", AGGREGATIONS),
             **{f"aggregation_{name}": _aggregation(name, dataset) for name in AGGREGATIONS},
+            "post_aggregation": _dispatch("post_aggregation", POST_AGGREGATIONS),
+            **{f"post_aggregation_{name}": _post_aggregation(each) for name, each in POST_AGGREGATIONS.items()},
         },
     }
 
 
+_FLAG: Json = {"type": "boolean", "default": False}
 _NUMBER: Json = {"type": "number", "minimum": -LARGEST_NUMBER, "maximum": LARGEST_NUMBER}
 
 
@@ -179,19 +203,38 @@ def _dispatch(kind: str, names: Iterable[str]) -> Json:
     }
 
 
+def _compared_with() -> Json:
+    """Return the schema of a named interval or, if it is an object, of a fixed one."""
+    return {
+        "type": ["string", "object"],
+        "if": {"type": "string"},
+        "then": {"enum": list(COMPARED_WITH)},
+        "else": {**Fixed.schema(), "additionalProperties": False},
+    }
+
+
+def _post_aggregation(each: type[PostAggregation]) -> Json:
+    schema = each.schema()
+    properties = {"type": True, "name": _COLUMN_NAME, **schema["properties"]}
+    required = ["name", *schema["required"]]
+    return {"properties": properties, "required": required, "additionalProperties": False}
+
+
 def _aggregation(name: str, dataset: Dataset) -> Json:
+    aggregation = AGGREGATIONS[name]
     properties: Json = {
         "type": True,
-        "name": {"description": "The name of the column.", "type": "string", "pattern": COLUMN_NAME},
+        **aggregation.parameters,
+        "name": _COLUMN_NAME,
         "filter": {"description": "Aggregate only the rows that match.", "$ref": "#/$defs/filter"},
     }
-    if AGGREGATIONS[name].of_rows:
+    if aggregation.of_rows:
         # By the contract, count "does not need fields defined", so any value is ignored.
         return {"properties": {**properties, "fields": True}, "additionalProperties": False}
     fields = {"enum": list(dataset.having_aggregation(name))}
     return {
         "properties": {**properties, "fields": {"type": "array", "items": fields, "minItems": 1}},
-        "required": ["fields"],
+        "required": ["fields", *aggregation.parameters],
         # A name needs exactly one column.
         "if": {"required": ["name"]},
         "then": {"properties": {"fields": {"maxItems": 1}}},

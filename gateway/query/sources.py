@@ -64,6 +64,23 @@ def distinct(dimension: Dimension) -> Json:
     return _json(aggregators.hyperunique(metrics.hyper_unique))
 
 
+def least(dimension: Dimension) -> Json:
+    """Return the aggregator for the smallest value."""
+    return _json(aggregators.doublemin(dimension.column if dimension.metrics is None else dimension.metrics.min))
+
+
+def greatest(dimension: Dimension) -> Json:
+    """Return the aggregator for the largest value."""
+    return _json(aggregators.doublemax(dimension.column if dimension.metrics is None else dimension.metrics.max))
+
+
+def quantiles(dimension: Dimension) -> Json:
+    """Return the aggregator for the distribution of the values: a sketch that the query builds or merges."""
+    # With k = 512 the rank is wrong by more than 0.5 % in less than one of a million cases.
+    field = dimension.column if dimension.metrics is None else dimension.metrics.quantiles
+    return {"type": "quantilesDoublesSketch", "fieldName": field, "k": 512}
+
+
 def _json(aggregator: Json) -> Json:
     return aggregator
 

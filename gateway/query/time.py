@@ -6,9 +6,10 @@ A moment is an int: milliseconds since 1970-01-01T00:00Z.
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from gateway.query.zones import EPOCH
+from gateway.query.zones import DAY, EPOCH
 
 FIRST_YEAR, LAST_YEAR = 1900, 2200
 
@@ -29,6 +30,15 @@ class Interval:
     end: int
     zone: ZoneInfo
 
+    @property
+    def days(self) -> int:
+        """The number of days of 24 hours that the interval needs."""
+        return -(-(self.end - self.start) // DAY)
+
+    def to_json(self) -> dict[str, str]:
+        """Return start and end as an answer shows them."""
+        return {"start": format_moment(self.start, self.zone), "end": format_moment(self.end, self.zone)}
+
 
 def parse_timestamp(text: str, zone: ZoneInfo, *, end: bool = False) -> int:
     """Return the moment that an ISO 8601 date or date-time names; without an offset it is local to `zone`.
@@ -37,6 +47,17 @@ def parse_timestamp(text: str, zone: ZoneInfo, *, end: bool = False) -> int:
     change. Digits finer than a millisecond round up. With `end`, .999 and everything above it means the whole second.
     Raises ValueError with a sentence for the caller.
     """
+    local, zone_of_text, nanoseconds = _read(text)
+    # Before rounding: .998000001 rounds up to .999 without meaning the whole second.
+    milliseconds = 1000 if end and nanoseconds >= 999_000_000 else -(-nanoseconds // 1_000_000)
+    moment = local.replace(tzinfo=zone_of_text or zone)
+    return (moment - EPOCH) // timedelta(milliseconds=1) + milliseconds
+
+
+# The schema, the search for contradictions and the report each read the same texts.
+@lru_cache(maxsize=4_096)
+def _read(text: str) -> tuple[datetime, timezone | None, int]:
+    """Return the local time to the second, the offset from UTC if the text has one, and the nanoseconds."""
     match = _TIMESTAMP.fullmatch(text)
     if match is None:
         raise ValueError("is not an ISO 8601 date and time such as 2019-01-01T00:00:00.000+02:00")
@@ -47,11 +68,7 @@ def parse_timestamp(text: str, zone: ZoneInfo, *, end: bool = False) -> int:
         raise ValueError(f"is not a time that exists: {error}") from None
     if not FIRST_YEAR <= local.year < LAST_YEAR:
         raise ValueError(f"is not between the years {FIRST_YEAR} and {LAST_YEAR}")
-    nanoseconds = int((fraction or "0").ljust(9, "0"))
-    # Before rounding: .998000001 rounds up to .999 without meaning the whole second.
-    milliseconds = 1000 if end and nanoseconds >= 999_000_000 else -(-nanoseconds // 1_000_000)
-    moment = local.replace(tzinfo=_parse_offset(offset) if offset else zone)
-    return (moment - EPOCH) // timedelta(milliseconds=1) + milliseconds
+    return local, _parse_offset(offset) if offset else None, int((fraction or "0").ljust(9, "0"))
 
 
 def _parse_offset(text: str) -> timezone:
@@ -64,6 +81,28 @@ def _parse_offset(text: str) -> timezone:
     return timezone(-offset if text[0] == "-" else offset)
 
 
+# Reports on the same days have the same buckets.
+@lru_cache(maxsize=16_384)
 def format_moment(moment: int, zone: ZoneInfo) -> str:
     """Return the moment as ISO 8601 local to `zone`, with milliseconds and offset."""
     return (EPOCH + timedelta(milliseconds=moment)).astimezone(zone).isoformat(timespec="milliseconds")
+
+
+def wall_time(moment: int, zone: ZoneInfo) -> int:
+    """Return what a local clock shows at the moment, in milliseconds."""
+    local = (EPOCH + timedelta(milliseconds=moment)).astimezone(zone)
+    return (local.replace(tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
+
+
+def moment_at(wall: int, zone: ZoneInfo) -> int:
+    """Return the moment at which a local clock shows this, by the rules of parse_timestamp."""
+    local = (EPOCH + timedelta(milliseconds=wall)).replace(tzinfo=zone)
+    return (local - EPOCH) // timedelta(milliseconds=1)
+
+
+def a_year_earlier(moment: int, zone: ZoneInfo) -> int:
+    """Return the same local time in the year before; of 29 February, on the 28th."""
+    local = EPOCH + timedelta(milliseconds=wall_time(moment, zone))
+    leap_day = (local.month, local.day) == (2, 29)
+    earlier = local.replace(year=local.year - 1, day=28 if leap_day else local.day)
+    return moment_at((earlier - EPOCH) // timedelta(milliseconds=1), zone)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from jsonschema_rs import Draft202012Validator, ValidationError
 
 from gateway.errors import Problem
-from gateway.query.literals import NUMBER_TEXT, Json
+from gateway.query.literals import COLUMN_NAME, DURATION, NUMBER_TEXT, Json
 from gateway.query.time import parse_timestamp
 from gateway.query.zones import TIME_ZONES
 
@@ -119,14 +119,21 @@ def _wrong_format(found: str, kind: str, near: Suggestions) -> str:
 
 
 def _wrong_pattern(found: str, pattern: str, _: Suggestions) -> str:
-    if pattern == NUMBER_TEXT:
-        return f"must be a number, not {quote(found)}"
-    return f"must be a letter followed by letters, digits or underscores, at most 64 in all, not {quote(found)}"
+    return f"{_FORMS.get(pattern, 'is not valid:')} {quote(found)}"
 
 
 def _other(found: object, _: object, __: Suggestions) -> str:
     return f"is not valid: {quote(found)}"
 
+
+_FORMS: Mapping[str, str] = MappingProxyType(
+    {
+        NUMBER_TEXT: "must be a number, not",
+        COLUMN_NAME: "must be a letter followed by letters, digits or underscores, at most 64 in all, not",
+        DURATION: "must be an ISO 8601 duration with one unit, such as PT90M, PT24H, P7D, P4W, P3M or P1Y, not",
+    }
+)
+"""What a text must be, by the pattern of the schema."""
 
 _ARTICLES = {
     "object": "an object",

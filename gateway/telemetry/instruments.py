@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from time import perf_counter
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from prometheus_client import (
     CollectorRegistry,
@@ -24,6 +24,9 @@ from gateway.errors import GatewayError
 
 NO_DATA_SET = "none"
 """The `data_set` label of requests that name no data set."""
+
+_OfWorkers = Literal["livesum", "livemin", "livemax"]
+"""How the values of several workers become one."""
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Upper bounds of the histogram buckets, in seconds."""
@@ -60,12 +63,15 @@ class Instruments:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
+        self._gauges: list[Gauge] = []
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"gateway_{name}", text, labels, registry=registry)
 
-        def gauge(name: str, text: str, *labels: str) -> Gauge:
-            return Gauge(f"gateway_{name}", text, labels, registry=registry)
+        def gauge(name: str, text: str, *labels: str, of_workers: _OfWorkers = "livesum") -> Gauge:
+            created = Gauge(f"gateway_{name}", text, labels, registry=registry, multiprocess_mode=of_workers)
+            self._gauges.append(created)
+            return created
 
         def histogram(name: str, text: str, *labels: str) -> Histogram:
             return Histogram(f"gateway_{name}", text, labels, registry=registry, buckets=BUCKETS)
@@ -102,12 +108,14 @@ class Instruments:
         self.reuse = counter("reuse", "Queries by where their rows came from.", "origin")
         self.reuse_bytes = gauge("reuse_bytes", "Memory used by responses that are stored for reuse.")
         self.answers_bytes = gauge("answers_bytes", "Memory used by responses in transit and by stored ones.")
-        self.broker_up = gauge("broker_up", "Whether a broker answers.", "broker")
+        self.broker_up = gauge("broker_up", "Whether a broker answers.", "broker", of_workers="livemin")
         self.coverage_age_seconds = gauge(
-            "coverage_age_seconds", "Seconds since the coordinator last listed the data that exists."
+            "coverage_age_seconds",
+            "Seconds since the coordinator last listed the data that exists.",
+            of_workers="livemax",
         )
         self.realtime_age_seconds = gauge(
-            "realtime_age_seconds", "Seconds since the rows of streaming tasks were last checked."
+            "realtime_age_seconds", "Seconds since the rows of streaming tasks were last checked.", of_workers="livemax"
         )
 
         self.account_lookups = counter(
@@ -116,6 +124,13 @@ class Instruments:
         self.account_database_seconds = histogram(
             "account_database_seconds", "Time that the account database took to respond.", "kind", "outcome"
         )
+
+    def write_gauges(self) -> None:
+        """Write the gauges that show the value of a function for the supervisor; see worker_metrics."""
+        for gauge in self._gauges:
+            for family in gauge.collect():
+                for sample in family.samples:
+                    (gauge.labels(**sample.labels) if sample.labels else gauge).set(sample.value)
 
     def of_requests(self, data_set: str) -> RequestInstruments:
         """Return the instruments of the requests for a data set, or for NO_DATA_SET."""

@@ -3,16 +3,14 @@
 from gateway.query.filters import inner_filters
 from gateway.query.literals import Json
 from gateway.query.plan import Plan
-from gateway.query.time import format_moment
+from gateway.query.report import Report
 
 
 def shape_of(plan: Plan) -> Json:
     """Return the report's types and dimensions, without filter values and without names that the caller chose."""
     report = plan.report
-    interval = report.interval
     return {
-        "start": format_moment(interval.start, interval.zone),
-        "end": format_moment(interval.end, interval.zone),
+        **plan.interval.to_json(),
         "granularity": report.granularity.name if report.granularity else "all",
         "group_by": [dimension.name for dimension in report.group_by],
         "aggregations": [
@@ -20,8 +18,20 @@ def shape_of(plan: Plan) -> Json:
             + ("" if metric.filter is None else f" where {_shape(metric.filter.to_json())}")
             for metric in report.metrics
         ],
+        **_additions(report),
         "filters": None if report.filter is None else _shape(report.filter.to_json()),
     }
+
+
+def _additions(report: Report) -> Json:
+    """Return the parts that few reports have."""
+    parts = {
+        "post_aggregations": [each.to_json()["type"] for each in report.post_aggregations],
+        "compare": report.compare and report.compare.to_json()["to"],
+        "top": report.top and {"groups": report.top.groups, "other": report.top.other},
+        "fill": report.fill,
+    }
+    return {name: part for name, part in parts.items() if part}
 
 
 def _shape(body: Json) -> str:

@@ -35,6 +35,8 @@ CPU_BUDGET = web.AppKey("cpu_budget", CpuBudget)
 WORKER = web.AppKey("worker", Worker)
 PATH_ADVICE = web.AppKey("path_advice", PathAdvice)
 RESPONSE_HEADERS = web.AppKey("response_headers", ResponseHeaders)
+STOPPING = web.AppKey("stopping", asyncio.Event)
+"""Set once the process ends: each connection is closed after its current response."""
 RUNNING: web.AppKey[set[asyncio.Task[Any]]] = web.AppKey("running", set)
 """The tasks of the requests in progress."""
 

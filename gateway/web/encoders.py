@@ -9,9 +9,9 @@ from typing import Final, Protocol
 import orjson
 from aiohttp import web
 
+from gateway.query.advice import ReportWarning
 from gateway.query.columns import Column
 from gateway.query.literals import Json
-from gateway.query.native_rows import ReportWarning
 from gateway.query.respond import Answer, Row
 from gateway.web.arrow_encoder import ArrowEncoder
 from gateway.web.csv_encoder import CsvEncoder, SpreadsheetEncoder
@@ -83,7 +83,13 @@ async def encode(answer: Answer, form: Format) -> Encoded:
         count += len(each.rows)
         # Other requests run between two slices.
         await asyncio.sleep(0)
-    members = answer.members(warnings)
+    other: list[Row] = []
+    if answer.has_other:
+        for each in answer.other_slices():
+            other += each.rows
+            warnings |= dict.fromkeys(each.warnings)
+            await asyncio.sleep(0)
+    members = answer.members(warnings, other)
     parts.append(encoder.tail(members))
     return Encoded(b"".join(parts), count, () if form.has_members else tuple(members))
 

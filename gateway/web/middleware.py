@@ -20,6 +20,7 @@ from gateway.web.context import (
     RESPONSE_HEADERS,
     RUNNING,
     SETTINGS,
+    STOPPING,
     RequestContext,
 )
 from gateway.web.cpu_budget import metered
@@ -105,8 +106,8 @@ def _finish(request: web.Request, response: web.StreamResponse, code: str | None
     if context.quota is not None and "RateLimit" not in response.headers:
         # An error that has these headers describes the limit that refused the request.
         response.headers.update(context.quota.headers())
-    if not request.content.is_eof():
-        # The body was refused: it is not read, and nothing behind it is.
+    if not request.content.is_eof() or request.app[STOPPING].is_set():
+        # If the body was refused, it is not read, and nothing behind it is.
         response.force_close()
     elapsed, own = context.timer.elapsed, context.timer.own
     _log.info(

@@ -1,21 +1,23 @@
 """The pipeline of a report, from the request to the response. Each stage takes what the previous one returns."""
 
 import asyncio
-from collections.abc import Mapping
 from time import time
 from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.query.compile import DruidQuery, compile_report, compile_totals
+from gateway.query.advice import advice
+from gateway.query.compile import compile_queries
 from gateway.query.explain import explain
 from gateway.query.json_body import read_json
 from gateway.query.parse import parse
+from gateway.query.parsed_reports import ParsedReports
 from gateway.query.plan import Plan, is_heavy, plan
-from gateway.query.report import Report
-from gateway.query.respond import Answer, respond
+from gateway.query.report import Report, Top
+from gateway.query.respond import Result, respond
 from gateway.query.schema import ReportSchema
+from gateway.query.top import compile_top, with_groups
 from gateway.telemetry.tracing import stage
 from gateway.tenancy.tenant import Tenant
 from gateway.web.audit import shape_of
@@ -25,7 +27,7 @@ from gateway.web.compression import compress
 from gateway.web.conditional import etag_of, known_tag, mark_cacheable, not_modified
 from gateway.web.context import BODY_BUDGET, CONTEXT, INSTRUMENTS, LIMITER, SETTINGS, WORKER
 from gateway.web.encoders import encode, json_response
-from gateway.web.execution import Results, run_queries
+from gateway.web.execution import run_queries
 from gateway.web.request_body import expected_size, receive
 from gateway.web.response_format import VARY, is_link, linked_report, respond_with, wanted_response
 
@@ -35,6 +37,7 @@ _LARGE_BODY: Final = 2_048
 
 def report_on(schema: ReportSchema) -> Handler:
     """Return the handler of POST and QUERY …/orgs/<organization_id>/<data set>, and of the link GET …/report?q=…."""
+    parsed = ParsedReports(schema)
 
     async def report(request: web.Request) -> web.Response:
         context, settings = request[CONTEXT], request.app[SETTINGS]
@@ -42,16 +45,20 @@ def report_on(schema: ReportSchema) -> Handler:
         tenant = await tenant_of(request, schema.dataset, deadline)
         wanted = wanted_response(request)
         async with request.app[LIMITER].report_slot(tenant.owner_organization_id):
-            report = await _read_report(request, schema, tenant, deadline)
+            report = await _read_report(request, parsed, tenant, deadline)
+            now = int(time() * 1000)
             with stage("plan"):
-                planned = plan(report, tenant, schema.dataset, schema.limits, settings.uniques)
+                planned = plan(report, tenant, schema, settings.uniques, now=now)
             if wanted.explanation:
-                return json_response(explain(planned, schema.limits, now=int(time() * 1000)))
+                return json_response(explain(planned, schema.limits, now=now))
+            if report.top is not None:
+                planned = await _with_groups(request, planned, report.top, deadline)
             with stage("compile"):
-                queries = _compile(planned)
+                queries = compile_queries(planned)
             results = await run_queries(request, queries, deadline, heavy=is_heavy(planned))
             with stage("respond"):
-                answer = _respond(planned, queries, results)
+                found = {name: Result(query, results.responses[name].rows) for name, query in queries.items()}
+                answer = respond(planned, found, advice(planned, now))
         cache_status = cache_fields(request, results.responses.values())
         etag = etag_of(request, wanted, answer, queries, results.responses.values())
         if (tag := known_tag(request, etag)) is not None:
@@ -73,7 +80,7 @@ def report_on(schema: ReportSchema) -> Handler:
     return report
 
 
-async def _read_report(request: web.Request, schema: ReportSchema, tenant: Tenant, deadline: float) -> Report:
+async def _read_report(request: web.Request, parsed: ParsedReports, tenant: Tenant, deadline: float) -> Report:
     """Receive and parse the body; its memory is reserved from before the first byte until it is parsed."""
     app, context = request.app, request[CONTEXT]
     limit = app[SETTINGS].max_body_bytes
@@ -83,21 +90,15 @@ async def _read_report(request: web.Request, schema: ReportSchema, tenant: Tenan
             body = linked_report(request) if is_link(request) else await receive(request, limit, min(deadline, until))
         with stage("parse"):
             if len(body) < _LARGE_BODY:
-                return _parse(body, schema)
-            return await app[WORKER].run(lambda: _parse(body, schema), tenant.owner_organization_id, context)
+                return parsed.parse(read_json(body))
+            return await app[WORKER].run(
+                lambda: parse(read_json(body), parsed.schema), tenant.owner_organization_id, context
+            )
 
 
-def _parse(body: bytes, schema: ReportSchema) -> Report:
-    return parse(read_json(body), schema)
-
-
-def _compile(planned: Plan) -> dict[str, DruidQuery]:
-    queries = {"report": compile_report(planned)}
-    if planned.report.totals:
-        queries["totals"] = compile_totals(planned)
-    return queries
-
-
-def _respond(planned: Plan, queries: Mapping[str, DruidQuery], results: Results) -> Answer:
-    totals = results.responses["totals"].rows if planned.report.totals else None
-    return respond(planned, queries["report"], results.responses["report"].rows, totals)
+async def _with_groups(request: web.Request, planned: Plan, top: Top, deadline: float) -> Plan:
+    """Find the groups of `top` first."""
+    with stage("compile"):
+        query = compile_top(planned, top)
+    results = await run_queries(request, {"top": query}, deadline, heavy=is_heavy(planned))
+    return with_groups(planned, top, query, results.responses["top"].rows)

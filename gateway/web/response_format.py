@@ -98,6 +98,6 @@ def respond_with(encoded: Encoded, form: Format, planned: Plan) -> web.Response:
 
 def _file_name(planned: Plan) -> str:
     """Return the name of the data set and the first and last local day of the report."""
-    interval = planned.report.interval
+    interval = planned.interval
     first, last = (format_moment(each, interval.zone)[:10] for each in (interval.start, interval.end - 1))
     return f"{planned.dataset.name}_{first}_{last}"

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import structlog
@@ -16,9 +16,10 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from gateway.query.zones import TZDATA_VERSION
 from gateway.settings import Settings
-from gateway.web.context import INSTRUMENTS
+from gateway.web.context import INSTRUMENTS, STOPPING
 from gateway.web.malformed_requests import malformed
 from gateway.web.request_body import EXPECTATION
+from gateway.web.shared_socket import SharedSocket
 
 _HEAD_END: Final = b"\r\n\r\n"
 _MOST_PIECES: Final = 32
@@ -26,6 +27,13 @@ _BUFFER_BYTES: Final = 16_384
 """How much of a body aiohttp buffers before the handler reads it; at most twice as much."""
 _SYSTEM_BUFFER_BYTES: Final = 32_768
 """How much the system receives before the process reads it; at most twice as much."""
+_GOODBYE_SECONDS: Final = 1.0
+"""How long connections are kept open at the end for the next request of their clients."""
+_POLL_SECONDS: Final = 0.02
+
+_COLLECT_AFTER: Final = (20_000, 2, 500)
+"""When the garbage collector visits new objects, those that survived it once, and all. By default it visits new objects
+after 700, several times per request, and all objects so often that it meets the rows of large answers: up to 40 ms."""
 
 _log = structlog.get_logger(__name__)
 
@@ -49,22 +57,52 @@ class Runner(web.AppRunner):
         return _Server(self.app, **self._kwargs)
 
 
-async def serve(app: web.Application, settings: Settings) -> None:
-    """Serve the application until SIGINT or SIGTERM."""
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+async def serve(
+    app: web.Application,
+    settings: Settings,
+    *,
+    listeners: Sequence[socket.socket] = (),
+    stop: asyncio.Event | None = None,
+    ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve the application until SIGINT or SIGTERM, or until `stop` is set; call `ready` once it listens.
+
+    `listeners` are sockets that other processes accept connections from, too. Without them, the address is that of the
+    settings.
+    """
+    stop, loop = stop or asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     runner = Runner(app, settings)
     try:
         await runner.setup()
-        await web.TCPSite(runner, settings.host, settings.port).start()
+        sites: list[web.BaseSite] = [SharedSocket(runner, listener) for listener in listeners]
+        for site in sites or [web.TCPSite(runner, settings.host, settings.port)]:
+            await site.start()
         # What exists now stays. Otherwise each collection visits all of it, which stalls the event loop for 100 ms.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*_COLLECT_AFTER)
         _log.info("listening", host=settings.host, port=settings.port, tz_database=TZDATA_VERSION)
+        ready()
         await stop.wait()
+        await _say_goodbye(app, runner, min(_GOODBYE_SECONDS, settings.shutdown_timeout))
     finally:
         await runner.cleanup()
+
+
+async def _say_goodbye(app: web.Application, runner: Runner, seconds: float) -> None:
+    """Accept no connections, and announce in each response that its connection is closed.
+
+    A client may send its next request at the moment at which an idle connection is closed, and get no response. One
+    whose connection was in use lately sends it within `seconds`, and is told to use another connection.
+    """
+    for site in runner.sites:
+        await site.stop()
+    app[STOPPING].set()
+    until = asyncio.get_running_loop().time() + seconds
+    while runner.server and runner.server.connections and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 class _Server(web.Server):

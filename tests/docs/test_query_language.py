@@ -1,4 +1,4 @@
-"""docs/query-language.md is correct: its examples are sent, and its tables are compared with the catalog.
+"""docs/query-language.md and docs/cookbook.md are correct: their examples are sent, and tables match the catalog.
 
 A block is a whole body (```json) or the value of one key of a body (```json filters). An answer or error block after
 it has the expected response; for an error, only the keys shown. A body without an error block must be accepted.
@@ -35,22 +35,27 @@ class Example:
     error: dict[str, Any] | None = None
 
 
-def _examples() -> list[Example]:
+def _examples(page: str) -> list[Example]:
     found: list[Example] = []
-    for match in re.finditer(r"^```json ?(\w*)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE):
+    for match in re.finditer(r"^```json ?(\w*)\n(.*?)^```$", page, re.DOTALL | re.MULTILINE):
         kind, value = match[1], json.loads(match[2])
         if kind in ("answer", "error"):
             found[-1] = replace(found[-1], **{kind: value})
         else:
-            line = PAGE.count("\n", 0, match.start()) + 1
+            line = page.count("\n", 0, match.start()) + 1
             found.append(Example(line, {**BASE, kind: value} if kind else value))
     return found
 
 
-EXAMPLES: Final = _examples()
+EXAMPLES: Final = _examples(PAGE)
+RECIPES: Final = _examples((ROOT / "docs" / "cookbook.md").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=[f"line-{example.line}" for example in EXAMPLES])
+@pytest.mark.parametrize(
+    "example",
+    [*EXAMPLES, *RECIPES],
+    ids=[*(f"line-{each.line}" for each in EXAMPLES), *(f"cookbook-line-{each.line}" for each in RECIPES)],
+)
 def test_an_example_gets_the_documented_response(example: Example, hand_counted_gateway: Gateway) -> None:
     answer = hand_counted_gateway.post(example.body)
     if example.error is not None:
@@ -64,10 +69,15 @@ def test_an_example_gets_the_documented_response(example: Example, hand_counted_
         assert _rounded(answer.json) == example.answer
 
 
+def test_the_cookbook_answers_fifteen_questions() -> None:
+    assert sum(example.answer is not None for example in RECIPES) == 15
+
+
 def test_every_key_and_every_kind_of_filter_has_an_example() -> None:
     bodies = json.dumps([example.body for example in EXAMPLES])
     asked = set(re.findall(r'"type": "(\w+)"', bodies))
-    assert asked >= {"selector", "in", "bound", "like", "and", "or", "not", "count", "sum", "avg", "hyperUnique"}
+    assert asked >= {"selector", "in", "bound", "like", "and", "or", "not", "count", "sum", "avg", "min", "max"}
+    assert asked >= {"quantile", "hyperUnique", "arithmetic"}
     keys = {key for example in EXAMPLES for key in example.body}
     assert keys >= set(re.findall(r"^\| \[`(\w+)`\]", PAGE, re.MULTILINE))
 

@@ -59,6 +59,8 @@ def start(druid: Victim, measured: list[Figures], tmp_path_factory: pytest.TempP
             "druid_broker_url": broker_url,
             "druid_coordinator_url": druid.druid.coordinator_url,
             "coverage_period": 0.5,
+            # Every report is to meet the fault.
+            "reuse_seconds": 0,
             **settings,
         }
         folder = tmp_path_factory.mktemp("gateway")

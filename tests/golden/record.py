@@ -3,12 +3,14 @@
 import argparse
 import json
 import sys
+from contextlib import suppress
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from gateway.errors import GatewayError
+from gateway.query.compile import DruidQuery
 from gateway.query.literals import Json
-from tests.golden.cases import CASES, GIVEN, Case, as_text
+from tests.golden.cases import CASES, DATASET, GIVEN, Case, as_text, rows_file
 
 _HELP = """\
 For each case: compile its request, send the query to Druid's broker, and write the rows, the query and the answer into
@@ -34,15 +36,17 @@ def ask(druid: str, native: Json) -> object:
     return rows
 
 
-def record(case: Case, druid: str) -> None:
+def record(case: Case, druid: str, data_source: str) -> None:
     """Write the case's files again, and remove those that its request no longer produces."""
     if not case.by_hand:
-        try:
-            queries = case.queries(case.plan())
-        except GatewayError:
-            queries = {}
-        for name, query in queries.items():
-            (case.folder / name).write_text(as_text(ask(druid, query.native)))
+
+        def asked(name: str, query: DruidQuery) -> object:
+            rows = ask(druid, query.native | {"dataSource": data_source})
+            (case.folder / rows_file(name)).write_text(as_text(rows))
+            return rows
+
+        with suppress(GatewayError):
+            case.steps(case.plan(), asked)
     outcome = case.outcome()
     for path in case.folder.iterdir():
         if path.name not in GIVEN | outcome.keys():
@@ -60,6 +64,7 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--druid", default="http://127.0.0.1:8082", metavar="URL", help="the broker (%(default)s)")
+    parser.add_argument("--data-source", default=DATASET.data_source, metavar="NAME", help="(%(default)s)")
     parser.add_argument("cases", nargs="*", metavar="CASE", help="names of folders (default: all)")
     arguments = parser.parse_args()
     known = {case.folder.name: case for case in CASES}
@@ -67,7 +72,7 @@ def main() -> int:
         parser.error(f"no such case: {', '.join(sorted(unknown))}")
     for name in arguments.cases or known:
         try:
-            record(known[name], arguments.druid)
+            record(known[name], arguments.druid, arguments.data_source)
         except HTTPError as error:
             print(f"{name}: Druid answered {error.code}: {error.read().decode(errors='replace')}", file=sys.stderr)
             return 1

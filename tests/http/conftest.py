@@ -60,10 +60,13 @@ class Process:
 
 @pytest.fixture
 def start_process(tmp_path: Path) -> StartProcess:
-    """Start the command in front of a broker's URL, with JSON logs; further keywords are settings."""
+    """Start the command in front of a broker's URL, with JSON logs; further keywords are settings.
+
+    With several workers it is ready once all of them are.
+    """
 
     @asynccontextmanager
-    async def start(broker_url: str, **changes: object) -> AsyncIterator[Process]:
+    async def start(broker_url: str, *, workers: int = 1, **changes: object) -> AsyncIterator[Process]:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         settings = settings_for(tmp_path, broker_url, port=port)
@@ -84,19 +87,23 @@ def start_process(tmp_path: Path) -> StartProcess:
         }
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "gateway", "serve", env=environment, stdout=output, stderr=output
+                *(sys.executable, "-m", "gateway", "serve", "--workers", str(workers)),
+                env=environment,
+                stdout=output,
+                stderr=output,
             )
         try:
             gateway = Gateway(f"http://127.0.0.1:{port}", tokens, settings, web.Application())
             async with Client(gateway) as client:
-                async with asyncio.timeout(30):
-                    while b'"listening"' not in log.read_bytes():
+                ready = b'"listening"' if workers == 1 else b'"workers_ready"'
+                async with asyncio.timeout(30 * workers):
+                    while ready not in log.read_bytes():
                         assert process.returncode is None, log.read_text()
                         await asyncio.sleep(0.05)
                 yield Process(client, log, process)
         finally:
             if process.returncode is None:
                 process.terminate()
-            await asyncio.wait_for(process.wait(), 10)
+            await asyncio.wait_for(process.wait(), 10 * workers)
 
     return start

@@ -95,6 +95,9 @@ def _compound(within: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 filters = st.recursive(st.one_of(_selector(), _in(), _bound(), _like), _compound, max_leaves=8)
 
 
+_compared_with = st.sampled_from(("previous_period", "previous_year"))
+
+
 @st.composite
 def reports(draw: st.DrawFn) -> dict[str, Any]:
     """A body that is accepted."""
@@ -112,6 +115,16 @@ def reports(draw: st.DrawFn) -> dict[str, Any]:
         "aggregations": aggregations,
         "filters": draw(st.one_of(filters, st.lists(filters, max_size=2))),
     }
+    if draw(st.booleans()):
+        operands: st.SearchStrategy[str | int] = st.sampled_from((name, 1, 0, -1))
+        read: list[str | int] = draw(st.lists(operands, min_size=2, max_size=3))
+        body["post_aggregations"] = [{"type": "arithmetic", "name": "derived", "fn": "/", "fields": read}]
+        body["compare"] = {"to": draw(_compared_with)}
+    if draw(st.booleans()) and group_by:
+        several = any(DIMENSIONS[each].multi_valued for each in group_by)
+        other = bool(draw(st.booleans()))
+        body["top"] = {"groups": draw(st.integers(1, 5)), "by": name, "other": other and not several}
+        body["fill"] = body["granularity"] != "all"
     if draw(st.booleans()):
         body["having"] = [{"type": "greaterThanOrEqualTo", "metric": name, "value": 0}]
         body["order_by"] = [{"column": name, "direction": "descending"}]
@@ -160,6 +173,10 @@ def _or(*fields: Any) -> Mapping[str, Any]:
 _zone = st.sampled_from(("UTC", "Europe/Helsinki", "Asia/Kolkata"))
 
 
+TIMES: Mapping[str, int] = {"_hour_of_day": 13, "_day_of_week": 3, "_day_of_month": 15, "_month_of_year": 6}
+"""The parts of every row's time, which are virtual columns."""
+
+
 @lru_cache(maxsize=WORLDS)
 def world(seed: int) -> Sequence[Row]:
     """Rows of every organization, and of none, with the values that the filters ask for."""
@@ -169,7 +186,8 @@ def world(seed: int) -> Sequence[Row]:
 
 def _row(random: Random) -> Row:
     row: dict[str, Any] = {}
-    for name, dimension in DIMENSIONS.items():
+    for dimension in CHAT_SESSIONS.dimensions:
+        name = dimension.name
         if random.random() < 0.25:
             row[name] = None
         elif name in NUMBERS:

@@ -139,20 +139,19 @@ def test_no_query_without_a_tenant_passes_the_type_checker(tmp_path: Path) -> No
     file.write_text(
         """
 from gateway.tenancy.tenant import Tenant
-from gateway.catalog.model import Dataset
 from gateway.query.compile import DruidQuery
 from gateway.query.plan import Plan, plan
-from gateway.query.limits import Limits
+from gateway.query.schema import ReportSchema
 from gateway.query.report import Report
 from gateway.query.aggregations import Uniques
 from gateway.tenancy.organization_id import OrganizationId
 
-def forget(report: Report, organization_id: OrganizationId, tenant: Tenant, dataset: Dataset) -> None:
-    plan(report, tenant, dataset, Limits(), Uniques.SKETCH)
-    plan(report, None, dataset, Limits(), Uniques.SKETCH)
-    plan(report, organization_id, dataset, Limits(), Uniques.SKETCH)
-    Plan(dataset=dataset, report=report, buckets=None, row_limit=1, uniques=Uniques.SKETCH)
-    DruidQuery({}, dataset=dataset)
+def forget(report: Report, organization_id: OrganizationId, tenant: Tenant, schema: ReportSchema) -> None:
+    plan(report, tenant, schema, Uniques.SKETCH, now=0)
+    plan(report, None, schema, Uniques.SKETCH, now=0)
+    plan(report, organization_id, schema, Uniques.SKETCH, now=0)
+    Plan(dataset=schema.dataset, report=report, buckets=None, row_limit=1, uniques=Uniques.SKETCH)
+    DruidQuery({}, dataset=schema.dataset)
     Tenant(organization_id, None)
 """
     )

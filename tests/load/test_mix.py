@@ -13,7 +13,7 @@ from gateway.query.limits import Limits
 from gateway.query.parse import parse
 from gateway.query.plan import plan
 from gateway.query.schema import compile_schema
-from tests.datasets import CHAT_SESSIONS
+from tests.datasets import CHAT_SESSIONS, NOW
 from tests.load.mix import BAD_BODY, KINDS, VARIANTS, WRONG_TOKEN, intrusions, questions
 from tests.load.scenario import Caller, Question
 from tests.tenants import tenant_of
@@ -26,7 +26,7 @@ SCHEMA = compile_schema(CHAT_SESSIONS, Limits())
 def refusal_of(question: Question) -> str | None:
     """Return the error code of the body, if it is invalid."""
     try:
-        plan(parse(read_json(question.body.encode()), SCHEMA), tenant_of(), CHAT_SESSIONS, Limits(), Uniques.SKETCH)
+        plan(parse(read_json(question.body.encode()), SCHEMA), tenant_of(), SCHEMA, Uniques.SKETCH, now=NOW)
     except GatewayError as error:
         return error.code
     return None

@@ -135,6 +135,22 @@ def _first_moment(label: datetime, zone: str) -> int:
     return _bisect(_count(aware.replace(fold=1)), at, lambda moment: _wall(moment, zone) >= label)
 
 
+def wall(at: int, zone: str) -> datetime:
+    """What a local clock shows."""
+    return _wall(at, zone)
+
+
+def of_wall(shown_time: datetime, zone: str) -> int:
+    """The first moment at which a local clock shows this; in a gap, by the offset before it."""
+    return _count(shown_time.replace(tzinfo=ZoneInfo(zone), fold=0))
+
+
+def parts(at: int, zone: str) -> tuple[int, int, int, int]:
+    """Hour, day of the week, day of the month and month on a local clock."""
+    local = _wall(at, zone)
+    return local.hour, local.isoweekday(), local.day, local.month
+
+
 def _bisect(no: int, yes: int, holds: Callable[[int], bool]) -> int:
     """The first moment in no < t ≤ yes for which `holds` is true."""
     while yes - no > 1:

@@ -4,8 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-SNAKE: Final = {"avg": "avg", "sum": "sum", "hyperUnique": "hyper_unique"}
-"""The end of an aggregation's column names."""
+SNAKE: Final = {"avg": "avg", "sum": "sum", "min": "min", "max": "max", "hyperUnique": "hyper_unique"}
+"""The end of an aggregation's column names; quantile has its own."""
+
+TIME_PARTS: Final = {
+    "hour_of_day": range(24),
+    "day_of_week": range(1, 8),
+    "day_of_month": range(1, 32),
+    "month_of_year": range(1, 13),
+}
+"""The dimensions that every data set has, and their values."""
+
+
+def column_name(field: str, kind: str, fraction: float = 0.0) -> str:
+    """The name of an aggregation's column."""
+    if kind != "quantile":
+        return f"{field}_{SNAKE[kind]}"
+    return f"{field}_p{round(fraction * 100, 9):g}".replace(".", "_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +44,7 @@ class Columns:
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        return (*self.integers, *self.floats)
+        return (*self.integers, *self.floats, *TIME_PARTS)
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -54,9 +69,18 @@ CHAT_SESSIONS: Final = Columns(
     integers=_NUMBERS[:3],
     floats=_NUMBERS[3:],
     computed={
-        "avg": _NUMBERS,
-        "sum": _NUMBERS,
-        "hyperUnique": ("chat_session_id", "visitor_ids", "visitor_session_ids"),
+        **dict.fromkeys(("avg", "sum", "min", "max", "quantile"), _NUMBERS),
+        "hyperUnique": (
+            "chat_session_id",
+            "chatted_organization_ids",
+            "owner_organization_id",
+            "room_ids",
+            "team_id",
+            "user_id",
+            "user_organization_id",
+            "visitor_ids",
+            "visitor_session_ids",
+        ),
     },
     enumerated={
         "chat_initiator": ("autosuggest", "visitor", "operator", "rule"),

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.oracle.oracle import Expected, Metric, Row, Value, compare_values, in_order, passes
+from tests.oracle.expected import Expected, Metric, Ranked, Row, Value, compare_values, in_order, passes
 
 RELATIVE: Final = 1e-9
 """The tolerance for sums of floats, which depend on the order of addition."""
+ABSOLUTE: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +33,14 @@ def disagreements(
     body: Mapping[str, Any], expected: Expected, answer: Mapping[str, Any], uniques: Uniques
 ) -> Iterator[str]:
     """Describe every difference between the answer and the expected one."""
-    dimensions = ["start_time", *expected.dimensions]
+    dimensions = [*expected.times, *expected.dimensions]
     fields = [{"name": name, "type": "dimension"} for name in dimensions]
     fields += [{"name": metric.name, "type": "metric"} for metric in expected.metrics]
     if answer["fields"] != fields:
         yield f"fields: expected {fields}, got {answer['fields']}"
         return
-    if answer.keys() != ({"fields", "data", "totals"} if body.get("totals") else {"fields", "data"}):
-        yield f"keys of the answer: {sorted(answer)}"
+    if problems := list(_members(body, expected, answer, uniques)):
+        yield from problems
         return
     rows = [tuple(row) for row in answer["data"]]
     width = expected.width
@@ -51,25 +52,53 @@ def disagreements(
         if (wanted := by_key.get(row[:width])) is None:
             yield f"a row that should not be there: {row}"
         else:
-            yield from _values(row, wanted, expected.metrics, uniques)
+            yield from _values(row, wanted, expected, uniques)
     if len({row[:width] for row in rows}) < len(rows):
         yield "a row is there twice"
-    if expected.totals is not None:
-        totals = tuple(answer["totals"])
-        if totals[:width] != expected.totals[:width]:
-            yield f"totals: expected {expected.totals}, got {totals}"
-        else:
-            yield from (f"totals: {each}" for each in _values(totals, expected.totals, expected.metrics, uniques))
     yield from _selection(body, expected, rows, uniques)
 
 
-def _values(row: Row, wanted: Row, metrics: Sequence[Metric], uniques: Uniques) -> Iterator[str]:
-    if len(row) != len(wanted) or any(type(a) is not type(b) for a, b in zip(row, wanted, strict=True)):
+def _members(body: Mapping[str, Any], expected: Expected, answer: Mapping[str, Any], uniques: Uniques) -> Iterator[str]:
+    """Compare what the answer has beside its rows."""
+    members = {
+        "totals": body.get("totals", False),
+        "other": expected.other is not None,
+        "interval": expected.interval is not None,
+    }
+    if answer.keys() - {"warnings"} != {"fields", "data", *(name for name, asked in members.items() if asked)}:
+        yield f"keys of the answer: {sorted(answer)}"
+        return
+    if expected.interval is not None and answer["interval"] != expected.interval:
+        yield f"interval: expected {expected.interval}, got {answer['interval']}"
+    if expected.other is not None:
+        other = [tuple(row) for row in answer["other"]]
+        if [row[: expected.width] for row in other] != [row[: expected.width] for row in expected.other]:
+            yield f"other: expected {expected.other[:5]}, got {other[:5]}"
+            return
+        for got, want in zip(other, expected.other, strict=True):
+            yield from (f"other: {each}" for each in _values(got, want, expected, uniques))
+    if expected.totals is not None:
+        totals = tuple(answer["totals"])
+        if totals[: expected.width] != expected.totals[: expected.width]:
+            yield f"totals: expected {expected.totals}, got {totals}"
+        else:
+            yield from (f"totals: {each}" for each in _values(totals, expected.totals, expected, uniques))
+
+
+def _values(row: Row, wanted: Row, expected: Expected, uniques: Uniques) -> Iterator[str]:
+    if len(row) != len(wanted) or not all(map(_are_alike, row, wanted)):
         yield f"expected the likes of {wanted}, got {row}"
         return
-    for metric, got, want in zip(metrics, row[-len(metrics) :], wanted[-len(metrics) :], strict=True):
-        if got is not None and not _close(metric, got, want, uniques):
-            yield f"{metric.name}: expected {want}, got {got} in {row}"
+    named = dict(zip(expected.columns, row, strict=True))
+    for metric, got, want in zip(expected.metrics, row[expected.width :], wanted[expected.width :], strict=True):
+        # What follows from other columns must follow from them as they are in the answer.
+        follows = want if metric.formula is None else metric.formula(named)
+        if not _close(metric, got, follows, uniques):
+            yield f"{metric.name}: expected {follows}, got {got} in {row}"
+
+
+def _are_alike(got: Value, want: Value) -> bool:
+    return type(got) is type(want) or (isinstance(want, Ranked) and type(got) is float) or None in (got, want)
 
 
 def _close(metric: Metric, got: Value, want: Value, uniques: Uniques) -> bool:
@@ -77,11 +106,13 @@ def _close(metric: Metric, got: Value, want: Value, uniques: Uniques) -> bool:
         return got is want
     assert not isinstance(got, str)
     assert not isinstance(want, str)
+    if isinstance(want, Ranked):
+        return want.accepts(got)
     if metric.kind == "hyperUnique":
         return abs(got - want) <= uniques.within(want)
     if metric.kind == "count":
         return got == want
-    return math.isclose(got, want, rel_tol=RELATIVE)
+    return math.isclose(got, want, rel_tol=RELATIVE, abs_tol=ABSOLUTE if metric.formula is not None else 0.0)
 
 
 def _selection(body: Mapping[str, Any], expected: Expected, rows: Sequence[Row], uniques: Uniques) -> Iterator[str]:
@@ -150,6 +181,8 @@ class _Doubt:
         metric = self.inexact.get(column)
         if metric is None or value is None or isinstance(value, str):
             return 0.0
+        if metric.kind in ("derived", "quantile"):
+            return math.inf
         return 2 * self.uniques.within(value) if metric.kind == "hyperUnique" else abs(value) * RELATIVE
 
     def _surely_passes(self, row: Row) -> bool:
@@ -169,7 +202,7 @@ class _Doubt:
             margin = self._margin(each["column"], a) + self._margin(each["column"], b)
             if margin and abs(_number(a) - _number(b)) <= margin:
                 return False
-            if way := compare_values(a, b, moments=index == 0):
+            if way := compare_values(a, b, moments=each["column"].endswith("start_time")):
                 return (way > 0) == (each.get("direction") == "descending")
         return self._place(row) < self._place(other)
 

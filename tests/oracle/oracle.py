@@ -4,70 +4,20 @@ Written from the public contract and from what the documentation settles, and fr
 say is right twice. Here everything is as plain as can be; nothing is fast.
 """
 
-import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from functools import cmp_to_key
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 
-from tests.oracle import clock
-from tests.oracle.columns import CHAT_SESSIONS, SNAKE, Columns
+from tests.oracle import clock, periods
+from tests.oracle.answering import Ask, Side
+from tests.oracle.columns import CHAT_SESSIONS, TIME_PARTS, Columns, column_name
+from tests.oracle.expected import Expected, Metric, Ranked, Row
 from tests.oracle.filters import JAVA_ORDER, Sql
 
-Value = str | int | float | None
-Row = tuple[Value, ...]
-
-COMPARISONS: Final = {
-    "equalTo": operator.eq,
-    "greaterThan": operator.gt,
-    "greaterThanOrEqualTo": operator.ge,
-    "lessThan": operator.lt,
-    "lessThanOrEqualTo": operator.le,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A metric column. `kind`: count, sum, avg, hyperUnique. `integer`: whether the field has integers only."""
-
-    name: str
-    kind: str
-    field: str | None
-    filter: Mapping[str, Any] | None
-    integer: bool = False
-
-    @property
-    def exact(self) -> bool:
-        """Whether nothing is rounded, so that equal is equal."""
-        return self.kind == "count" or (self.kind == "sum" and self.integer)
-
-    @property
-    def of_nothing(self) -> Value:
-        return {"count": 0, "avg": None}.get(self.kind, 0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What a report should answer; `candidates`: the rows in order of time and groups, before having and limit."""
-
-    dimensions: tuple[str, ...]
-    metrics: tuple[Metric, ...]
-    candidates: Sequence[Row]
-    rows: Sequence[Row]
-    totals: Row | None
-
-    @property
-    def width(self) -> int:
-        """The number of columns that identify a row."""
-        return 1 + len(self.dimensions)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return ("start_time", *self.dimensions, *(metric.name for metric in self.metrics))
+NEVER: Final = 1 << 45
+"""A time of a request after everything else."""
 
 
 class Oracle:
@@ -98,6 +48,8 @@ class Oracle:
 
     def values(self, column: str) -> list[Any]:
         """Every value that the column has in some row, the most frequent first."""
+        if column in TIME_PARTS:
+            return list(TIME_PARTS[column])
         each = f"unnest({column})" if column in self.columns.sets else column
         found = self._database.execute(
             f"SELECT v FROM (SELECT {each} AS v FROM sessions) WHERE v IS NOT NULL GROUP BY v ORDER BY count(*) DESC, v"
@@ -108,69 +60,70 @@ class Oracle:
         """The distinct moments of the rows, in order."""
         return self._moments
 
-    def answer(self, body: Mapping[str, Any], *, owner: str, involved: str | None = None) -> Expected:
+    def answer(self, body: Mapping[str, Any], *, owner: str, involved: str | None = None, now: int = NEVER) -> Expected:
         """The answer over the rows that `owner` owns and in which `involved`, if given, was involved."""
-        interval = body["interval"]
-        zone = interval.get("time_zone", "UTC")
-        start, end = clock.moment(interval["start"], zone), clock.moment(interval["end"], zone, end=True)
-        granularity = body.get("granularity", "all")
-        dimensions = tuple(body.get("group_by", ()))
-        metrics = tuple(metric for each in body["aggregations"] for metric in self._metrics(each))
-
-        sql = Sql(self.columns)
-        conditions = [
-            f"t >= {sql.value(start)}",
-            f"t < {sql.value(end)}",
-            f"{self.columns.owner} = {sql.value(owner)}",
-        ]
+        zone = body["interval"].get("time_zone", "UTC")
+        start, end, whole_end = periods.interval_of(body["interval"], now)
+        sides = [(start, end)]
+        if "compare" in body:
+            sides = [*periods.compared(body["compare"], (start, whole_end), zone, now)]
+        own = [f"{self.columns.owner} = '{owner}'"]
         if involved is not None:
-            conditions.append(f"list_contains({self.columns.involved}, {sql.value(involved)})")
-        conditions.append(sql.condition(body.get("filters", [])))
-        matched = f"SELECT * FROM sessions WHERE {' AND '.join(conditions)}"
+            own.append(f"list_contains({self.columns.involved}, '{involved}')")
+        granularity = body.get("granularity", "all")
+        ask = Ask(self, body, tuple(own), zone)
+        buckets = [
+            [a] if granularity == "all" else clock.buckets(a, b, granularity, zone) if a < b else [] for a, b in sides
+        ]
+        return ask.answer(sides, buckets)
+
+    def side(self, body: Mapping[str, Any], conditions: Sequence[str], side: Side) -> list[Row]:
+        """The bucket's start, the group and the metrics of each group of rows in the interval, in no order."""
+        zone = body["interval"].get("time_zone", "UTC")
+        sql = Sql(self.columns)
+        every = [*conditions, f"t >= {sql.value(side.interval[0])}", f"t < {sql.value(side.interval[1])}"]
+        every.append(sql.condition(body.get("filters", [])))
+        if side.without is not None:
+            every.append(f"NOT {sql.condition(side.without)}")
+        matched = f"SELECT * FROM sessions JOIN {self._parts(zone)} USING (t) WHERE {' AND '.join(every)}"
+        metrics = self.metrics(body)
         computed = [self._aggregate(metric, sql) for metric in metrics]
+        # Grouping by a set yields a row for each of its values, or one with null.
+        unnested = "".join(
+            f", LATERAL (SELECT unnest(coalesce({name}, [NULL]))) AS _{name}(g_{name})"
+            if name in self.columns.sets
+            else f", LATERAL (SELECT {name}) AS _{name}(g_{name})"
+            for name in side.groups
+        )
+        keys = [f"g_{name}" for name in side.groups]
+        bucket, source = str(side.interval[0]), "matched"
+        if side.granularity != "all":
+            bucket, source = "bucket", f"matched JOIN {self._buckets(side.granularity, zone)} USING (t)"
+        found = self._database.execute(
+            f"WITH matched AS ({matched}) "
+            f"SELECT {', '.join([f'{bucket} AS bucket', *keys, *computed])} FROM {source}{unnested} "
+            f"GROUP BY {', '.join(['bucket', *keys])}",
+            sql.values,
+        ).fetchall()
+        return [(*row[: -len(metrics)], *map(_ranked, metrics, row[-len(metrics) :])) for row in found]
 
-        def run(bucket: str, source: str, groups: Sequence[str]) -> list[Row]:
-            # Grouping by a set yields a row for each of its values, or one with null.
-            unnested = "".join(
-                f", LATERAL (SELECT unnest(coalesce({name}, [NULL]))) AS _{name}(g_{name})"
-                if name in self.columns.sets
-                else f", LATERAL (SELECT {name}) AS _{name}(g_{name})"
-                for name in groups
+    def metrics(self, body: Mapping[str, Any]) -> list[Metric]:
+        """The metrics of the aggregations."""
+        return [metric for each in body["aggregations"] for metric in self._metrics(each)]
+
+    def _parts(self, zone: str) -> str:
+        """The name of a table with the local time's parts of each moment."""
+        if (name := self._bucketed.get(("parts", zone))) is None:
+            name = self._bucketed["parts", zone] = f"parts_{len(self._bucketed)}"
+            columns = dict(
+                zip(TIME_PARTS, zip(*(clock.parts(t, zone) for t in self._moments), strict=True), strict=True)
             )
-            keys = [f"g_{name}" for name in groups]
-            order = [
-                f"{f'java_order({k})' if n not in self.columns.numbers else k} NULLS FIRST"
-                for n, k in zip(groups, keys, strict=True)
-            ]
-            return self._database.execute(
-                f"WITH matched AS ({matched}) "
-                f"SELECT {', '.join([f'{bucket} AS bucket', *keys, *computed])} FROM {source}{unnested} "
-                f"GROUP BY {', '.join(['bucket', *keys])} ORDER BY {', '.join(['bucket', *order])}",
-                sql.values,
-            ).fetchall()
-
-        if granularity == "all":
-            found = run(str(start), "matched", dimensions)
-            expected_buckets = [start]
-        else:
-            table = self._buckets(granularity, zone)
-            found = run("bucket", f"matched JOIN {table} USING (t)", dimensions)
-            expected_buckets = clock.buckets(start, end, granularity, zone) if not dimensions else []
-        nothing = tuple(metric.of_nothing for metric in metrics)
-        if not dimensions:
-            by_bucket = {bucket: (bucket, *values) for bucket, *values in found}
-            assert by_bucket.keys() <= set(expected_buckets), "the oracle's own buckets disagree"
-            found = [by_bucket.get(bucket, (bucket, *nothing)) for bucket in expected_buckets]
-        candidates = [(clock.shown(bucket, zone), *rest) for bucket, *rest in found]  # type: ignore[arg-type]
-
-        totals: Row | None = None
-        if body.get("totals"):
-            [(_, *values)] = run(str(start), "matched", ()) or [(None, *nothing)]
-            totals = (clock.shown(start, zone), *(None for _ in dimensions), *values)
-        expected = Expected(dimensions, metrics, candidates, (), totals)
-        rows = [row for row in candidates if passes(row, expected.columns, body.get("having", ()))]
-        rows = in_order(rows, expected.columns, body.get("order_by", ()))
-        return Expected(dimensions, metrics, candidates, rows[: body.get("limit")], totals)
+            unnested = ", ".join(f"unnest(${part}::BIGINT[]) AS {part}" for part in columns)
+            self._database.execute(
+                f"CREATE TABLE {name} AS SELECT unnest($moments::BIGINT[]) AS t, {unnested}",
+                {"moments": self._moments, **{part: list(values) for part, values in columns.items()}},
+            )
+        return name
 
     def _buckets(self, granularity: str, zone: str) -> str:
         """The name of a table with the bucket of each moment."""
@@ -186,10 +139,18 @@ class Oracle:
     def _metrics(self, aggregation: Mapping[str, Any]) -> list[Metric]:
         kind, condition, name = (aggregation.get(key) for key in ("type", "filter", "name"))
         assert isinstance(kind, str)
+        fraction = aggregation.get("fraction", 0.0)
         if kind == "count":
             return [Metric(name or "count", kind, None, condition)]
         return [
-            Metric(name or f"{field}_{SNAKE[kind]}", kind, field, condition, field in self.columns.integers)
+            Metric(
+                name or column_name(field, kind, fraction),
+                kind,
+                field,
+                condition,
+                field in self.columns.integers,
+                fraction,
+            )
             for field in aggregation["fields"]
         ]
 
@@ -202,6 +163,10 @@ class Oracle:
                 return f"coalesce(fsum({metric.field}) {among}, 0.0)"
             case "avg":
                 return f"favg({metric.field}) {among}"
+            case "min" | "max":
+                return f"{metric.kind}({metric.field}) {among}::DOUBLE"
+            case "quantile":
+                return f"list_sort(list_filter(list({metric.field}::DOUBLE) {among}, lambda x: x IS NOT NULL))"
         assert metric.field in self.columns.computed["hyperUnique"]
         values = metric.field if metric.field in self.columns.sets else f"[{metric.field}]"
         # An empty string is no id, so it is not counted.
@@ -210,40 +175,5 @@ class Oracle:
         )
 
 
-def passes(row: Sequence[Value], columns: Sequence[str], having: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the row matches all of `having`."""
-    for each in having:
-        value = row[columns.index(each["metric"])]
-        if value is None or not COMPARISONS[each["type"]](value, each["value"]):
-            return False
-    return True
-
-
-def in_order(rows: Sequence[Row], columns: Sequence[str], order_by: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Sort rows, which are in order of time and groups, by `order_by`. Equal rows keep their order."""
-
-    def compare(a: Row, b: Row) -> int:
-        for each in order_by:
-            index = columns.index(each["column"])
-            if way := compare_values(a[index], b[index], moments=index == 0):
-                return -way if each.get("direction") == "descending" else way
-        return 0
-
-    return sorted(rows, key=cmp_to_key(compare))
-
-
-def compare_values(a: Value, b: Value, *, moments: bool = False) -> int:
-    """Negative, 0 or positive; null is before everything, strings are in the order of UTF-16's units."""
-    if a is None or b is None:
-        return (a is not None) - (b is not None)
-    if isinstance(a, str) and isinstance(b, str):
-        key = datetime.fromisoformat if moments else _utf_16
-        first, second = key(a), key(b)
-        return (first > second) - (first < second)  # type: ignore[operator]
-    assert not isinstance(a, str)
-    assert not isinstance(b, str)
-    return (a > b) - (a < b)
-
-
-def _utf_16(text: str) -> bytes:
-    return text.encode("utf-16-be")
+def _ranked(metric: Metric, value: Any) -> Any:
+    return Ranked.of(value or [], metric.fraction) if metric.kind == "quantile" else value

@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 
 from tests.oracle import clock
-from tests.oracle.columns import SNAKE, Columns
+from tests.oracle.additions import additions, metric_names
+from tests.oracle.columns import Columns
+from tests.oracle.expected import COMPARISONS
 from tests.oracle.odd_rows import TEXTS, ZONES
-from tests.oracle.oracle import COMPARISONS, Oracle
+from tests.oracle.oracle import Oracle
 
 Body = dict[str, Any]
 Strategy = st.SearchStrategy[Any]
@@ -65,8 +67,8 @@ class Data:
 
 
 @st.composite
-def reports(draw: st.DrawFn, data: Data) -> Body:
-    """Bodies that the gateway must accept."""
+def reports(draw: st.DrawFn, data: Data, *, real_time: bool = True) -> Body:
+    """Bodies that the gateway must accept. See `additions` for `real_time`."""
     body: Body = draw(intervals(data))
     groups = draw(st.sampled_from((0, 0, 1, 1, 2, 3)))
     dimensions = draw(st.lists(st.sampled_from(data.columns.all), min_size=groups, max_size=groups, unique=True))
@@ -80,7 +82,7 @@ def reports(draw: st.DrawFn, data: Data) -> Body:
         nothing: Strategy = st.sampled_from(({}, []))
         kinds = {"leaf": leaves(data), "tree": filters(data), "list": several, "nothing": nothing}
         body["filters"] = draw(kinds[how])
-    names = metric_names(body["aggregations"])
+    names = draw(additions(body, data.columns, real_time=real_time))
     if not draw(st.integers(0, 2)):
         orders = st.lists(st.sampled_from(["start_time", *dimensions, *names]), min_size=1, max_size=3, unique=True)
         body["order_by"] = [_with(draw, {"column": c}, "direction", _DIRECTION) for c in draw(orders)]
@@ -180,6 +182,8 @@ def aggregations(draw: st.DrawFn, data: Data) -> list[Body]:
             )
         elif not draw(st.integers(0, 3)):
             each["fields"] = []
+        if kind == "quantile":
+            each["fraction"] = draw(st.sampled_from((0, 0.01, 0.25, 0.5, 0.9, 0.95, 0.999, 1)))
         if draw(st.integers(0, 2)) == 0:
             each["filter"] = draw(filters(data))
         taken = set(metric_names(found))
@@ -188,17 +192,6 @@ def aggregations(draw: st.DrawFn, data: Data) -> list[Body]:
         if not taken & set(metric_names([each])):
             found.append(each)
     return found
-
-
-def metric_names(asked: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [
-        name
-        for each in asked
-        for name in (
-            [each["name"]] if "name" in each else [f"{f}_{SNAKE[each['type']]}" for f in each.get("fields", ())]
-        )
-        or ["count"]
-    ]
 
 
 @cache

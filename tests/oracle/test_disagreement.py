@@ -7,7 +7,8 @@ import pytest
 
 from tests.conftest import SAMPLES
 from tests.oracle.disagreement import SKETCH, disagreements
-from tests.oracle.oracle import Expected, Oracle
+from tests.oracle.expected import Expected
+from tests.oracle.oracle import Oracle
 from tests.serving import D
 
 EXACT = {

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Literal
 
 import structlog
@@ -17,7 +16,7 @@ from gateway.errors import RETRY_SOON, DataUnavailable, InvalidDruidResponse
 
 _log = structlog.get_logger(__name__)
 
-_PROBE = TimeRange.parse("1000-01-01T00:00:00.000Z/1000-01-01T00:00:00.001Z")
+_PROBE = "1000-01-01T00:00:00.000Z/1000-01-01T00:00:00.001Z"
 """A moment that has no data, queried with every report. If Druid does not say that no server has data for it, the
 broker has not looked: one that has just started answers for an unknown data source as for one without gaps."""
 _UNCOVERED_LIMIT = 100
@@ -62,14 +61,14 @@ class CompletenessCheck:
         loop = asyncio.get_running_loop()
         began = loop.time()
         await self._check_before(request, data_source, queried)
-        probing = request.with_native(intervals=[str(_PROBE), *_listed(request.query.native["intervals"])])
+        probing = request.with_native(intervals=[_PROBE, *_listed(request.query.native["intervals"])])
         probing = probing.with_context(uncoveredIntervalsLimit=_UNCOVERED_LIMIT)
         response = await self._next.run(probing)
         if response.uncovered is None:
             response = await self._run_again(probing, data_source, queried)
         await self._check_uncovered(data_source, response.uncovered or ())
         await self._check_after(request, data_source, queried, began)
-        return replace(response, received_at=loop.time())
+        return response._replace(received_at=loop.time())
 
     async def _check_before(self, request: RoutedRequest, data_source: str, queried: TimeRange) -> None:
         try:

@@ -14,8 +14,8 @@ from gateway.catalog.check import SCHEMA_FILE
 from gateway.catalog.load import EXAMPLES, load_catalog
 from gateway.catalog.model import AGGREGATIONS_OF, Kind
 from gateway.query.aggregations import AGGREGATIONS
+from gateway.query.literals import COLUMN_NAME
 from gateway.query.report import START_TIME
-from gateway.query.schema import COLUMN_NAME
 from tests.unit.catalog.conftest import VALID
 
 ROOT = Path(__file__).parents[3]
@@ -54,7 +54,7 @@ def test_its_aggregations_are_those_of_the_query_language() -> None:
 def test_a_dimension_can_be_named_like_a_metric_but_not_like_the_gateways_columns() -> None:
     name = SCHEMA["definitions"]["dimension_name"]
     assert name["pattern"] == COLUMN_NAME
-    assert {START_TIME, *(each.suffix for each in AGGREGATIONS.values() if each.of_rows)} <= {*name["not"]["enum"]}
+    assert {START_TIME, *(each.suffix({}) for each in AGGREGATIONS.values() if each.of_rows)} <= {*name["not"]["enum"]}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)

@@ -63,7 +63,7 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     "an aggregation that does not exist": (
         "[avg, sum]",
         "[average]",
-        "16:20: 'average' is not allowed (did you mean 'avg'?); one of: avg, sum, hyperUnique",
+        "16:20: 'average' is not allowed (did you mean 'avg'?); one of: avg, sum, min, max, quantile, hyperUnique",
     ),
     "an aggregation that the type does not allow": (
         "[avg, sum]",

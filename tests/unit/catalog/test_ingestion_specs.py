@@ -43,14 +43,16 @@ def test_every_spec_is_of_a_data_set(path: Path) -> None:
 
 @each
 def test_a_spec_has_exactly_the_columns_of_its_data_set(dataset: Dataset, spec: dict[str, Any]) -> None:
-    assert columns(spec).keys() == dataset.by_name.keys() | {dataset.tenant.partner_column}
-    assert dataset.tenant.column in dataset.by_name
+    names = {dimension.name for dimension in dataset.dimensions}
+    assert columns(spec).keys() == names | {dataset.tenant.partner_column}
+    assert dataset.tenant.column in names
 
 
 @each
 def test_every_column_has_its_type_and_several_values_where_it_may(dataset: Dataset, spec: dict[str, Any]) -> None:
     found = columns(spec)
-    for name, dimension in dataset.by_name.items():
+    for dimension in dataset.dimensions:
+        name = dimension.name
         assert found[name]["type"] == TYPES[dimension.kind], name
         # A value that stands twice in an array counts once; nothing else is an array.
         assert found[name].get("multiValueHandling") == ("SORTED_SET" if dimension.multi_valued else None), name

@@ -63,57 +63,22 @@ def requested(
 
 
 def keyed(request: DruidRequest, known: Known | None = None) -> KeyedRequest:
-    return KeyedRequest(
-        query=request.query,
-        query_id=request.query_id,
-        deadline=request.deadline,
-        heavy=request.heavy,
-        fresh=request.fresh,
-        key=key_of(request),
-        known=known,
-    )
+    return KeyedRequest(*request, key=key_of(request), known=known)
 
 
 def leased(request: DruidRequest, lease: MemoryLease | None = None, known: Known | None = None) -> LeasedRequest:
     has_key = keyed(request, known)
-    return LeasedRequest(
-        query=request.query,
-        query_id=request.query_id,
-        deadline=request.deadline,
-        heavy=request.heavy,
-        key=has_key.key,
-        known=has_key.known,
-        lease=lease or budget().lease("a"),
-    )
+    return LeasedRequest(*has_key, lease=lease or budget().lease("a"))
 
 
 def admitted(request: DruidRequest, others: int = 0, known: Known | None = None) -> AdmittedRequest:
     has_lease = leased(request, known=known)
-    return AdmittedRequest(
-        query=request.query,
-        query_id=request.query_id,
-        deadline=request.deadline,
-        heavy=request.heavy,
-        key=has_lease.key,
-        known=has_lease.known,
-        lease=has_lease.lease,
-        slot=Slot(others, set()),
-    )
+    return AdmittedRequest(*has_lease, slot=Slot(others, set()))
 
 
 def routed(request: DruidRequest, broker: Broker | None = None, known: Known | None = None) -> RoutedRequest:
     has_slot = admitted(request, known=known)
-    return RoutedRequest(
-        query=request.query,
-        query_id=request.query_id,
-        deadline=request.deadline,
-        heavy=request.heavy,
-        key=has_slot.key,
-        known=has_slot.known,
-        lease=has_slot.lease,
-        slot=has_slot.slot,
-        broker=broker or Broker(NOWHERE),
-    )
+    return RoutedRequest(*has_slot, broker=broker or Broker(NOWHERE))
 
 
 def responded(

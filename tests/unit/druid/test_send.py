@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from gateway.druid.api.broker import Broker, NoAnswer
 from gateway.druid.api.send import Send
 from gateway.druid.api.urls import ServiceUrl
-from gateway.druid.chain import AdmittedRequest, DruidResponse, RoutedRequest
+from gateway.druid.chain import DruidResponse
 from gateway.druid.intervals import TimeRange
 from gateway.druid.query_context import AddContext
 from gateway.druid.responses import TimeoutAboveLimit
@@ -143,17 +143,9 @@ async def test_a_response_that_exceeds_the_memory_budget_frees_what_it_took(drui
     memory = budget(100_000)
     async with Broker(ServiceUrl(druid.url)) as broker:
         has_broker = routed(requested(), broker)
-        request = RoutedRequest(
-            query=has_broker.query,
-            query_id="id",
-            deadline=has_broker.deadline,
-            heavy=False,
-            key=b"key",
-            known=None,
-            lease=leased(requested(), memory.lease("a")).lease,
-            slot=has_broker.slot,
-            broker=broker,
-        ).with_context(queryId="id", timeout=1)
+        request = has_broker._replace(lease=leased(requested(), memory.lease("a")).lease).with_context(
+            queryId="id", timeout=1
+        )
         with request.lease, pytest.raises(MemoryExhausted):
             await guarded().run(request)
     assert memory.used == 0
@@ -198,27 +190,7 @@ async def test_an_abandoned_query_hands_its_cancellation_to_the_slot(druid: Stan
     async def one_query(broker: Broker) -> None:
         async with slots.acquire("a", requested().deadline) as slot:
             has_broker = routed(requested(), broker)
-            admitted = AdmittedRequest(
-                query=has_broker.query,
-                query_id="id",
-                deadline=has_broker.deadline,
-                heavy=False,
-                key=b"key",
-                known=None,
-                lease=has_broker.lease,
-                slot=slot,
-            )
-            request = RoutedRequest(
-                query=admitted.query,
-                query_id="id",
-                deadline=admitted.deadline,
-                heavy=False,
-                key=b"key",
-                known=None,
-                lease=admitted.lease,
-                slot=admitted.slot,
-                broker=broker,
-            )
+            request = has_broker._replace(slot=slot)
             await guarded().run(request.with_context(queryId="id", timeout=1))
 
     async with Broker(ServiceUrl(druid.url)) as broker:

@@ -23,7 +23,7 @@ from gateway.query.parse import parse
 from gateway.query.plan import plan
 from gateway.query.schema import compile_schema
 from gateway.tenancy.tenant import Tenant
-from tests.datasets import DATASETS
+from tests.datasets import DATASETS, NOW
 from tests.tenants import DOCUMENTED, PARTNER, tenant_of
 from tests.unit.druid.links import requested, responding, routed
 
@@ -43,7 +43,7 @@ BODY: Json = {
 
 
 def compiled(tenant: Tenant) -> list[DruidQuery]:
-    made = plan(parse(BODY, SCHEMA), tenant, DATASET, SCHEMA.limits, Uniques.SKETCH)
+    made = plan(parse(BODY, SCHEMA), tenant, SCHEMA, Uniques.SKETCH, now=NOW)
     return [compile_report(made), compile_totals(made), compile_time_range(tenant, DATASET)]
 
 

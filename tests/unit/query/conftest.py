@@ -8,7 +8,7 @@ from gateway.query.literals import Json
 from gateway.query.parse import parse
 from gateway.query.plan import Plan, plan
 from gateway.query.schema import ReportSchema, compile_schema
-from tests.datasets import DATASETS
+from tests.datasets import DATASETS, NOW
 from tests.tenants import tenant_of
 
 Planner = Callable[..., Plan]
@@ -22,8 +22,8 @@ def schema() -> ReportSchema:
 
 @pytest.fixture(scope="session")
 def planner(schema: ReportSchema) -> Planner:
-    def make(body: Json, *, partner: str | None = None, uniques: Uniques = Uniques.SKETCH) -> Plan:
+    def make(body: Json, *, partner: str | None = None, uniques: Uniques = Uniques.SKETCH, now: int = NOW) -> Plan:
         tenant = tenant_of(partner=partner)
-        return plan(parse(body, schema), tenant, schema.dataset, schema.limits, uniques)
+        return plan(parse(body, schema), tenant, schema, uniques, now=now)
 
     return make

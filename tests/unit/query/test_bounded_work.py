@@ -13,7 +13,7 @@ from gateway.query.compile import compile_report
 from gateway.query.json_body import read_json
 from gateway.query.parse import parse
 from gateway.query.plan import Plan
-from gateway.query.respond import respond
+from gateway.query.respond import Result, respond
 from gateway.query.schema import ReportSchema
 from gateway.query.validation_errors import MAX_PROBLEMS, Suggestions
 from tests.unit.query.conftest import Planner
@@ -85,7 +85,7 @@ def test_a_month_by_minute_is_answered_in_short_steps(
 ) -> None:
     planned = planner({"interval": MONTH, "granularity": "minute", "aggregations": COUNTS, **keys})
     rows = Counted(minutes(planned, value))
-    slices = respond(planned, compile_report(planned), rows).slices()
+    slices = respond(planned, {"report": Result(compile_report(planned), rows)}).slices()
     read, longest = 0, 0.0
     began = thread_time()
     for each in slices:
@@ -103,7 +103,7 @@ def test_many_groups_are_answered_in_short_steps(planner: Planner) -> None:
     rows = Counted([[f"u{n}", f"t{n}", *range(50)] for n in range(20_000)])
     sizes = []
     read = 0
-    for each in respond(planned, compile_report(planned), rows).slices():
+    for each in respond(planned, {"report": Result(compile_report(planned), rows)}).slices():
         sizes.append((rows.read - read) * 52)
         read = rows.read
         assert len(each.rows) * 52 <= VALUES

@@ -20,7 +20,7 @@ from gateway.query.parse import parse
 from gateway.query.plan import plan
 from gateway.query.schema import compile_schema
 from gateway.tenancy.tenant import Tenant
-from tests.datasets import CHAT_SESSIONS
+from tests.datasets import CHAT_SESSIONS, NOW
 from tests.strategies import bodies
 from tests.tenants import DOCUMENTED, PARTNER, tenant_of
 
@@ -45,7 +45,7 @@ COUNT: Json = {"interval": {"start": "2019-01-01", "end": "2019-01-02"}, "aggreg
 
 
 def queries(body: Json, tenant: Tenant, dataset: Dataset, uniques: Uniques = Uniques.SKETCH) -> list[DruidQuery]:
-    made = plan(parse(body, replace(SCHEMA, dataset=dataset)), tenant, dataset, SCHEMA.limits, uniques)
+    made = plan(parse(body, schema := replace(SCHEMA, dataset=dataset)), tenant, schema, uniques, now=NOW)
     return [compile_report(made), compile_totals(made), compile_time_range(tenant, dataset)]
 
 
@@ -109,7 +109,7 @@ def test_rows_are_checked_by_the_owners_column_under_any_public_name() -> None:
     dataset = replace(CHAT_SESSIONS, dimensions=tuple(dimensions))
     schema = compile_schema(dataset, Limits())
     body = {**COUNT, "group_by": [owner, "customer", "account"]}
-    made = plan(parse(body, schema), tenant_of(), dataset, schema.limits, Uniques.SKETCH)
+    made = plan(parse(body, schema), tenant_of(), schema, Uniques.SKETCH, now=NOW)
     query = compile_report(made)
     check_rows(query, [["org", DOCUMENTED, DOCUMENTED, 1]])
     for row in (["org", PARTNER, DOCUMENTED, 1], ["org", DOCUMENTED, PARTNER, 1], ["org", DOCUMENTED, None, 1]):

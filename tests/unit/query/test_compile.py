@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from gateway.catalog.model import Dataset
+from gateway.catalog.model import TIME_PARTS, Dataset
 from gateway.druid.tenant_guard import check_query
 from gateway.query.aggregations import Uniques
 from gateway.query.compile import LABEL, DruidQuery, compile_report, compile_time_range, compile_totals
@@ -15,7 +15,7 @@ from gateway.query.literals import Json
 from gateway.query.parse import parse
 from gateway.query.plan import Plan, plan
 from gateway.query.schema import compile_schema
-from tests.datasets import DATASETS
+from tests.datasets import DATASETS, NOW
 from tests.strategies import bodies
 from tests.tenants import DOCUMENTED, PARTNER, tenant_of
 from tests.unit.query.conftest import Planner
@@ -31,11 +31,13 @@ Asked = tuple[str, Json, Any, Uniques]
 # Bodies are large, so drawing them is slow.
 many = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
+OF_TIME = {dimension.column for dimension in TIME_PARTS.values()}
+
 
 def planned(asked: Asked) -> Plan:
     name, body, tenant, uniques = asked
     schema = SCHEMAS[name]
-    return plan(parse(body, schema), tenant, schema.dataset, schema.limits, uniques)
+    return plan(parse(body, schema), tenant, schema, uniques, now=NOW)
 
 
 def queries(made: Plan) -> list[DruidQuery]:
@@ -62,7 +64,7 @@ def test_the_outermost_filter_always_starts_with_the_tenants(asked: Asked) -> No
         assert outermost["fields"][: len(wanted)] == wanted
         # The caller's filter is a single one after the tenant's, and no virtual column hides the owner's column.
         assert len(outermost["fields"]) <= len(wanted) + 1
-        assert {each["name"] for each in query.native.get("virtualColumns", ())} <= {LABEL}
+        assert {each["name"] for each in query.native.get("virtualColumns", ())} <= {LABEL, *OF_TIME}
         assert query.native["dataSource"] == made.dataset.data_source
         check_query(query)
 
@@ -114,7 +116,7 @@ def test_a_query_is_json_and_no_expression_contains_text_of_the_caller(asked: As
     for query in queries(made):
         assert json.loads(json.dumps(query.native, allow_nan=False)) == query.native
         for each in _objects(query.native):
-            if "expression" in each and each["name"] != LABEL:
+            if "expression" in each and each["name"] not in {LABEL, *OF_TIME}:
                 assert each["name"] in columns
 
 

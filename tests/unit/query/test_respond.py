@@ -4,9 +4,10 @@ import pytest
 
 from gateway.errors import DataUnavailable, InvalidDruidResponse, LimitExceeded
 from gateway.query.aggregations import Uniques
-from gateway.query.compile import ROWS_WITHOUT_METRIC, compile_report
+from gateway.query.compile import compile_report, compile_totals
+from gateway.query.native_metrics import ROWS_WITHOUT_METRIC
 from gateway.query.plan import Plan
-from gateway.query.respond import respond
+from gateway.query.respond import Result, respond
 from tests.unit.query.conftest import Planner
 
 DAYS = {"start": "2019-01-01", "end": "2019-01-04"}
@@ -22,7 +23,10 @@ EMPTY = [0, 0.0, None, 0.0]
 
 
 def answered(planned: Plan, rows: Any, totals: Any = None) -> list[list[Any]]:
-    answer = respond(planned, compile_report(planned), rows, totals)
+    results = {"report": Result(compile_report(planned), rows)}
+    if totals is not None:
+        results["totals"] = Result(compile_totals(planned), totals)
+    answer = respond(planned, results)
     slices = [*answer.slices(), *([] if answer.totals is None else [answer.totals])]
     return [list(row) for each in slices for row in each.rows]
 
@@ -141,11 +145,11 @@ def test_labels_of_a_groupby_without_groups_are_checked(planner: Planner) -> Non
 def test_too_many_rows_are_rejected_before_any_is_made(by_scope: Plan) -> None:
     rows = [[1546300800000, "org", 1]] * (by_scope.row_limit + 1)
     with pytest.raises(LimitExceeded):
-        respond(by_scope, compile_report(by_scope), rows)
+        respond(by_scope, {"report": Result(compile_report(by_scope), rows)})
 
 
 def test_an_answer_can_be_read_more_than_once(by_day: Plan) -> None:
-    answer = respond(by_day, compile_report(by_day), [day(2, 3, 1.5, 0.5, 2.0)])
+    answer = respond(by_day, {"report": Result(compile_report(by_day), [day(2, 3, 1.5, 0.5, 2.0)])})
     assert list(answer.slices()) == list(answer.slices())
 
 
@@ -164,7 +168,7 @@ def test_a_sum_that_is_not_finite_is_null_with_a_warning(text: str, name: str, b
     raw = {"sales_sum": "_sum_sales_sum", "sales_avg": "_avg_sum_sales_avg"}[name]
     row = day(1, 2, 1.0, 1.0, 1.0)
     row["result"] |= {name: None, raw: text}
-    *_, last = respond(by_day, compile_report(by_day), [row]).slices()
+    *_, last = respond(by_day, {"report": Result(compile_report(by_day), [row])}).slices()
     assert last.rows[0][NAMES.index(name) + 1] is None
     assert [(each.code, each.pointer) for each in last.warnings] == [
         ("not_finite", f"/aggregations/{NAMES.index(name)}/fields/0")
@@ -174,7 +178,7 @@ def test_a_sum_that_is_not_finite_is_null_with_a_warning(text: str, name: str, b
 def test_a_dimension_that_is_not_finite_is_null_with_a_warning(planner: Planner) -> None:
     planned = planner({"interval": DAYS, "group_by": ["scope", "sales"], "aggregations": [{"type": "count"}]})
     rows = [["NaN", 1.5, 1], ["org", "NaN", 2]]
-    (only,) = respond(planned, compile_report(planned), rows).slices()
+    (only,) = respond(planned, {"report": Result(compile_report(planned), rows)}).slices()
     # "NaN" is a valid text.
     assert [row[1:] for row in only.rows] == [("NaN", 1.5, 1), ("org", None, 2)]
     assert [each.pointer for each in only.warnings] == ["/group_by/1"]

@@ -14,7 +14,7 @@ from gateway.query.limits import Limits
 from gateway.query.parse import parse
 from gateway.query.plan import plan
 from gateway.query.schema import FORMATS, compile_schema
-from tests.datasets import DATASETS
+from tests.datasets import DATASETS, NOW
 from tests.strategies import bodies
 from tests.tenants import tenant_of
 
@@ -86,7 +86,7 @@ def nearly_valid(draw: st.DrawFn) -> object:
 @given(bodies(DATASET))
 def test_every_valid_body_is_accepted(body: dict[str, Any]) -> None:
     report = parse(json.loads(json.dumps(body)), SCHEMA)
-    made = plan(report, TENANT, DATASET, SCHEMA.limits, Uniques.SKETCH)
+    made = plan(report, TENANT, SCHEMA, Uniques.SKETCH, now=NOW)
     assert made.report.limit == body.get("limit")
 
 

@@ -90,8 +90,7 @@ def planned(planner: Planner, granularity: str, interval: Interval) -> Plan:
         "aggregations": [{"type": "count"}],
     }
     made = planner(body)
-    report = replace(made.report, interval=interval)
-    return replace(made, report=report, buckets=buckets(interval, GRANULARITIES[granularity]))
+    return replace(made, interval=interval, buckets=buckets(interval, GRANULARITIES[granularity]))
 
 
 def wrong(made: Plan, moments: list[int]) -> Iterator[str]:
@@ -100,7 +99,7 @@ def wrong(made: Plan, moments: list[int]) -> Iterator[str]:
     assert made.report.granularity is not None
     label = labels(compile_report(made).native)
     starts = dict(zip(made.buckets.labels, made.buckets.starts, strict=True))
-    key = made.report.interval.zone.key
+    key = made.interval.zone.key
     for moment in moments:
         got, expected = starts.get(label(moment)), clock.bucket_of(moment, made.report.granularity.name, key)
         if got != expected:

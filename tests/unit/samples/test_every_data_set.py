@@ -43,9 +43,9 @@ def test_its_sample_rows_have_its_columns_and_values(dataset: Dataset, tmp_path:
     types = {Kind.STRING: str, Kind.LONG: int, Kind.DOUBLE: float}
     for row in rows:
         assert dataset.tenant.partner_column is not None
-        assert row.keys() == {"timestamp", *dataset.by_name, dataset.tenant.partner_column}
+        assert row.keys() == {"timestamp", *(d.name for d in dataset.dimensions), dataset.tenant.partner_column}
         assert row[dataset.tenant.column] in row[dataset.tenant.partner_column]
-        for name, dimension in dataset.by_name.items():
+        for name, dimension in ((d.name, d) for d in dataset.dimensions):
             values = row[name] if dimension.multi_valued else [row[name]]
             assert all(value is None or type(value) is types[dimension.kind] for value in values), name
             assert not dimension.allowed or {*values} <= {*dimension.allowed, None}, name

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.query.arrange import SLICE_VALUES
 from gateway.query.columns import Column, ColumnType
-from gateway.query.respond import SLICE_VALUES, Row
+from gateway.query.respond import Row
 from gateway.web.encoders import FORMATS
 
 COLUMNS = (

@@ -1,0 +1,37 @@
+"""What the author of a report must know about a correct answer."""
+
+from dataclasses import dataclass
+
+from gateway.query.default_filters import default_warning
+from gateway.query.filters import dimension_names
+from gateway.query.plan import Plan
+from gateway.query.time import format_moment
+
+
+@dataclass(frozen=True, slots=True)
+class ReportWarning:
+    """What the caller must know about a correct answer. `pointer` is the JSON Pointer in the request to its cause."""
+
+    code: str
+    message: str
+    pointer: str
+
+
+def advice(plan: Plan, now: int) -> tuple[ReportWarning, ...]:
+    """Return the warnings that follow from the report and the time of the request."""
+    report = plan.report
+    # A dimension is restricted by a filter of the report, by a filter in every aggregation, or by groups.
+    restricted = dimension_names(report.filter)
+    restricted |= set.intersection(*(dimension_names(metric.filter) for metric in report.metrics))
+    restricted |= {dimension.name for dimension in report.group_by}
+    warnings = [
+        ReportWarning("not_filtered", f"There is no filter on {each.dimension}: {each.message}.", "/filters")
+        for each in plan.dataset.advice
+        if each.dimension not in restricted
+    ]
+    warnings += [ReportWarning("default_filter", default_warning(each), "/filters") for each in report.defaults]
+    if plan.interval.end > now:
+        end = format_moment(plan.interval.end, plan.interval.zone)
+        message = f"The interval is not over before {end}: its numbers may still change."
+        warnings.append(ReportWarning("interval_not_over", message, "/interval"))
+    return tuple(warnings)

@@ -1,0 +1,108 @@
+"""Comparing a report's interval with an earlier one: which interval that is, and the columns of the answer.
+
+COMPARED_WITH lists the intervals that have a name.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import isfinite
+from types import MappingProxyType
+
+from gateway.query.aggregations import MetricColumn, Number, finite
+from gateway.query.buckets import GRANULARITIES, buckets
+from gateway.query.intervals import Resolved, units_before
+from gateway.query.literals import Json
+from gateway.query.time import Interval, a_year_earlier, moment_at, wall_time
+
+PREVIOUS_START_TIME = "previous_start_time"
+
+_PREVIOUS, _CHANGE = "_previous", "_change"
+_UNITS = tuple(GRANULARITIES[name] for name in ("year", "quarter", "month", "week", "day", "hour"))
+
+
+def _previous_period(whole: Interval) -> Interval:
+    """Return as many whole units as the interval has, or as much time, ending where it starts."""
+    for unit in _UNITS:
+        limits = (buckets(Interval(at, at + 1, whole.zone), unit).starts[0] == at for at in (whole.start, whole.end))
+        if all(limits):
+            count = len(buckets(whole, unit).starts)
+            return replace(whole, start=units_before(count, unit, whole.start, whole.zone), end=whole.start)
+    return replace(whole, start=2 * whole.start - whole.end, end=whole.start)
+
+
+def _previous_year(whole: Interval) -> Interval:
+    start, end = (a_year_earlier(at, whole.zone) for at in (whole.start, whole.end))
+    return replace(whole, start=start, end=end)
+
+
+COMPARED_WITH: Mapping[str, Callable[[Interval], Interval]] = MappingProxyType(
+    {"previous_period": _previous_period, "previous_year": _previous_year}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """A comparison with the interval of this name, or with a fixed one."""
+
+    to: str | Interval
+
+    def to_json(self) -> Json:
+        """Return the comparison as the language writes it."""
+        return {"to": self.to if isinstance(self.to, str) else self.to.to_json()}
+
+    def sides(self, resolved: Resolved, now: int) -> tuple[Interval, Interval]:
+        """Return the report's interval and the one it is compared with.
+
+        An interval that is not over is evaluated until now, and the other one is cut after the same local time.
+        """
+        whole = replace(resolved.interval, end=resolved.whole_end)
+        other = COMPARED_WITH[self.to](whole) if isinstance(self.to, str) else self.to
+        if whole.end <= now:
+            return whole, other
+        zone = whole.zone
+        evaluated = replace(whole, end=max(whole.start, now))
+        elapsed = wall_time(evaluated.end, zone) - wall_time(whole.start, zone)
+        cut = moment_at(wall_time(other.start, zone) + elapsed, zone)
+        return evaluated, replace(other, end=min(other.end, max(other.start, cut)))
+
+
+def previous(name: str) -> str:
+    """Return the name of a column for the other interval."""
+    return f"{name}{_PREVIOUS}"
+
+
+def compared_names(name: str) -> tuple[str, str, str]:
+    """Return the names of the columns that a comparison makes of one."""
+    return name, previous(name), f"{name}{_CHANGE}"
+
+
+def compared(side: Sequence[MetricColumn]) -> tuple[MetricColumn, ...]:
+    """Return the columns of both sides: each of one side's, its previous value, and the change."""
+    return tuple(
+        each
+        for column in side
+        for each in (
+            column,
+            replace(column, name=previous(column.name), raw=previous(column.raw) if column.raw else ""),
+            MetricColumn(f"{column.name}{_CHANGE}", "float", change(column.empty, column.empty), column.pointer),
+        )
+    )
+
+
+def change(now: Number | None, before: Number | None) -> float | None:
+    """Return the change in relation to the value before; null if that is null or 0, or if a value is missing."""
+    if now is None or not before:
+        return None
+    result = (float(now) - float(before)) / abs(float(before))
+    return result if isfinite(result) else None
+
+
+def change_to_druid(name: str) -> Json:
+    """Return the post-aggregator of a column's change, which computes as `change` does."""
+    now, before = (f"cast(\"{each}\", 'DOUBLE')" for each in (name, previous(name)))
+    return finite(f"{name}{_CHANGE}", f"if({before} == 0, null, ({now} - {before}) / abs({before}))")
+
+
+def join(now: Sequence[Number | None], before: Sequence[Number | None]) -> Sequence[Number | None]:
+    """Return the numbers of both sides in the order of `compared`."""
+    return tuple(each for a, b in zip(now, before, strict=True) for each in (a, b, change(a, b)))

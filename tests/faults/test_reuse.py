@@ -1,0 +1,219 @@
+"""Responses are reused while the data changes constantly and servers fail: none is wrong, none is older than promised.
+
+Each ingestion replaces a day by another number of rows, so that an answer shows which data it comes from.
+"""
+
+import asyncio
+import json
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+import pytest
+
+from druid.services import Service
+from gateway import ingest
+from tests.conftest import SPECS
+from tests.datasets import CHAT_SESSIONS, DATASETS
+from tests.faults.conftest import fixture
+from tests.faults.victim import Victim
+from tests.faults.waiting import PATIENCE, until
+from tests.serving import D, Gateway, P, T, serving, settings_for
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+DATA_SOURCE = "reused"
+REUSE_SECONDS = 0.5
+REQUESTS = 20_000
+CALLERS = 8
+DAY = {"start": "2019-01-01", "end": "2019-01-02"}
+COUNT = {"type": "count"}
+# The count is the last column of each, in the first row.
+REPORTS: tuple[Mapping[str, Any], ...] = (
+    {"interval": DAY, "aggregations": [COUNT]},
+    {"interval": DAY, "aggregations": [COUNT], "granularity": "day"},
+    {"interval": {"start": "2018-06-01", "end": "2019-06-01"}, "aggregations": [COUNT]},
+    {"interval": DAY, "aggregations": [COUNT], "group_by": ["scope"]},
+    {"interval": DAY, "aggregations": [COUNT], "group_by": ["scope"], "totals": True},
+)
+
+
+@dataclass(slots=True)
+class Changes:
+    """How many rows each organization had, and since when Druid itself has answered so; the latest last."""
+
+    victim: Victim
+    file: Path
+    rows: int = 0
+    seen: list[tuple[float, int]] = field(default_factory=list)
+
+    async def replace_data(self) -> None:
+        """Ingest one row more than last time."""
+        self.rows += 1
+        row = {"timestamp": "2019-01-01T12:00:00Z", "scope": "org"}
+        lines = [json.dumps(row | {"owner_organization_id": owner}) for owner in (D, T) for _ in range(self.rows)]
+        self.file.write_text("\n".join(lines))
+        text = (SPECS / "chat_sessions.json").read_text()
+        spec = ingest.parse("chat_sessions.json", text, DATASETS, brings_files=True)
+        urls = ingest.DruidUrls.parse(self.victim.druid.coordinator_url, self.victim.druid.broker_url)
+        await ingest.ingest(spec, urls, files=[self.file], data_source=DATA_SOURCE)
+
+    async def watch(self) -> None:
+        """Ask Druid directly, all the time."""
+        native = {
+            "queryType": "timeseries",
+            "dataSource": DATA_SOURCE,
+            "intervals": "2019-01-01/2019-01-02",
+            "granularity": "all",
+            "aggregations": [{"type": "count", "name": "count"}],
+        }
+        url = f"{self.victim.druid.broker_url}/druid/v2"
+        async with aiohttp.ClientSession() as session:
+            while True:
+                async with session.post(url, json=native) as response:
+                    found = await response.json() if response.status == 200 else []
+                count = found[0]["result"]["count"] // 2 if found else 0
+                if count > self.oldest_allowed(float("inf")):
+                    self.seen.append((asyncio.get_running_loop().time(), count))
+                await asyncio.sleep(0.05)
+
+    def oldest_allowed(self, moment: float) -> int:
+        """Return the number of rows that Druid certainly had at this moment."""
+        return max((rows for at, rows in self.seen if at <= moment), default=0)
+
+
+@dataclass(slots=True)
+class Callers:
+    """Callers that repeat the reports, some of them without reuse."""
+
+    gateway: Gateway
+    changes: Changes
+    outcomes: Counter[str] = field(default_factory=Counter)
+    reuse: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+
+    async def ask_for_ever(self, session: aiohttp.ClientSession) -> None:
+        while True:
+            await self._ask(session, random.choice(REPORTS), random.choice((D, T)), fresh=random.random() < 0.02)
+
+    async def _ask(
+        self, session: aiohttp.ClientSession, body: Mapping[str, Any], organization: str, *, fresh: bool
+    ) -> None:
+        headers = {"Authorization": f"Token {self.gateway.tokens[organization]}"}
+        headers |= {"Cache-Control": "no-cache"} if fresh else {}
+        asked = asyncio.get_running_loop().time()
+        url = self.gateway.url + self.gateway.path(organization)
+        async with session.post(url, json=body, headers=headers) as response:
+            answer = await response.json(content_type=None)
+        self.outcomes["200" if response.status == 200 else answer["code"]] += 1
+        if response.status != 200:
+            return
+        self.reuse[response.headers["Cache-Status"]] += 1
+        counts = [row[-1] for row in answer["data"]]
+        least = self.changes.oldest_allowed(asked - (0 if fresh else REUSE_SECONDS))
+        if len(counts) != 1 or not least <= counts[0] <= self.changes.rows:
+            self.wrong.append(f"{counts} rows, at least {least}: {response.headers['Cache-Status']}, {body}")
+        totals = answer.get("totals", counts)[-1]
+        if not least <= totals <= self.changes.rows:
+            self.wrong.append(f"{totals} rows in total, at least {least}")
+
+
+@asynccontextmanager
+async def _running(*coroutines: Any) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(each) for each in coroutines]
+    try:
+        yield
+        assert not any(task.done() for task in tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Reused:
+    """Callers at work in front of changing data."""
+
+    callers: Callers
+    changes: Changes
+
+    @classmethod
+    @asynccontextmanager
+    async def running(cls, victim: Victim, folder: Path) -> AsyncIterator[Self]:
+        changes = Changes(victim, folder / "rows.jsonl")
+        await changes.replace_data()
+        settings = settings_for(
+            folder,
+            victim.druid.broker_url,
+            druid_coordinator_url=victim.druid.coordinator_url,
+            coverage_period=0.5,
+            reuse_seconds=REUSE_SECONDS,
+            requests_per_minute=10_000_000,
+            cpu_seconds_per_minute=86_400,
+        )
+        dataset = replace(CHAT_SESSIONS, data_source=DATA_SOURCE)
+        async with (
+            serving(settings, organizations=[D, P, T], datasets=[dataset]) as gateway,
+            aiohttp.ClientSession() as session,
+        ):
+            callers = Callers(gateway, changes)
+            async with _running(changes.watch(), *(callers.ask_for_ever(session) for _ in range(CALLERS))):
+                yield cls(callers, changes)
+
+
+@fixture()
+async def reused(druid: Victim, tmp_path: Path) -> AsyncIterator[Reused]:
+    await druid.is_well()
+    async with Reused.running(druid, tmp_path) as running:
+        yield running
+
+
+async def _compact(victim: Victim) -> None:
+    task = {
+        "type": "compact",
+        "dataSource": DATA_SOURCE,
+        "ioConfig": {"type": "compact", "inputSpec": {"type": "interval", "interval": "2019-01-01/2019-02-01"}},
+        "granularitySpec": {"segmentGranularity": "day", "rollup": False},
+    }
+    overlord = f"{victim.druid.coordinator_url}/druid/indexer/v1/task"
+    async with aiohttp.ClientSession(raise_for_status=True) as session:
+        async with session.post(overlord, json=task) as response:
+            task_id = (await response.json())["task"]
+
+        async def has_ended() -> bool:
+            async with session.get(f"{overlord}/{task_id}/status") as response:
+                status = (await response.json())["status"]["status"]
+            assert status != "FAILED"
+            return bool(status == "SUCCESS")
+
+        await until(has_ended)
+
+
+async def test_no_reused_response_is_wrong_or_too_old(reused: Reused, druid: Victim) -> None:
+    callers, changes = reused.callers, reused.changes
+    for _ in range(3):
+        await changes.replace_data()
+    await _compact(druid)
+    await changes.replace_data()
+    await druid.kill(Service.HISTORICAL)
+    await druid.is_ready(Service.HISTORICAL)
+    await changes.replace_data()
+    await druid.kill(Service.HISTORICAL)
+    await druid.is_well()
+
+    async def are_enough() -> bool:
+        return callers.outcomes["200"] >= REQUESTS
+
+    await until(are_enough, seconds=PATIENCE)
+    print(callers.outcomes, callers.reuse, changes.seen)
+    assert callers.wrong == []
+    assert callers.outcomes.keys() <= {"200", "data_unavailable", "bad_upstream_answer", "upstream_unavailable"}
+    assert changes.oldest_allowed(float("inf")) == changes.rows == 6
+    assert callers.reuse["gateway; hit"] > 0
+    assert callers.reuse["gateway; fwd=stale; fwd-status=304"] > 0
+    assert callers.reuse["gateway; fwd=request"] > 0
