@@ -12,10 +12,13 @@ import pytest
 from backports import zstd
 
 from gateway.web.encoders import FORMATS
-from tests.http.asking import COUNT, Client, ask, assert_problem
+from tests.http import asking
+from tests.http.asking import Client, ask, assert_problem
 from tests.http.stand_in import StandIn, respond, row
 from tests.serving import D
 
+# Without a filter on it, an answer warns.
+COUNT = asking.COUNT | {"filters": {"type": "selector", "dimension": "scope", "value": "org"}}
 BY_USER = COUNT | {"group_by": ["user_id"], "interval": {**COUNT["interval"], "end": "2019-01-31T23:59:59.999"}}
 USERS = ["", None, 'say "=1+1", he\r\nsaid', "=1+1", "Ünïcode", "-1"]
 ROWS = [[user, number] for number, user in enumerate(USERS)]
