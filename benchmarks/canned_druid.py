@@ -51,8 +51,10 @@ def _response(head: bytes, body: bytes) -> bytes:
     method, path, _ = head.split(b" ", 2)
     if method == b"DELETE":
         return b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
-    # The metadata endpoints list no segments: there is no data that an answer could lack.
+    # The metadata endpoints list no segments: there is no data that an answer could lack, and no column that differs.
     rows, context = b"[]", b"{}"
+    if b"/metadata/datasources?" in path:
+        rows = b'["chat_sessions","visitor_sessions"]'
     if method == b"POST" and path.rstrip(b"/") == b"/druid/v2":
         query = orjson.loads(body)
         rows, context = _rows_for(query), _context_of(query)

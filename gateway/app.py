@@ -1,7 +1,7 @@
 """The composition root: routes, middleware, and everything that lives as long as the process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -25,6 +25,7 @@ from gateway.druid.executor import Druid
 from gateway.druid.memory_budget import MemoryBudget
 from gateway.druid.query_context import AddContext
 from gateway.druid.reuse import Reuse
+from gateway.druid.schema_monitor import RequireSchema, SchemaMonitor
 from gateway.druid.single_flight import Coalesce
 from gateway.druid.slots import LaneInstruments, Slots
 from gateway.druid.stored_responses import StoredResponses
@@ -52,6 +53,7 @@ from gateway.web.context import (
 )
 from gateway.web.cpu_budget import CpuBudget
 from gateway.web.datasets import description_of
+from gateway.web.dimension_values import values_of
 from gateway.web.health import alive, readiness
 from gateway.web.listing import index_of, organizations_of
 from gateway.web.metrics import metrics
@@ -90,8 +92,9 @@ def create_app(settings: Settings, datasets: Iterable[Dataset]) -> web.Applicati
     app.on_shutdown.append(_finish_requests)
     datasets = tuple(datasets)
     schemas = [compile_schema(dataset, settings.limits) for dataset in datasets]
-    data_sources = [schema.dataset.data_source for schema in schemas]
-    app.cleanup_ctx.extend([_worker, _limiter, _accounts, partial(_druid, data_sources), _metrics])
+    app.cleanup_ctx.extend(
+        [_worker, _limiter, _accounts, partial(_druid, [each.dataset for each in schemas]), _metrics]
+    )
     app.router.add_get("/healthz", alive)
     app.router.add_get("/readyz", readiness())
     add_resource(app, PREFIX, {"GET": index_of(datasets)})
@@ -102,6 +105,7 @@ def create_app(settings: Settings, datasets: Iterable[Dataset]) -> web.Applicati
         report = report_on(schema)
         add_resource(app, path, {"GET": description_of(schema), "POST": report, "QUERY": report})
         add_resource(app, f"{path}/report", {"GET": report})
+        add_resource(app, f"{path}/dimensions/{{dimension}}/values", {"GET": values_of(schema)})
     app.router.add_routes(routes(settings))
     return app
 
@@ -142,13 +146,17 @@ async def _accounts(app: web.Application) -> AsyncIterator[None]:
         yield
 
 
-async def _druid(data_sources: Iterable[str], app: web.Application) -> AsyncIterator[None]:
+async def _druid(datasets: Sequence[Dataset], app: web.Application) -> AsyncIterator[None]:
     """Compose the chain of links between the web layer and Druid, from the last to the first; see druid/chain.py."""
     settings, instruments = app[SETTINGS], app[INSTRUMENTS]
+    data_sources = [dataset.data_source for dataset in datasets]
     async with AsyncExitStack() as stack:
         security = settings.druid_security
         brokers = Brokers([Broker(url, security) for url in settings.druid_broker_url], instruments.broker_up)
         await stack.enter_async_context(brokers)
+        coordinator = None
+        if settings.druid_coordinator_url:
+            coordinator = await stack.enter_async_context(Coordinator(settings.druid_coordinator_url, security))
         send = Send(
             max_response_bytes=settings.max_answer_bytes,
             query_seconds=instruments.druid_query_seconds,
@@ -156,13 +164,13 @@ async def _druid(data_sources: Iterable[str], app: web.Application) -> AsyncIter
         )
         context = AddContext(TenantGuard(send))
         completeness: Completeness
-        if settings.completeness == "off":
+        if settings.completeness == "off" or coordinator is None:
             completeness = CompletenessOff(
                 (instruments.coverage_age_seconds, instruments.realtime_age_seconds), context
             )
         else:
             availability = Availability(
-                await stack.enter_async_context(Coordinator(settings.druid_coordinator_url, security)),
+                coordinator,
                 data_sources,
                 period=settings.coverage_period,
                 max_age=settings.completeness_max_age,
@@ -188,7 +196,9 @@ async def _druid(data_sources: Iterable[str], app: web.Application) -> AsyncIter
         coalesce = Coalesce(budget, instruments.druid_shared, Admit(ordinary, heavy, choose))
         await stack.enter_async_context(coalesce)
         reuse = Reuse(settings.reuse_seconds, stored, budget, instruments.reuse, coalesce)
-        app[DRUID] = Druid(reuse, brokers, completeness)
+        monitor = SchemaMonitor(brokers, coordinator, datasets, instruments, period=settings.schema_period)
+        schemas = await stack.enter_async_context(monitor)
+        app[DRUID] = Druid(RequireSchema(schemas, reuse), brokers, completeness, schemas)
         yield
 
 

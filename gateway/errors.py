@@ -150,6 +150,12 @@ class DataUnavailable(GatewayError):
     status, code, title = 503, "data_unavailable", "A part of the data is not available"
 
 
+class DataSetUnavailable(GatewayError):
+    """The data set's file does not match Druid's columns; a number over other columns would be wrong."""
+
+    status, code, title = 503, "data_set_unavailable", "The data set is not available"
+
+
 class AccountsUnavailable(GatewayError):
     """The account database does not respond, so no caller can be authenticated or authorized."""
 

@@ -117,6 +117,11 @@ class CatalogSettings(BaseModel):
         description="Files that describe the data sets, or folders of them, separated by commas. They replace the "
         "examples that come with the gateway; docs/data-sets.md explains them.",
     )
+    schema_period: Annotated[float, Field(gt=0, le=60, allow_inf_nan=False)] = Field(
+        default=10.0,
+        description="Seconds between two comparisons of the data sets with Druid's columns. A data set that does not "
+        "match is not served (503).",
+    )
 
 
 class ReportLimits(BaseModel):

@@ -12,10 +12,12 @@ from gateway.accounts.output import show
 from gateway.accounts.schema import DatabaseNotReady
 from gateway.accounts.store import Accounts
 from gateway.catalog.load import CatalogInvalid, load_catalog
+from gateway.cli.catalog import Comparison, compare_with_druid
 from gateway.configuration import exposed_settings_file, settings_file
 from gateway.druid.api.http import ServiceError, ServiceUnreachable
 from gateway.druid.api.status import Kind, version
 from gateway.druid.api.urls import ServiceUrl
+from gateway.druid.schema_reader import SchemaNotRead
 from gateway.settings import Settings, SettingsInvalid, load_settings, reject_unknown_keys, reject_unknown_variables
 
 
@@ -74,6 +76,7 @@ async def _services(settings: Settings) -> list[Finding]:
         *(_druid(settings, "broker", url) for url in settings.druid_broker_url),
         *(_druid(settings, "coordinator", url) for url in settings.druid_coordinator_url),
     )
+    found += await _data_sets(settings)
     if settings.completeness == "off":
         found.append(
             Finding(
@@ -103,3 +106,24 @@ async def _druid(settings: Settings, kind: Kind, url: ServiceUrl) -> Finding:
     except ServiceError as error:
         return Finding(check=kind, state="failed", detail=str(error))
     return Finding(check=kind, state="ok", detail=detail)
+
+
+async def _data_sets(settings: Settings) -> list[Finding]:
+    try:
+        datasets = load_catalog(settings.catalog).values()
+    except CatalogInvalid:
+        # The check of the catalog lists the problems.
+        return []
+    urls = settings.druid_broker_url, settings.druid_coordinator_url
+    compared = await compare_with_druid(datasets, *urls, settings.druid_security)
+    return [finding for name, each in compared.items() for finding in _comparison(f"data set {name}", each)]
+
+
+def _comparison(check: str, compared: Comparison) -> Iterator[Finding]:
+    if isinstance(compared, SchemaNotRead):
+        yield Finding(check=check, state="warning", detail=f"not compared with Druid: {compared}")
+        return
+    for each in compared:
+        yield Finding(check=check, state="failed" if each.is_fault else "ok", detail=each.message)
+    if not compared:
+        yield Finding(check=check, state="ok", detail="matches Druid")

@@ -2,6 +2,7 @@
 
 A query enters each link once, in this order; app.py composes them:
 
+    schema       schema_monitor.py   the data set matches Druid's columns
     reuse        reuse.py            answers from memory; lets Druid confirm what it remembers
     coalesce     single_flight.py    one query in Druid for identical requests in flight
     admit        admission.py        waits for a slot; sets lane and priority

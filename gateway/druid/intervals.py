@@ -66,6 +66,10 @@ def _format_moment(moment: int) -> str:
     return f"{'-' if year < 0 else ''}{abs(year):04d}{text[4:23]}Z"
 
 
+ALWAYS = TimeRange.parse("0001-01-01T00:00:00.000Z/9999-12-31T00:00:00.000Z")
+"""All time that Druid is asked about."""
+
+
 def span(ranges: Iterable[TimeRange]) -> TimeRange:
     """Return the shortest range that contains all of these; there is at least one."""
     known = list(ranges)

@@ -60,6 +60,9 @@ class Segment:
         return any(other.version > self.version and other.time_range.overlaps(self.time_range) for other in others)
 
 
+_TASKS = frozenset({"indexer-executor", "realtime"})
+
+
 @dataclass(frozen=True, slots=True)
 class ServedSegment:
     """A segment that a broker knows, and the kinds of the servers that have it: "historical", "indexer-executor" …"""
@@ -72,6 +75,11 @@ class ServedSegment:
         """Read an entry of the broker's list of candidates. Raises KeyError, TypeError or ValueError."""
         servers = tuple(str(server.get("type")) for server in description["locations"])
         return cls(Segment.from_candidate(description), servers)
+
+    @property
+    def tasks(self) -> int:
+        """The number of tasks that have the segment; 0 if a server of another kind has it, too: then it is complete."""
+        return len(self.servers) if _TASKS.issuperset(self.servers) else 0
 
 
 def current(segments: Iterable[Segment]) -> frozenset[Segment]:

@@ -118,6 +118,13 @@ class Instruments:
             "realtime_age_seconds", "Seconds since the rows of streaming tasks were last checked.", of_workers="livemax"
         )
 
+        self.schema_age_seconds = gauge(
+            "schema_age_seconds", "Seconds since each data set was last compared with Druid's columns."
+        )
+        self.data_set_available = gauge(
+            "data_set_available", "Whether a data set matches Druid's columns and is served.", "data_set"
+        )
+
         self.account_lookups = counter(
             "account_lookups", "Account lookups, by where the result came from.", "kind", "source"
         )

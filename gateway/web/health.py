@@ -42,12 +42,13 @@ def readiness() -> Handler:
 
 async def _check(app: web.Application) -> tuple[bool, Json]:
     accounts, druid = await asyncio.gather(_has_schema(app[ACCOUNTS]), app[DRUID].readiness())
-    is_ready = accounts and druid.is_ready
+    is_ready = accounts and druid.is_ready and druid.serves_any
     return is_ready, {
         "status": "ready" if is_ready else "not ready",
-        "checks": {"accounts": accounts, "druid": druid.is_ready},
+        "checks": {"accounts": accounts, "druid": druid.is_ready, "data_sets": druid.serves_any},
         "completeness": druid.completeness,
         "unknown_data_sources": list(druid.unknown_data_sources),
+        "unavailable_data_sets": {name: list(reasons) for name, reasons in druid.unavailable_data_sets.items()},
     }
 
 

@@ -1,6 +1,7 @@
 """Servers in Druid's place: one that records what it is asked and answers as told, one that breaks HTTP itself."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from tests import druid_schema
 from tests.serving import listening
 
 HOST = "historical-7.druid.internal:8083"
@@ -87,7 +89,10 @@ class StandIn:
             await self._changed.wait_for(lambda: len(self.queries) >= queries and len(self.cancelled) >= cancelled)
 
     async def _post(self, request: web.Request) -> web.StreamResponse:
-        asked = Asked(await request.json(), asyncio.get_running_loop().time())
+        query = await request.json()
+        if druid_schema.is_about_columns(query):
+            return web.json_response(druid_schema.answer(query))
+        asked = Asked(query, asyncio.get_running_loop().time())
         async with self._changed:
             self.queries.append(asked)
             self._changed.notify_all()
@@ -100,9 +105,9 @@ class StandIn:
             del self.running[asked.id]
 
     async def _get_candidates(self, request: web.Request) -> web.StreamResponse:
-        # The gateway looks at all time there is for what streaming tasks hold: there are none.
+        # The gateway asks about all time for the columns of segments, and for segments of streaming tasks.
         if request.query["intervals"].startswith("0001-"):
-            return web.json_response([])
+            return web.json_response([druid_schema.SEGMENT])
         return await self.candidates(request)
 
     async def _delete(self, request: web.Request) -> web.Response:
@@ -134,15 +139,14 @@ async def standing_in() -> AsyncIterator[StandIn]:
 
 @asynccontextmanager
 async def answering_bytes(answer: bytes, *, reset: bool = False) -> AsyncIterator[str]:
-    """Answer whatever is asked with these very bytes, then close the connection, or break it off; the URL."""
+    """Answer reports with these very bytes, then close the connection, or break it off; the URL."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-        await reader.readexactly(int(length[0].split(b":")[1]) if length else 0)
-        writer.write(answer)
+        head, body = await read_request(reader)
+        columns = about_columns(head, body)
+        writer.write(answer if columns is None else columns)
         await writer.drain()
-        if reset:
+        if reset and columns is None:
             # asyncio has no other word for it: the connection goes, and what was not sent with it.
             writer.transport.abort()
         writer.close()
@@ -152,3 +156,22 @@ async def answering_bytes(answer: bytes, *, reset: bool = False) -> AsyncIterato
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def read_request(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """Return the head and the body of one request."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    return head, await reader.readexactly(int(length[0].split(b":")[1]) if length else 0)
+
+
+def about_columns(head: bytes, body: bytes) -> bytes | None:
+    """Return the answer to one of the gateway's own requests about columns; None if it is another one."""
+    if b"/candidates" in head:
+        found: list[Any] = [druid_schema.SEGMENT]
+    elif body and druid_schema.is_about_columns(query := json.loads(body)):
+        found = druid_schema.answer(query)
+    else:
+        return None
+    content = json.dumps(found).encode()
+    return b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(content), content)

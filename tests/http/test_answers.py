@@ -117,9 +117,10 @@ async def test_readyz_is_200_if_all_checks_pass(client: Client) -> None:
         200,
         {
             "status": "ready",
-            "checks": {"accounts": True, "druid": True},
+            "checks": {"accounts": True, "druid": True, "data_sets": True},
             "completeness": "off",
             "unknown_data_sources": [],
+            "unavailable_data_sets": {},
         },
     )
 
@@ -127,13 +128,14 @@ async def test_readyz_is_200_if_all_checks_pass(client: Client) -> None:
 async def test_readyz_is_503_if_druid_is_not_healthy(client: Client, druid_stand_in: StandIn) -> None:
     druid_stand_in.healthy = False
     answer = await client.send("GET", "/readyz")
-    assert (answer.status, answer.json["checks"]) == (503, {"accounts": True, "druid": False})
+    assert (answer.status, answer.json["checks"]) == (503, {"accounts": True, "druid": False, "data_sets": True})
 
 
 async def test_readyz_is_503_if_druid_is_down(start: Start) -> None:
     client = await start("http://127.0.0.1:1")
     answer = await client.send("GET", "/readyz")
-    assert (answer.status, answer.json["checks"]) == (503, {"accounts": True, "druid": False})
+    assert (answer.status, answer.json["checks"]) == (503, {"accounts": True, "druid": False, "data_sets": False})
+    assert answer.json["unavailable_data_sets"] == {"chat_sessions": ["not_compared"]}
 
 
 def break_accounts(folder: Path) -> None:
@@ -144,7 +146,7 @@ def break_accounts(folder: Path) -> None:
 async def test_readyz_is_503_if_the_account_database_has_another_schema(client: Client, tmp_path: Path) -> None:
     break_accounts(tmp_path)
     answer = await client.send("GET", "/readyz")
-    assert (answer.status, answer.json["checks"]) == (503, {"accounts": False, "druid": True})
+    assert (answer.status, answer.json["checks"]) == (503, {"accounts": False, "druid": True, "data_sets": True})
 
 
 async def test_without_the_account_database_every_request_is_503(

@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from gateway.druid import broker_pool as brokers
+from gateway.druid import schema_reader
 from gateway.druid.api import broker
 from gateway.web.context import DRUID
 from tests.http import stand_in
@@ -115,6 +116,7 @@ async def test_a_frozen_broker_is_excluded_after_a_query_reaches_its_deadline(
     start: Start, druid_stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(broker, "SHORT", aiohttp.ClientTimeout(total=0.1))
+    monkeypatch.setattr(schema_reader, "REQUEST_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as frozen:
         # The kernel still accepts connections, as for a stopped process.
         url = f"http://127.0.0.1:{frozen.getsockname()[1]}"

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from tests.http import stand_in
 from tests.http.asking import BY_OWNER, COUNT, Client, assert_problem
 from tests.http.conftest import Start
-from tests.http.stand_in import StandIn, answering_bytes, respond, respond_with
+from tests.http.stand_in import StandIn, about_columns, answering_bytes, read_request, respond, respond_with
 from tests.serving import D
 
 WHOLE = b'[{"timestamp":"2019-01-01T00:00:00.000Z","result":{"count":7}}]'
@@ -165,8 +165,11 @@ async def test_one_row_above_the_limit_is_an_error_and_never_truncated(start: St
 
 async def test_the_deadline_applies_between_chunks_of_the_response(start: Start) -> None:
     async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if (await reader.readuntil(b"\r\n\r\n")).startswith(b"DELETE"):
+        head, body = await read_request(reader)
+        if head.startswith(b"DELETE"):
             writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+        elif (columns := about_columns(head, body)) is not None:
+            writer.write(columns)
         else:
             writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n[\r\n")
             await writer.drain()

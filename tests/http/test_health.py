@@ -18,7 +18,7 @@ async def test_many_readiness_probes_cause_one_check(client: Client, druid_stand
     answers = await asyncio.gather(*(client.send("GET", "/readyz") for _ in range(20)))
     answers += [await client.send("GET", "/readyz") for _ in range(5)]
     assert {answer.status for answer in answers} == {200}
-    assert answers[0].json["checks"] == {"accounts": True, "druid": True}
+    assert answers[0].json["checks"] == {"accounts": True, "druid": True, "data_sets": True}
     assert druid_stand_in.probes == 1
 
 
@@ -28,7 +28,7 @@ async def test_readiness_is_at_most_a_second_old(client: Client, druid_stand_in:
     await asyncio.sleep(health.READINESS_SECONDS)
     answer = await client.send("GET", "/readyz")
     assert answer.status == 503
-    assert answer.json["checks"] == {"accounts": True, "druid": False}
+    assert answer.json["checks"] == {"accounts": True, "druid": False, "data_sets": True}
 
 
 async def _describe(client: Client, organization: str = D, caller: str = D) -> Answer:

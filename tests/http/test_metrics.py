@@ -17,7 +17,7 @@ from tests.datasets import CHAT_SESSIONS
 from tests.http import stand_in
 from tests.http.asking import COUNT, Client, assert_problem
 from tests.http.conftest import Start
-from tests.http.stand_in import StandIn
+from tests.http.stand_in import StandIn, answering_bytes
 from tests.serving import D, T
 
 NAME = CHAT_SESSIONS.name
@@ -206,12 +206,11 @@ async def test_outcomes_of_queries_and_cancellations_are_counted_by_broker(watch
 
 
 async def test_the_label_of_a_broker_has_no_password(watch: Watch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    watched = await watch(f"http://operator:hush@127.0.0.1:{port}")
-    assert_problem(await watched.client.post(), 503, "upstream_unavailable")
-    broker = f"http://127.0.0.1:{port}/"
-    seen = await watched.until(0, "gateway_broker_up", broker=broker)
+    async with answering_bytes(b"", reset=True) as url:
+        watched = await watch(url.replace("//", "//operator:hush@"))
+        assert_problem(await watched.client.post(), 503, "upstream_unavailable")
+        broker = f"{url}/"
+        seen = await watched.until(0, "gateway_broker_up", broker=broker)
     assert seen.value("gateway_druid_query_seconds_count", broker=broker, outcome="no_answer") == 1
     assert "hush" not in seen.text
 

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from tests import druid_schema
 from tests.http.asking import COUNT, Client, assert_problem
 from tests.http.conftest import Start
 from tests.http.stand_in import row
@@ -31,6 +32,8 @@ class Broker:
 
     async def query(self, request: web.Request) -> web.Response:
         query = await request.json()
+        if druid_schema.is_about_columns(query):
+            return web.json_response(druid_schema.answer(query))
         if query["queryType"] != "segmentMetadata":
             context = '{"uncoveredIntervals": [], "uncoveredIntervalsOverflowed": false}'
             return web.json_response(row(count=self.rows), headers={"X-Druid-Response-Context": context})
@@ -47,6 +50,9 @@ class Broker:
 
     async def metadata(self, _: web.Request) -> web.Response:
         return web.json_response([])
+
+    async def data_sources(self, _: web.Request) -> web.Response:
+        return web.json_response(["chat_sessions"])
 
     async def unused(self, request: web.Request) -> web.Response:
         assert request.query["interval"].replace("_", "/") == SEGMENT["interval"]
@@ -74,6 +80,7 @@ async def gateway_before(broker: Broker, start: Start) -> AsyncIterator[Client]:
     app.router.add_post("/druid/v2", broker.query)
     app.router.add_get("/druid/v2/datasources/chat_sessions/candidates", broker.candidates)
     app.router.add_get("/druid/coordinator/v1/metadata/segments", broker.metadata)
+    app.router.add_get("/druid/coordinator/v1/metadata/datasources", broker.data_sources)
     of_data_source = "/druid/coordinator/v1/metadata/datasources/chat_sessions"
     app.router.add_post(f"{of_data_source}/segments", broker.metadata)
     app.router.add_get(f"{of_data_source}/unusedSegments", broker.unused)

@@ -9,6 +9,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from tests import druid_schema
+
 
 def no_rows(_query: dict[str, Any]) -> list[Any]:
     return []
@@ -26,11 +28,16 @@ class StandIn:
 
     async def query(self, request: web.Request) -> web.Response:
         query = await request.json()
+        if druid_schema.is_about_columns(query):
+            return web.json_response(druid_schema.answer(query))
         async with self.came:
             self.queries.append(query)
             self.came.notify_all()
         await self.open.wait()
         return web.json_response(self.answer(query))
+
+    async def candidates(self, _request: web.Request) -> web.Response:
+        return web.json_response([druid_schema.SEGMENT])
 
     async def cancel(self, _request: web.Request) -> web.Response:
         return web.Response(status=202)
@@ -50,6 +57,7 @@ async def standing_in() -> AsyncIterator[StandIn]:
     druid.open.set()
     app = web.Application()
     app.router.add_post("/druid/v2", druid.query)
+    app.router.add_get("/druid/v2/datasources/{name}/candidates", druid.candidates)
     app.router.add_delete("/druid/v2/{query_id}", druid.cancel)
     app.router.add_get("/druid/broker/v1/readiness", druid.readiness)
     async with TestServer(app) as server:

@@ -18,7 +18,7 @@ from opentelemetry.util.types import AttributeValue
 
 from gateway.druid.api.connection import Exchange
 from gateway.druid.api.connection_pool import CONNECT_SECONDS, ConnectionPool
-from gateway.druid.api.http import quoted
+from gateway.druid.api.http import UnexpectedStatus, quoted
 from gateway.druid.api.security import OPEN, Security
 from gateway.druid.api.urls import ServiceUrl
 from gateway.druid.intervals import TimeRange
@@ -110,6 +110,11 @@ class Broker:
         async with self._session.get(self._url / path, timeout=SHORT) as response:
             return response.status
 
+    async def data_sources(self, deadline: float) -> list[str]:
+        """Return the names of the data sources with a segment that a server has. Raises as candidates."""
+        names = await self._rows(self._session.get(self._url / f"{_QUERIES}/datasources"), deadline)
+        return [str(name) for name in names]
+
     async def candidates(self, data_source: str, time_range: TimeRange, deadline: float) -> list[ServedSegment]:
         """Return the segments of this time that the broker knows, and where they are.
 
@@ -144,9 +149,8 @@ class Broker:
             "merge": False,
             "context": {"timeout": max(1, int(left * 1000)), "priority": 10},
         }
-        request = self._session.post(self._url / _QUERIES, data=orjson.dumps(native))
         try:
-            for each in await self._rows(request, deadline):
+            for each in await self.rows_of(native, deadline):
                 # A segment that a newer version replaces in part has an id that was not requested.
                 if each["id"] in by_id:
                     counts[by_id[each["id"]]] += each["numRows"]
@@ -154,10 +158,22 @@ class Broker:
             raise InvalidDruidResponse("The database did not give a complete response.") from error
         return counts
 
+    async def rows_of(self, native: Mapping[str, Any], deadline: float) -> list[Any]:
+        """Return the rows of a query of the gateway's own about a whole data source; nothing restricts it to a tenant.
+
+        It must never be a caller's. Raises NoAnswer or InvalidDruidResponse.
+        """
+        return await self._rows(self._session.post(self._url / _QUERIES, data=orjson.dumps(native)), deadline)
+
     async def _rows(self, request: AbstractAsyncContextManager[aiohttp.ClientResponse], deadline: float) -> list[Any]:
         try:
             async with asyncio.timeout_at(deadline), request as response:
-                return await parse_rows(await response.read())
+                status, body = response.status, await response.read()
+            if status != 200:
+                raise InvalidDruidResponse("The database refused a request.") from UnexpectedStatus(
+                    self.name, status, body
+                )
+            return await parse_rows(body)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise NoAnswer from error
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""Druid's coordinator: which segments the metadata store has.
+"""Druid's coordinator: which segments the metadata store has, which data sources, and which lookups.
 
 https://druid.apache.org/docs/33.0.0/api-reference/legacy-metadata-api describes the endpoints. None of them returns
 changes only: each request lists all segments of a data source, about a kilobyte each.
@@ -20,6 +20,7 @@ from gateway.druid.row_parser import parse_rows, parse_stream
 from gateway.druid.segments import Description, Segment
 
 _METADATA = "druid/coordinator/v1/metadata"
+_LOOKUPS = "druid/coordinator/v1/lookups"
 _TIMEOUT = aiohttp.ClientTimeout(total=60, connect=5)
 _CHUNK = 1 << 16
 
@@ -76,11 +77,39 @@ class Coordinator:
         body = await self._fetch("GET", path, params={"interval": "_".join(time_range.iso())})
         return await _parsed(data_source, body, lambda each: Segment.from_metadata(each["dataSegment"]))
 
+    async def data_sources(self) -> frozenset[str]:
+        """Return the names of all data sources that have, or had, a segment."""
+        names = _json(await self._fetch("GET", "datasources", params={"includeUnused": ""}))
+        if not isinstance(names, list):
+            raise InvalidMetadata("The coordinator did not send a list of data sources.")
+        return frozenset(map(str, names))
+
+    async def lookups(self) -> Mapping[str, bool]:
+        """Return the names of all lookups, each with whether every server has loaded its newest version."""
+        status, body = await self._service.fetch("GET", f"{_LOOKUPS}/status")
+        if status == 404:
+            # No lookup was ever configured.
+            return {}
+        if status != 200:
+            raise UnexpectedStatus(self._service, status, body)
+        try:
+            tiers = _json(body).values()
+            return {name: bool(state["loaded"]) for tier in tiers for name, state in tier.items()}
+        except (AttributeError, KeyError, TypeError) as error:
+            raise InvalidMetadata("The coordinator did not send a list of lookups.") from error
+
     async def _fetch(self, method: str, path: str, *, params: Mapping[str, str], data: bytes | None = None) -> bytes:
         status, body = await self._service.fetch(method, f"{_METADATA}/{path}", params=params, data=data)
         if status != 200:
             raise UnexpectedStatus(self._service, status, body)
         return body
+
+
+def _json(body: bytes) -> Any:  # noqa: ANN401 - JSON of any shape
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidMetadata("The coordinator did not send JSON.") from error
 
 
 async def _parsed(data_source: str, body: bytes, read: Callable[[Any], Segment]) -> list[Segment]:

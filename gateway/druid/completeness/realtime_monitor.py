@@ -19,8 +19,8 @@ from gateway.druid.api.broker import Broker, NoAnswer
 from gateway.druid.broker_pool import Brokers
 from gateway.druid.completeness.availability import Availability
 from gateway.druid.completeness.realtime_state import RealtimeRows, after_check
-from gateway.druid.intervals import TimeRange, span
-from gateway.druid.segments import Segment, ServedSegment
+from gateway.druid.intervals import ALWAYS, TimeRange, span
+from gateway.druid.segments import Segment
 from gateway.errors import InvalidDruidResponse
 
 _log = structlog.get_logger(__name__)
@@ -28,8 +28,6 @@ _log = structlog.get_logger(__name__)
 CHECK_EVERY = 0.5
 """Seconds between two checks. A task that lost a few rows has read them again in less than a second."""
 _CHECK_SECONDS = 2.0
-_ALWAYS = TimeRange.parse("0001-01-01T00:00:00.000Z/9999-12-31T00:00:00.000Z")
-_TASKS = frozenset({"indexer-executor", "realtime"})
 
 
 class _Stream:
@@ -53,7 +51,7 @@ class _Stream:
             if broker is not None and (everywhere or self._known):
                 with suppress(NoAnswer, InvalidDruidResponse):
                     async with self._checking:
-                        await self._check(broker, _ALWAYS if everywhere else span(s.time_range for s in self._known))
+                        await self._check(broker, ALWAYS if everywhere else span(s.time_range for s in self._known))
                     everywhere_at = now if everywhere else everywhere_at
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_CHECK_SECONDS):
@@ -83,6 +81,10 @@ class _Stream:
             default=None,
         )
 
+    def unpublished(self) -> tuple[TimeRange, ...]:
+        """Return the time of the segments that only tasks have."""
+        return tuple(segment.time_range for segment in self._known)
+
     async def _remove_dropped(self) -> None:
         """Remove segments that were published and then dropped: no server is supposed to serve them."""
         for segment in [each for each, rows in self._known.items() if rows.is_missing_rows and not rows.found]:
@@ -102,7 +104,7 @@ class _Stream:
     async def _check(self, broker: Broker, time_range: TimeRange) -> None:
         began = asyncio.get_running_loop().time()
         candidates = await broker.candidates(self._data_source, time_range, began + _CHECK_SECONDS)
-        served = {each.segment: _tasks(each) for each in candidates}
+        served = {each.segment: each.tasks for each in candidates}
         only_in_tasks = [segment for segment, tasks in served.items() if tasks]
         deadline = asyncio.get_running_loop().time() + _CHECK_SECONDS
         rows: Mapping[Segment, int] = await broker.row_counts(self._data_source, only_in_tasks, deadline)
@@ -125,11 +127,6 @@ class _Stream:
                     rows=rows.rows if rows else 0,
                     found=rows.found if rows else 0,
                 )
-
-
-def _tasks(served: ServedSegment) -> int:
-    """Return how many tasks have a segment, 0 if a server of another kind has it, too."""
-    return len(served.servers) if _TASKS.issuperset(served.servers) else 0
 
 
 class RealtimeMonitor:
@@ -168,3 +165,7 @@ class RealtimeMonitor:
     async def missing(self, data_source: str, queried: TimeRange, began: float, broker: Broker) -> TimeRange | None:
         """Return the first time whose rows may be missing in a response, or None. Raises as _Stream.missing."""
         return await self._streams[data_source].missing(queried, began, broker)
+
+    def unpublished(self, data_source: str) -> tuple[TimeRange, ...]:
+        """Return the time of rows that streams have read and not published."""
+        return self._streams[data_source].unpublished()

@@ -43,8 +43,9 @@ def run(*arguments: str | Path) -> tuple[int, str]:
 
 
 def test_check_accepts_files_and_folders(valid: Path) -> None:
-    assert run("catalog", "check", valid) == (0, "orders: OK, 3 dimensions of shop-orders\n")
-    assert run("catalog", "check", valid.parent) == (0, "orders: OK, 3 dimensions of shop-orders\n")
+    ok = "orders: OK, 3 dimensions of shop-orders; not compared with Druid\n"
+    assert run("catalog", "check", valid) == (0, ok)
+    assert run("catalog", "check", valid.parent) == (0, ok)
 
 
 def test_check_lists_the_problems_and_fails(valid: Path, wrong: Path) -> None:
@@ -56,8 +57,23 @@ def test_check_lists_the_problems_and_fails(valid: Path, wrong: Path) -> None:
     )
 
 
-def test_check_needs_a_file() -> None:
-    assert run("catalog", "check")[0] == 2
+def test_check_without_files_reads_the_configured_ones(environment: pytest.MonkeyPatch, wrong: Path) -> None:
+    assert run("catalog", "check")[1].startswith("chat_sessions: OK, 17 dimensions of chat_sessions")
+    environment.setenv("GATEWAY_CATALOG", str(wrong))
+    assert run("catalog", "check")[0] == 1
+
+
+def test_check_prints_problems_as_json(wrong: Path) -> None:
+    code, output = run("catalog", "check", wrong, "--json")
+    assert code == 1
+    (problem,) = json.loads(output)["problems"]
+    assert (problem["file"], problem["line"], problem["column"]) == (str(wrong), 14, 11)
+
+
+def test_check_rejects_a_url_that_is_none(valid: Path) -> None:
+    code, output = run("catalog", "check", valid, "--broker", "broker:8082")
+    assert code == 2
+    assert "give a URL such as" in output
 
 
 def test_the_schema_can_be_printed_for_editors() -> None:

@@ -19,14 +19,19 @@ class Druid(StandIn):
     """A broker and a coordinator, behind path prefixes."""
 
     denied = 0
+    data_sources = b'["chat_sessions", "visitor_sessions"]'
     status_page = b'{"version": "33.0.0"}'
 
     def response(self, method: str, path: str, sent: bytes) -> tuple[int, bytes]:  # noqa: ARG002
         if self.denied:
             return self.denied, b"<html>"
+        path = path.partition("?")[0]
         pages = {
             "/b/druid/v2/datasources": b"[]",
-            "/c/druid/coordinator/v1/metadata/datasources": b"[]",
+            "/b/druid/v2/datasources/chat_sessions/candidates": b"[]",
+            "/b/druid/v2/datasources/visitor_sessions/candidates": b"[]",
+            "/c/druid/coordinator/v1/metadata/datasources": self.data_sources,
+            "/c/druid/coordinator/v1/metadata/segments": b"[]",
             "/b/status": self.status_page,
             "/c/status": self.status_page,
         }
@@ -64,7 +69,11 @@ def test_everything_that_works_is_shown_with_its_version(server: Druid, tmp_path
     code, findings = check(server, tmp_path)
     assert code == 0
     assert {name: state for name, (state, _) in findings.items()} == dict.fromkeys(
-        ("settings", "catalog", "database", "broker", "coordinator"), "ok"
+        (
+            *("settings", "catalog", "database", "broker", "coordinator"),
+            *("data set chat_sessions", "data set visitor_sessions"),
+        ),
+        "ok",
     )
     assert findings["broker"][1] == f"{server.url}/b is Druid 33.0.0"
     assert findings["database"][1].startswith("revision 0")
@@ -122,3 +131,14 @@ def test_a_warning_is_no_failure(server: Druid, tmp_path: Path) -> None:
     code, findings = check(server, tmp_path, SETTINGS_FILE=str(file), COMPLETENESS="off")
     assert code == 0
     assert findings["settings"][0] == findings["completeness"][0] == "warning"
+
+
+def test_a_data_set_that_does_not_match_druid_is_a_failure(server: Druid, tmp_path: Path) -> None:
+    migrate(tmp_path)
+    server.data_sources = b'["chat_session", "visitor_sessions"]'
+    code, findings = check(server, tmp_path)
+    assert code == 1
+    assert findings["data set visitor_sessions"][0] == "ok"
+    state, detail = findings["data set chat_sessions"]
+    assert state == "failed"
+    assert detail.startswith("Druid has no data source 'chat_sessions' (did you mean 'chat_session'?)")
