@@ -4,55 +4,14 @@ The rows of the oracle have public names, and what is not in Druid: the original
 lookups.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from random import Random
-from typing import Any, Final
+from typing import Final
 
-from tests.oracle.clock import shown
+from tests.live.data_sets.world import Json, World, iso, number_of, renamed, several, spec_of
 from tests.oracle.columns import Columns
 from tests.oracle.odd_rows import MONEY, TEXTS, moments
 
-Json = dict[str, Any]
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """A data set: `original` are rows with public names, `stored` the same rows as Druid ingests them.
-
-    The first of the `owners` has the second one as its partner. `step` is the precision of times in milliseconds.
-    """
-
-    name: str
-    file: str
-    columns: Columns
-    owners: tuple[str, str, str]
-    owner_dimension: str
-    spec: Json
-    original: Sequence[Row]
-    stored: Sequence[Row]
-    lookups: Mapping[str, Mapping[str, str]]
-    step: int = 1
-
-
-def _spec(columns: Sequence[str | Json], metrics: Sequence[Json], granularity: Json, owner: str) -> Json:
-    return {
-        "dimensionsSpec": {"dimensions": list(columns)},
-        "metricsSpec": list(metrics),
-        "granularitySpec": granularity,
-        "owner": owner,
-    }
-
-
-def _several(name: str) -> Json:
-    return {"name": name, "type": "string", "multiValueHandling": "SORTED_SET"}
-
-
-def _number(name: str, kind: str = "long") -> Json:
-    return {"name": name, "type": kind}
-
+_OF_NUMBERS: Final = ("avg", "sum", "min", "max", "quantile")
 
 _OWNERS_OF: Final = (0, 0, 0, 1, 2)
 """Which owner a row has: most rows belong to the first one."""
@@ -73,7 +32,7 @@ def rolled_up() -> World:
         partners = random.choice(([owners[owner]], [owners[owner], "70"]))
         original += [
             {
-                "timestamp": _iso(at),
+                "timestamp": iso(at),
                 **shared,
                 "owner": owners[owner],
                 "customer": int(owners[owner]),
@@ -91,12 +50,15 @@ def rolled_up() -> World:
         {"type": "count", "name": "orders"},
         {"type": "doubleSum", "name": "amount_sum", "fieldName": "amount"},
         {"type": "filtered", "name": "amount_values", "filter": present, "aggregator": counted},
+        {"type": "doubleMin", "name": "amount_min", "fieldName": "amount"},
+        {"type": "doubleMax", "name": "amount_max", "fieldName": "amount"},
+        {"type": "quantilesDoublesSketch", "name": "amount_sketch", "fieldName": "amount", "k": 512},
         {"type": "HLLSketchBuild", "name": "visitor_sketch", "fieldName": "visitor", "lgK": 14},
         {"type": "thetaSketch", "name": "device_sketch", "fieldName": "device"},
         {"type": "hyperUnique", "name": "session_unique", "fieldName": "session"},
     )
     granularity = {"queryGranularity": "minute", "rollup": True}
-    columns = ("country", "status", _number("quantity"), _number("customer_no"), _several("involved"))
+    columns = ("country", "status", number_of("quantity"), number_of("customer_no"), several("involved"))
     return World(
         "rolled_up",
         """
@@ -109,13 +71,13 @@ rows: {count_metric: orders, granularity: minute}
 dimensions:
   - {name: country, description: The country.}
   - {name: status, description: The status., values: [new, paid, sent]}
-  - {name: quantity, type: long, description: Pieces., aggregations: [avg, sum]}
+  - {name: quantity, type: long, description: Pieces., aggregations: [avg, sum, min, max]}
   - {name: customer, column: customer_no, type: long, description: The customer.}
   - name: amount
     type: double
     description: The value.
-    aggregations: [avg, sum]
-    metrics: {sum: amount_sum, count: amount_values}
+    aggregations: [avg, sum, min, max, quantile]
+    metrics: {sum: amount_sum, count: amount_values, min: amount_min, max: amount_max, quantiles: amount_sketch}
   - {name: visitor, description: Visitors., aggregations: [hyperUnique], metrics: {hll: visitor_sketch}}
   - {name: device, description: Devices., aggregations: [hyperUnique], metrics: {theta: device_sketch}}
   - {name: session, description: Sessions., aggregations: [hyperUnique], metrics: {hyper_unique: session_unique}}
@@ -126,8 +88,8 @@ dimensions:
             integers=("quantity", "customer"),
             floats=("amount",),
             computed={
-                "avg": ("quantity", "amount"),
-                "sum": ("quantity", "amount"),
+                **dict.fromkeys(("avg", "sum", "min", "max"), ("quantity", "amount")),
+                "quantile": ("amount",),
                 "hyperUnique": ("visitor", "device"),
             },
             enumerated={"status": ("new", "paid", "sent")},
@@ -137,9 +99,9 @@ dimensions:
         ),
         owners,
         "customer",
-        _spec(columns, metrics, granularity, "customer_no"),
+        spec_of(columns, metrics, granularity, "customer_no"),
         original,
-        [_renamed(row, {"customer": "customer_no", "partners": "involved", "owner": None}) for row in original],
+        [renamed(row, {"customer": "customer_no", "partners": "involved", "owner": None}) for row in original],
         {},
         step=60_000,
     )
@@ -160,7 +122,7 @@ def named() -> World:
             city = random.choice((None, *range(8)))
             pieces, price = random.choice((None, 0, 1, 2, 10)), random.choice((None, *MONEY))
             row = {
-                "timestamp": _iso(at),
+                "timestamp": iso(at),
                 "customer": owners[owner],
                 "user_id": user,
                 "room_ids": room_ids,
@@ -175,15 +137,15 @@ def named() -> World:
                 "city_name": cities.get(str(city)),
             }
             original.append(row | names)
-            stored.append(_renamed(row, _UNUSUAL))
+            stored.append(renamed(row, _UNUSUAL))
     columns = (
         "Kunde",
         "user id",
-        _several('room"s'),
-        _number("city\\no"),
-        _number("it's"),
-        _number("Preis (€)", "double"),
-        _several("beteiligt"),
+        several('room"s'),
+        number_of("city\\no"),
+        number_of("it's"),
+        number_of("Preis (€)", "double"),
+        several("beteiligt"),
     )
     texts = ("customer", "user_id", "user_name", "city_name")
     sets = ("room_ids", "room_names")
@@ -203,8 +165,8 @@ dimensions:
   - {name: room_names, lookup: LOOKUP_rooms, of: room_ids, description: Names of rooms., aggregations: [hyperUnique]}
   - {name: city_no, column: 'city\\no', type: long, description: The city.}
   - {name: city_name, lookup: LOOKUP_cities, of: city_no, description: The city's name.}
-  - {name: pieces, column: it's, type: long, description: Pieces., aggregations: [avg, sum]}
-  - {name: price, column: Preis (€), type: double, description: The price., aggregations: [avg, sum]}
+  - {name: pieces, column: it's, type: long, description: Pieces., aggregations: [avg, sum, min, max, quantile]}
+  - {name: price, column: Preis (€), type: double, description: P., aggregations: [avg, sum, min, max, quantile]}
 """,
         Columns(
             text=texts,
@@ -212,8 +174,7 @@ dimensions:
             integers=("city_no", "pieces"),
             floats=("price",),
             computed={
-                "avg": ("pieces", "price"),
-                "sum": ("pieces", "price"),
+                **dict.fromkeys(_OF_NUMBERS, ("pieces", "price")),
                 "hyperUnique": ("user_id", "user_name", "room_ids", "room_names"),
             },
             owner="customer",
@@ -221,7 +182,7 @@ dimensions:
         ),
         owners,
         "customer",
-        _spec(columns, (), {"queryGranularity": "none", "rollup": False}, "Kunde"),
+        spec_of(columns, (), {"queryGranularity": "none", "rollup": False}, "Kunde"),
         original,
         stored,
         {"LOOKUP_users": users, "LOOKUP_rooms": rooms, "LOOKUP_cities": cities},
@@ -257,7 +218,7 @@ def wide() -> World:
         owner = random.choice(_OWNERS_OF)
         original.append(
             {
-                "timestamp": _iso(at),
+                "timestamp": iso(at),
                 **{name: random.choice((None, *TEXTS)) for name in texts[1:]},
                 "customer": owners[owner],
                 "partners": random.choice(([owners[owner]], [owners[owner], owners[1]])),
@@ -272,14 +233,15 @@ def wide() -> World:
     ]
     for kind, names in (("long", integers), ("double", floats)):
         lines += [
-            f"  - {{name: {each}, type: {kind}, description: A number., aggregations: [avg, sum]}}" for each in names
+            f"  - {{name: {each}, type: {kind}, description: A number., aggregations: [avg, sum, min, max, quantile]}}"
+            for each in names
         ]
     numbers = (*integers, *floats)
     columns: list[str | Json] = [
         *texts,
-        *map(_several, (*sets, "partners")),
-        *map(_number, integers),
-        *(_number(name, "double") for name in floats),
+        *map(several, (*sets, "partners")),
+        *map(number_of, integers),
+        *(number_of(name, "double") for name in floats),
     ]
     return World(
         "wide",
@@ -290,13 +252,13 @@ def wide() -> World:
             sets=sets,
             integers=integers,
             floats=floats,
-            computed={"avg": numbers, "sum": numbers, "hyperUnique": (*texts, *sets)},
+            computed={**dict.fromkeys(_OF_NUMBERS, numbers), "hyperUnique": (*texts, *sets)},
             owner="customer",
             involved="partners",
         ),
         owners,
         "customer",
-        _spec(columns, (), {"queryGranularity": "none", "rollup": False}, "customer"),
+        spec_of(columns, (), {"queryGranularity": "none", "rollup": False}, "customer"),
         original,
         original,
         {},
@@ -304,16 +266,3 @@ def wide() -> World:
 
 
 WORLDS: Final = {"rolled_up": rolled_up, "named": named, "wide": wide}
-
-
-def _iso(at: int) -> str:
-    return shown(at, "UTC").replace("+00:00", "Z")
-
-
-def _renamed(row: Row, names: Mapping[str, str | None]) -> Row:
-    """Return the row with other keys; those that are None are left out."""
-    return {new: value for key, value in row.items() if (new := names.get(key, key)) is not None}
-
-
-def lines_of(rows: Sequence[Row]) -> Iterator[str]:
-    return (json.dumps(row) + "\n" for row in rows)
