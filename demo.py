@@ -23,9 +23,10 @@ from rich.console import Console
 from druid.cluster import Cluster
 from druid.display import LiveObserver
 from druid.errors import ClusterError
+from druid.lookups import register
 from gateway.accounts.settings import AccountSettings
 from gateway.accounts.store import Accounts
-from gateway.catalog.load import load_catalog
+from gateway.catalog.load import EXAMPLES, load_catalog
 from gateway.catalog.model import Dataset
 from gateway.druid.api.http import ServiceError
 from gateway.ingest.batch import display
@@ -80,6 +81,7 @@ def main() -> int:
         with _druid() as cluster:
             for dataset in load_catalog().values():
                 _fill(dataset, cluster)
+            _name(cluster)
             environment = _environment(port, cluster)
             token = asyncio.run(_accounts(environment))
             with _gateway(environment) as process:
@@ -143,6 +145,14 @@ def _fill(dataset: Dataset, cluster: Cluster) -> None:
     display.summary(console, result)
 
 
+def _name(cluster: Cluster) -> None:
+    """Give Druid the names of the sample data's users, teams and rooms."""
+    file = VAR / "samples" / "names.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run([sys.executable, SPECS / "samples" / "names.py", "--out", file], check=True)
+    register(cluster.coordinator_url, json.loads(file.read_text(encoding="utf-8")))
+
+
 async def _has_rows(dataset: Dataset, cluster: Cluster) -> bool:
     query = {"queryType": "timeBoundary", "dataSource": dataset.data_source}
     async with (
@@ -163,6 +173,7 @@ def _environment(port: int, cluster: Cluster) -> dict[str, str]:
         # Two slots for each processing thread of the historical.
         "GATEWAY_DRUID_QUERIES": "4",
         "GATEWAY_DRUID_HEAVY_QUERIES": "2",
+        "GATEWAY_CATALOG": f"{EXAMPLES},{SPECS / 'samples' / 'operators.yaml'}",
         **os.environ,
         "GATEWAY_PORT": str(port),
         "GATEWAY_DRUID_BROKER_URL": cluster.broker_url,

@@ -1,5 +1,6 @@
 """The command line `python -m druid`."""
 
+import json
 import os
 import shlex
 import time
@@ -15,6 +16,7 @@ from druid.cluster import START_SECONDS, Cluster
 from druid.display import LiveObserver, table
 from druid.errors import ClusterError, ServiceFailedError
 from druid.kafka.cli import app as kafka
+from druid.lookups import register
 from druid.services import Service
 
 app = typer.Typer(
@@ -119,6 +121,20 @@ def logs(
             raise ClusterError(f"No logs in {cluster.layout.logs}: the cluster has never been started.")
     # tail follows rotated files.
     os.execvp("tail", ["tail", f"--lines={lines}", *(["-F"] if follow else []), *map(str, files)])  # noqa: S606, S607
+
+
+@app.command()
+def lookups(
+    file: Annotated[typer.FileText, typer.Argument(help='JSON: {"lookup": {"id": "name", …}, …}.')],
+) -> None:
+    """Create or replace lookups from a file, and wait until every service has loaded them."""
+    with _clear_errors():
+        try:
+            found = json.load(file)
+        except ValueError as error:
+            raise ClusterError(f"{file.name} is not JSON: {error}") from None
+        register(Cluster.from_environment().coordinator_url, found)
+    console.print(", ".join(f"{name}: {len(names)} names" for name, names in found.items()))
 
 
 @app.command()

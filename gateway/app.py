@@ -53,6 +53,7 @@ from gateway.web.context import (
 )
 from gateway.web.cpu_budget import CpuBudget
 from gateway.web.datasets import description_of
+from gateway.web.dimension_values import values_of
 from gateway.web.health import alive, readiness
 from gateway.web.listing import index_of, organizations_of
 from gateway.web.metrics import metrics
@@ -104,6 +105,7 @@ def create_app(settings: Settings, datasets: Iterable[Dataset]) -> web.Applicati
         report = report_on(schema)
         add_resource(app, path, {"GET": description_of(schema), "POST": report, "QUERY": report})
         add_resource(app, f"{path}/report", {"GET": report})
+        add_resource(app, f"{path}/dimensions/{{dimension}}/values", {"GET": values_of(schema)})
     app.router.add_routes(routes(settings))
     return app
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,15 +11,19 @@ from typing import Annotated, Any, Final
 import typer
 
 from gateway.catalog.check import SCHEMA_FILE
+from gateway.catalog.draft import Inspection
+from gateway.catalog.draft import draft as drafted
 from gateway.catalog.load import CatalogInvalid, load_catalog
 from gateway.catalog.mismatch import Mismatch, faults
 from gateway.catalog.model import Dataset
+from gateway.catalog.wording import nearest
 from gateway.configuration import SettingsInvalid
 from gateway.druid.api.broker import Broker
 from gateway.druid.api.coordinator import Coordinator
 from gateway.druid.api.security import OPEN, Security
 from gateway.druid.api.urls import ServiceUrl
-from gateway.druid.schema_reader import SchemaNotRead, SchemaReader
+from gateway.druid.inspector import inspect
+from gateway.druid.schema_reader import REQUEST_SECONDS, SchemaNotRead, SchemaReader
 from gateway.druid.settings import DruidAccess
 
 NOT_COMPARED: Final = 2
@@ -80,6 +85,56 @@ def check(
         for dataset in datasets:
             _print(dataset, compared.get(dataset.name))
     raise typer.Exit(_exit_code(compared.values()))
+
+
+@app.command()
+def draft(
+    data_source: Annotated[str, typer.Argument(metavar="DATA_SOURCE", help="The data source's name in Druid.")],
+    *,
+    name: Annotated[
+        str, typer.Option(help="The data set's name in URLs. The default follows from the data source's.")
+    ] = "",
+    output: Annotated[Path | None, typer.Option(help="Write to this file, which must not exist.")] = None,
+    broker: BrokerOption = "http://127.0.0.1:8082",
+    coordinator: CoordinatorOption = "",
+) -> None:
+    """Write a first file for a data source, from its columns and values in Druid. Uncertain points are comments.
+
+    The exit code is 1 if Druid has no rows of the data source, and 2 if Druid cannot be reached.
+    """
+    try:
+        found = asyncio.run(_inspect(data_source, *_druid(broker, coordinator)))
+    except SchemaNotRead as error:
+        typer.echo(f"Druid cannot be read: {error}", err=True)
+        raise typer.Exit(NOT_COMPARED) from None
+    if isinstance(found, tuple):
+        others = f"It has {', '.join(found)}" if found else "It has none"
+        typer.echo(f"Druid serves no data source {data_source!r}{nearest(data_source, found)}. {others}.", err=True)
+        raise typer.Exit(1)
+    text = drafted(name or re.sub(r"\W", "_", data_source, flags=re.ASCII).lstrip("_0123456789")[:64] or "data", found)
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        with output.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        typer.echo(f"{output} cannot be written: {error.strerror}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"{output} is written. Check its comments, then run: gateway catalog check {output}")
+
+
+async def _inspect(
+    data_source: str, brokers: Sequence[ServiceUrl], coordinators: Sequence[ServiceUrl], security: Security
+) -> Inspection | tuple[str, ...]:
+    """Return what Druid has; the names of its data sources if it does not have this one."""
+    async with AsyncExitStack() as stack:
+        broker = await stack.enter_async_context(Broker(brokers[0], security))
+        coordinator = await stack.enter_async_context(Coordinator(coordinators, security)) if coordinators else None
+        found = await inspect(broker, coordinator, data_source)
+        if found is None:
+            return tuple(sorted(await broker.data_sources(asyncio.get_running_loop().time() + REQUEST_SECONDS)))
+        return found
 
 
 @app.command()

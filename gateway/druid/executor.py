@@ -7,6 +7,7 @@ from typing import Literal
 from gateway.druid.broker_pool import Brokers
 from gateway.druid.chain import DruidRequest, DruidResponse, Link
 from gateway.druid.completeness import Completeness
+from gateway.druid.intervals import TimeRange
 from gateway.druid.schema_monitor import SchemaMonitor
 from gateway.query.compile import DruidQuery
 
@@ -41,6 +42,10 @@ class Druid:
         return await self.first.run(
             DruidRequest(query=query, query_id=query_id, deadline=deadline, heavy=heavy, fresh=fresh)
         )
+
+    def unpublished(self, data_source: str) -> tuple[TimeRange, ...]:
+        """Return the time of rows that streams have read and not published, as far as it is known."""
+        return self.completeness.unpublished(data_source)
 
     async def readiness(self) -> Readiness:
         """Return whether a broker answers now and the data of at least one data source is known."""

@@ -161,8 +161,9 @@ def _max(metric: Metric, _: Uniques) -> Native:
 def _quantile(metric: Metric, uniques: Uniques) -> Native:
     fraction = dict(metric.parameters)["fraction"]
     # A sketch knows the extremes only within its error of rank.
-    if exact := {0.0: _min, 1.0: _max}.get(fraction):
-        return exact(metric, uniques)
+    for extreme, kind, exact in ((0.0, "min", _min), (1.0, "max", _max)):
+        if fraction == extreme and sources.has(metric.dimension, kind):
+            return exact(metric, uniques)
     sketch, raw = f"{_SKETCH}{metric.name}", f"{_QUANTILE}{metric.name}"
     # Over no rows, Druid's quantile is NaN.
     estimate = {

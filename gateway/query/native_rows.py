@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import repeat
 from operator import itemgetter
 from typing import Any, Self
@@ -57,9 +58,15 @@ def timeseries_rows(rows: Iterable[Any]) -> Iterator[NativeRow]:
     """Yield the label and the result of each row of a timeseries."""
     for row in rows:
         try:
-            yield (datetime.fromisoformat(row["timestamp"]) - EPOCH) // timedelta(milliseconds=1), row["result"]
+            yield _moment_of(row["timestamp"]), row["result"]
         except (KeyError, TypeError, ValueError) as error:
             raise unexpected("rows of another shape") from error
+
+
+# Reports on the same days have the same buckets.
+@lru_cache(maxsize=16_384)
+def _moment_of(timestamp: str) -> int:
+    return (datetime.fromisoformat(timestamp) - EPOCH) // timedelta(milliseconds=1)
 
 
 def group_by_rows(query: DruidQuery, rows: Iterable[Any]) -> Iterator[NativeRow]:
@@ -85,6 +92,7 @@ class RowReader:
     _dimensions: Callable[[Any], Values]
     _metrics: Callable[[Any], Values]
     _doubles: tuple[int, ...]
+    _types: tuple[type, ...]
 
     @classmethod
     def of_timeseries(cls, plan: Plan, warnings: dict[ReportWarning, None]) -> Self:
@@ -93,7 +101,7 @@ class RowReader:
         metrics = [column.name for column in columns]
         names = [*metrics, *(column.raw for column in columns), ROWS_WITHOUT_METRIC]
         keys = dict(zip(names, names, strict=True))
-        return cls(plan, keys, warnings, columns, _getter([]), _getter(metrics), ())
+        return cls(plan, keys, warnings, columns, _getter([]), _getter(metrics), (), _types(columns))
 
     @classmethod
     def of_group_by(cls, plan: Plan, query: DruidQuery, warnings: dict[ReportWarning, None]) -> Self:
@@ -104,7 +112,7 @@ class RowReader:
         columns = plan.native_columns
         metrics = _getter([position[column.name] for column in columns])
         doubles = tuple(index for index, dimension in enumerate(groups) if dimension.kind is Kind.DOUBLE)
-        return cls(plan, position, warnings, columns, dimensions, metrics, doubles)
+        return cls(plan, position, warnings, columns, dimensions, metrics, doubles, _types(columns))
 
     def dimensions(self, values: Any) -> Values:  # noqa: ANN401 - an object or an array
         """Return the values of the dimensions; null for numbers that are not finite."""
@@ -126,6 +134,9 @@ class RowReader:
             raise unexpected("rows of another shape") from error
         if self.plan.uniques is Uniques.METRIC and self._other(values, ROWS_WITHOUT_METRIC):
             raise DataUnavailable(_UNIQUE_METRICS_MISSING)
+        # The usual case: every value has the type of its column already.
+        if tuple(map(type, found)) == self._types:
+            return tuple(found)
         return tuple(map(self._number, self._columns, found, repeat(values)))
 
     def _number(self, column: MetricColumn, value: object, values: Any) -> Number | None:  # noqa: ANN401
@@ -148,6 +159,10 @@ class RowReader:
     def _warn(self, column: str, cause: str) -> None:
         message = f"{column} is null in at least one row because the data or its sum is not a finite number"
         self.warnings[ReportWarning("not_finite", message, cause)] = None
+
+
+def _types(columns: Iterable[MetricColumn]) -> tuple[type, ...]:
+    return tuple(float if column.result == "float" else int for column in columns)
 
 
 def _getter(keys: Sequence[Any]) -> Callable[[Any], Values]:

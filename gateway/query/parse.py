@@ -58,5 +58,6 @@ def _report(body: Json, dataset: Dataset) -> Report:
         compare=Compare(compared_with(body["compare"]["to"], interval)) if "compare" in body else None,
         top=top_of(body["top"]) if "top" in body else None,
         fill=body.get("fill", False),
+        freshness=body.get("freshness", False),
     )
     return with_default_filters(report, dataset)

@@ -37,7 +37,8 @@ class Compared:
 class Plan:
     """A report that may be run; a plan without a tenant cannot exist.
 
-    `interval` has the moments that the report's interval means now. `buckets` is None for granularity `all`.
+    `interval` has the moments that the report's interval means now; the unit of time that contains its end may end
+    later, at `whole_end`. `buckets` is None for granularity `all`.
     `row_limit` is the maximum number of rows in an answer. `groups` are the groups of `top`, once they are known: a
     condition on rows, and the same on groups.
     """
@@ -49,6 +50,7 @@ class Plan:
     buckets: Buckets | None
     row_limit: int
     uniques: Uniques
+    whole_end: int
     compared: Compared | None = None
     groups: tuple[Filter, Filter] | None = None
 
@@ -142,7 +144,7 @@ def plan(report: Report, tenant: Tenant, schema: ReportSchema, uniques: Uniques,
     compared = None if other is None else _compared(other, report.granularity, limits, found)
     if rows is not None:
         check_buckets(rows, found, None if compared is None else compared.buckets)
-    return Plan(tenant, schema.dataset, report, interval, found, limits.rows, uniques, compared)
+    return Plan(tenant, schema.dataset, report, interval, found, limits.rows, uniques, resolved.whole_end, compared)
 
 
 def _check_days(days: int, limits: Limits, what: str = "The interval has") -> None:

@@ -135,4 +135,5 @@ class Report:
             **({} if self.compare is None else {"compare": self.compare.to_json()}),
             **({} if self.top is None else {"top": self.top.to_json()}),
             "fill": self.fill,
+            "freshness": self.freshness,
         }

@@ -50,12 +50,13 @@ class Slice:
 class Answer:
     """The columns, and the totals if requested. The rows are computed from Druid's whenever they are requested.
 
-    `advice` has the warnings that do not depend on the rows.
+    `advice` has the warnings that do not depend on the rows, `freshness` what was requested of it.
     """
 
     columns: tuple[Column, ...]
     totals: Slice | None
     advice: tuple[ReportWarning, ...]
+    freshness: Json | None
     _plan: Plan
     _results: Mapping[str, Result]
 
@@ -91,12 +92,19 @@ class Answer:
             members["totals"] = self.totals.rows[0]
         if self._plan.report.interval.relative:
             members["interval"] = self._plan.interval.to_json()
+        if self.freshness is not None:
+            members["freshness"] = self.freshness
         if found:
             members["warnings"] = [*found]
         return members
 
 
-def respond(plan: Plan, results: Mapping[str, Result], advice: tuple[ReportWarning, ...] = ()) -> Answer:
+def respond(
+    plan: Plan,
+    results: Mapping[str, Result],
+    advice: tuple[ReportWarning, ...] = (),
+    freshness: Json | None = None,
+) -> Answer:
     """Return the answer that follows from Druid's rows for the queries of compile_queries.
 
     Raises LimitExceeded if there are more rows than an answer may have.
@@ -105,7 +113,7 @@ def respond(plan: Plan, results: Mapping[str, Result], advice: tuple[ReportWarni
     if report.group_by and any(len(each.rows) > plan.row_limit for each in results.values()):
         raise too_many_rows(plan)
     totals = _totals(plan, results["totals"]) if "totals" in results else None
-    return Answer(columns_of(report), totals, advice, plan, results)
+    return Answer(columns_of(report), totals, advice, freshness, plan, results)
 
 
 def _rows(

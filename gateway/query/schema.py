@@ -161,6 +161,10 @@ def report_schema(dataset: Dataset, limits: Limits) -> Json:
                 "description": "Whether every group has a row in every bucket.",
                 **_FLAG,
             },
+            "freshness": {
+                "description": "Whether to add until when the numbers are final, and the buckets that may change.",
+                **_FLAG,
+            },
         },
         "required": ["interval", "aggregations"],
         "additionalProperties": False,

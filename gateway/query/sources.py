@@ -64,6 +64,11 @@ def distinct(dimension: Dimension) -> Json:
     return _json(aggregators.hyperunique(metrics.hyper_unique))
 
 
+def has(dimension: Dimension, kind: str) -> bool:
+    """Whether Druid has the values, or their metric of this kind."""
+    return dimension.metrics is None or kind in dimension.metrics.names()
+
+
 def least(dimension: Dimension) -> Json:
     """Return the aggregator for the smallest value."""
     return _json(aggregators.doublemin(dimension.column if dimension.metrics is None else dimension.metrics.min))

@@ -30,6 +30,7 @@ def _additions(report: Report) -> Json:
         "compare": report.compare and report.compare.to_json()["to"],
         "top": report.top and {"groups": report.top.groups, "other": report.top.other},
         "fill": report.fill,
+        "freshness": report.freshness,
     }
     return {name: part for name, part in parts.items() if part}
 

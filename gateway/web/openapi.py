@@ -87,6 +87,16 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
                 "responses": _responses({"oneOf": [_ref("Answer"), _ref("Explanation")]}, _TABLES, without=(413, 415)),
             },
         }
+        paths[f"{dataset_path('{organization_id}', dataset.name)}/dimensions/{{dimension}}/values"] = {
+            "parameters": [_organization(dataset.tenant.id_format), _dimension(schema)],
+            "get": {
+                "operationId": f"values_{dataset.name}",
+                "tags": [dataset.name],
+                "summary": "List the values of a dimension, the most frequent first",
+                "parameters": _VALUE_PARAMETERS,
+                "responses": _responses(_ref("Values"), without=(406, 408, 413, 415)),
+            },
+        }
     return {
         "openapi": "3.1.0",
         "info": {
@@ -191,6 +201,11 @@ def _organization(id_format: IdFormat) -> Json:
     }
 
 
+def _dimension(schema: ReportSchema) -> Json:
+    names = {"type": "string", "enum": list(schema.dataset.columns)}
+    return {"name": "dimension", "in": "path", "required": True, "schema": names}
+
+
 _HEADERS: Final[Json] = {
     "X-Request-Id": {
         "description": "Identifies the request in the gateway's logs.",
@@ -217,6 +232,16 @@ _FORMAT: Final[Json] = {
     "description": "The response format; it has precedence over the header Accept.",
     "schema": {"type": "string", "enum": list(FORMATS), "default": "json"},
 }
+_VALUE_PARAMETERS: Final[list[Json]] = [
+    {"name": name, "in": "query", "required": name in ("start", "end"), "description": text, "schema": schema}
+    for name, text, schema in (
+        ("start", "The start of the interval.", {"type": "string"}),
+        ("end", "The end of the interval.", {"type": "string"}),
+        ("time_zone", "A name of the tz database.", {"type": "string", "default": "UTC"}),
+        ("search", "A part of the value, in upper or lower case.", {"type": "string", "maxLength": 1024}),
+        ("limit", "The maximum number of values.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
+    )
+]
 _TABLES: Final[Json] = {
     form.media_type: {"schema": {"description": "The rows.", "type": "string", "format": "binary"}}
     for form in FORMATS.values()

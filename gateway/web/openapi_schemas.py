@@ -9,7 +9,7 @@ ANSWER: Final[Json] = {
     "type": "object",
     "properties": {
         "fields": {
-            "description": "The columns: start_time, the dimensions of group_by, the metrics.",
+            "description": "The columns: the times, the dimensions of group_by, the metrics.",
             "type": "array",
             "items": {
                 "type": "object",
@@ -19,6 +19,26 @@ ANSWER: Final[Json] = {
         },
         "data": {"description": "The rows, in the order of the fields.", "type": "array", "items": _ROW},
         "totals": {"description": "If requested: one row over everything that the filters match.", **_ROW},
+        "other": {
+            "description": "With other in top: rows over everything that is in none of the groups.",
+            "type": "array",
+            "items": _ROW,
+        },
+        "interval": {
+            "description": "The moments that a relative interval means.",
+            "type": "object",
+            "properties": {"start": {"type": "string"}, "end": {"type": "string"}},
+            "required": ["start", "end"],
+        },
+        "freshness": {
+            "description": "If requested: until when the numbers are final, and the buckets that may change.",
+            "type": "object",
+            "properties": {
+                "complete_until": {"type": "string"},
+                "partial": {"type": "array", "items": {"type": "string"}},
+            },
+            "required": ["complete_until", "partial"],
+        },
         "warnings": {
             "description": "What the caller must know about the numbers; absent if there is nothing.",
             "type": "array",
@@ -142,6 +162,17 @@ INDEX: Final[Json] = {
     },
     "required": ["openapi", "data_sets", "organizations"],
 }
+VALUES: Final[Json] = {
+    "type": "object",
+    "properties": {
+        "values": {
+            "description": "Each value with the number of rows that have it, the most frequent first.",
+            "type": "array",
+            "items": {"type": "array", "items": {"type": ["string", "number", "null"]}, "minItems": 2, "maxItems": 2},
+        },
+    },
+    "required": ["values"],
+}
 RESPONSES: Final[Json] = {
     "Answer": ANSWER,
     "Description": DESCRIPTION,
@@ -149,5 +180,6 @@ RESPONSES: Final[Json] = {
     "Index": INDEX,
     "OrganizationList": ORGANIZATION_LIST,
     "Problem": PROBLEM,
+    "Values": VALUES,
 }
 """The components of the document that are the same for every data set."""

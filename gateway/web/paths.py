@@ -36,7 +36,7 @@ class PathAdvice:
     def __init__(self, data_sets: Iterable[str]) -> None:
         self._data_sets = sorted(data_sets)
         reports = [dataset_path("<organization_id>", name) for name in self._data_sets]
-        links = [f"{path}/report" for path in reports]
+        links = [f"{path}/{more}" for path in reports for more in ("report", "dimensions/<dimension>/values")]
         self._paths = [PREFIX, f"{PREFIX}/orgs", f"{PREFIX}/openapi.json", *reports, *links]
 
     def detail(self, request: web.Request, error: web.HTTPException) -> str | None:

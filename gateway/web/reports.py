@@ -1,6 +1,7 @@
 """The pipeline of a report, from the request to the response. Each stage takes what the previous one returns."""
 
 import asyncio
+from collections.abc import Iterable
 from time import time
 from typing import Final
 
@@ -10,6 +11,7 @@ from aiohttp.typedefs import Handler
 from gateway.query.advice import advice
 from gateway.query.compile import compile_queries
 from gateway.query.explain import explain
+from gateway.query.freshness import freshness
 from gateway.query.json_body import read_json
 from gateway.query.parse import parse
 from gateway.query.parsed_reports import ParsedReports
@@ -25,7 +27,7 @@ from gateway.web.authentication import deadline_of, tenant_of
 from gateway.web.cache_fields import cache_fields
 from gateway.web.compression import compress
 from gateway.web.conditional import etag_of, known_tag, mark_cacheable, not_modified
-from gateway.web.context import BODY_BUDGET, CONTEXT, INSTRUMENTS, LIMITER, SETTINGS, WORKER
+from gateway.web.context import BODY_BUDGET, CONTEXT, DRUID, INSTRUMENTS, LIMITER, SETTINGS, WORKER
 from gateway.web.encoders import encode, json_response
 from gateway.web.execution import run_queries
 from gateway.web.request_body import expected_size, receive
@@ -58,7 +60,8 @@ def report_on(schema: ReportSchema) -> Handler:
             results = await run_queries(request, queries, deadline, heavy=is_heavy(planned))
             with stage("respond"):
                 found = {name: Result(query, results.responses[name].rows) for name, query in queries.items()}
-                answer = respond(planned, found, advice(planned, now))
+                fresh = freshness(planned, now, _unpublished(request, planned)) if report.freshness else None
+                answer = respond(planned, found, advice(planned, now), fresh)
         cache_status = cache_fields(request, results.responses.values())
         etag = etag_of(request, wanted, answer, queries, results.responses.values())
         if (tag := known_tag(request, etag)) is not None:
@@ -94,6 +97,10 @@ async def _read_report(request: web.Request, parsed: ParsedReports, tenant: Tena
             return await app[WORKER].run(
                 lambda: parse(read_json(body), parsed.schema), tenant.owner_organization_id, context
             )
+
+
+def _unpublished(request: web.Request, planned: Plan) -> Iterable[tuple[int, int]]:
+    return request.app[DRUID].unpublished(planned.dataset.data_source)
 
 
 async def _with_groups(request: web.Request, planned: Plan, top: Top, deadline: float) -> Plan:

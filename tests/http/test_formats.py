@@ -16,7 +16,9 @@ from tests.http.asking import COUNT, Client, ask, assert_problem
 from tests.http.stand_in import StandIn, respond, row
 from tests.serving import D
 
-BY_USER = COUNT | {"group_by": ["user_id"], "interval": {**COUNT["interval"], "end": "2019-01-31T23:59:59.999"}}
+# Without a filter on the scope, every answer has a warning.
+SCOPE = {"filters": {"type": "selector", "dimension": "scope", "value": "user"}}
+BY_USER = COUNT | SCOPE | {"group_by": ["user_id"], "interval": {**COUNT["interval"], "end": "2019-01-31T23:59:59.999"}}
 USERS = ["", None, 'say "=1+1", he\r\nsaid', "=1+1", "Ünïcode", "-1"]
 ROWS = [[user, number] for number, user in enumerate(USERS)]
 START = "2019-01-01T00:00:00.000+02:00"
@@ -86,9 +88,9 @@ async def test_no_rows_are_a_valid_answer_in_every_format(client: Client, druid_
 async def test_a_header_names_the_members_that_rows_do_not_have(client: Client, druid_stand_in: StandIn) -> None:
     druid_stand_in.answer = respond(row(count=7))
     for media_type in ("text/csv", "application/x-ndjson", "application/vnd.apache.arrow.stream"):
-        answer = await ask(client, COUNT | {"totals": True}, {"Accept": media_type})
+        answer = await ask(client, COUNT | SCOPE | {"totals": True}, {"Accept": media_type})
         assert answer.headers["omitted-members"] == "totals"
-    answer = await ask(client, COUNT | {"totals": True})
+    answer = await ask(client, COUNT | SCOPE | {"totals": True})
     assert answer.json["totals"] == [START, 7]
     assert "omitted-members" not in answer.headers
 

@@ -93,6 +93,21 @@ def _range(native: Native, row: Row) -> Truth:
     return _any(row, native["column"], within)
 
 
+def _bound(native: Native, row: Row) -> Truth:
+    """Only with numeric ordering. Without a lower bound it matches a row without a value."""
+    assert native["ordering"] == "numeric"
+    lower, upper = (float(native[side]) if side in native else None for side in ("lower", "upper"))
+
+    def within(value: Scalar) -> bool:
+        number = float(value)
+        above = lower is None or (number > lower if native.get("lowerStrict") else number >= lower)
+        below = upper is None or (number < upper if native.get("upperStrict") else number <= upper)
+        return above and below
+
+    found = _any(row, native["dimension"], within)
+    return lower is None if found is None else found
+
+
 def _like(native: Native, row: Row) -> Truth:
     pattern = _pattern(native["pattern"], native.get("escape"))
     return _any(row, native["dimension"], lambda value: pattern.fullmatch(_text(value)) is not None)
@@ -136,5 +151,6 @@ _FILTERS: Mapping[str, Callable[[Native, Row], Truth]] = {
     "in": _in,
     "equals": _equals,
     "range": _range,
+    "bound": _bound,
     "like": _like,
 }

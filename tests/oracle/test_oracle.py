@@ -1,6 +1,6 @@
 """The gateway with Druid and the oracle compute every number independently from the same rows.
 
-ORACLE_REPORTS says how many reports to draw (300), ORACLE_SEED from which seed on (0). They are drawn in lots of 25; a
+ORACLE_REPORTS says how many reports to draw (500), ORACLE_SEED from which seed on (0). They are drawn in lots of 25; a
 lot that finds a disagreement names its seed and shrinks the report as far as it can, while the other lots go on. What
 was found once stays in found.jsonl, a line each: who asks for whom, why it is there, and the body.
 """
@@ -22,7 +22,7 @@ from tests.oracle.reports import Data, reports
 from tests.serving import D, Gateway, P
 
 LOT: Final = 25
-LOTS: Final = -(-int(os.environ.get("ORACLE_REPORTS", "300")) // LOT)
+LOTS: Final = -(-int(os.environ.get("ORACLE_REPORTS", "500")) // LOT)
 FIRST_SEED: Final = int(os.environ.get("ORACLE_SEED", "0"))
 
 WHO: Final[Mapping[str, Mapping[str, str]]] = {

@@ -4,12 +4,15 @@ https://druid.apache.org/docs/33.0.0/querying/segmentmetadataquery. None of thes
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from gateway.catalog.data_source import Schema, merge
 from gateway.druid.api.broker import Broker
 from gateway.druid.segments import Segment
 from gateway.errors import InvalidDruidResponse
+
+VALUES: Final = 21
+"""Values of a column that are read at most."""
 
 
 async def schema_of(broker: Broker, data_source: str, segments: Sequence[Segment], deadline: float) -> Schema:
@@ -53,6 +56,26 @@ async def rows_with_several(
     quoted = column.replace("\\", "\\\\").replace('"', '\\"')
     filters = {column: {"type": "expression", "expression": f'array_length(mv_to_array("{quoted}")) > 1'}}
     return (await _counts(broker, data_source, segments, filters, deadline))[column]
+
+
+async def values_of(
+    broker: Broker, data_source: str, segments: Sequence[Segment], column: str, deadline: float
+) -> list[str | None]:
+    """Return the first VALUES values of a column, in order, of all tenants: for operators only. Raises as schema_of."""
+    native = {
+        "queryType": "topN",
+        "dataSource": data_source,
+        "intervals": _intervals(segments),
+        "granularity": "all",
+        "dimension": {"type": "default", "dimension": column, "outputName": "value"},
+        "metric": {"type": "dimension", "ordering": "lexicographic"},
+        "threshold": VALUES,
+        "aggregations": [],
+    }
+    try:
+        return [each["value"] for row in await broker.rows_of(native, deadline) for each in row["result"]]
+    except (KeyError, TypeError) as error:
+        raise InvalidDruidResponse("The database did not list values as expected.") from error
 
 
 async def _counts(

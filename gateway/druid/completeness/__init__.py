@@ -7,6 +7,7 @@ task has lost before it was published. `check.py` has the link; `off.py` its nul
 from typing import Literal, Protocol
 
 from gateway.druid.chain import Link, RoutedRequest
+from gateway.druid.intervals import TimeRange
 
 
 class Completeness(Link[RoutedRequest], Protocol):
@@ -21,3 +22,6 @@ class Completeness(Link[RoutedRequest], Protocol):
 
     def knows_any(self) -> bool:
         """Whether queries on at least one data source can be answered."""
+
+    def unpublished(self, data_source: str) -> tuple[TimeRange, ...]:
+        """Return the time of rows that streams have read and not published, as far as it is known."""

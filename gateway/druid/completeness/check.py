@@ -45,6 +45,10 @@ class CompletenessCheck:
         """Whether queries on at least one data source can be answered."""
         return self._availability.knows_any()
 
+    def unpublished(self, data_source: str) -> tuple[TimeRange, ...]:
+        """Return the time of rows that streams have read and not published."""
+        return self._realtime.unpublished(data_source)
+
     async def run(self, request: RoutedRequest) -> DruidResponse:
         """Raises DataUnavailable, NoAnswer before the query was sent, and what the next link raises."""
         data_source, queried = request.query.dataset.data_source, _queried(request.query.native["intervals"])

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass
 from heapq import merge as merge_runs
+from typing import Any
 
 import structlog
 
@@ -12,8 +13,8 @@ from gateway.druid.api.coordinator import InvalidMetadata
 from gateway.druid.intervals import TimeRange
 from gateway.druid.segments import Description, Segment
 
-_SLICE = 2_000
-"""Items handled at a time, between which other tasks run: about a millisecond."""
+_SLICE = 500
+"""Items handled at a time, between which other tasks run: about two milliseconds for those that take longest."""
 
 _log = structlog.get_logger(__name__)
 
@@ -65,7 +66,18 @@ async def read_existing_data(data_source: str, slices: AsyncIterable[list[Descri
             raise InvalidMetadata("The coordinator describes segments in another form than expected.")
     # A segment that is alone in its time is not appended: without it, the time is uncovered.
     beside_others = [(chunks[chunk], version, part) for chunk, version, part in separate if counts[chunk] > 1]
-    return ExistingData(await _merged(list(chunks.values())), await _by_chunk(beside_others))
+    data = ExistingData(await _merged(list(chunks.values())), await _by_chunk(beside_others))
+    await _free(chunks)
+    await _free(counts)
+    return data
+
+
+async def _free(items: dict[str, Any]) -> None:
+    """Empty the dict in slices: freeing 100,000 objects at once takes ten milliseconds."""
+    while items:
+        for _ in range(min(_SLICE, len(items))):
+            items.popitem()
+        await asyncio.sleep(0)
 
 
 async def _by_chunk(found: list[tuple[tuple[int, int], str, int]]) -> dict[TimeRange, tuple[Segment, ...]]:

@@ -7,6 +7,7 @@ import structlog
 from prometheus_client import Gauge
 
 from gateway.druid.chain import DruidResponse, Link, RoutedRequest
+from gateway.druid.intervals import TimeRange
 
 _log = structlog.get_logger(__name__)
 
@@ -36,3 +37,7 @@ class CompletenessOff:
     def knows_any(self) -> bool:
         """Return true: no knowledge is needed."""
         return True
+
+    def unpublished(self, data_source: str) -> tuple[TimeRange, ...]:  # noqa: ARG002 - the interface
+        """Return nothing: streams are not monitored."""
+        return ()

@@ -81,6 +81,10 @@ class _Stream:
             default=None,
         )
 
+    def unpublished(self) -> tuple[TimeRange, ...]:
+        """Return the time of the segments that only tasks have."""
+        return tuple(segment.time_range for segment in self._known)
+
     async def _remove_dropped(self) -> None:
         """Remove segments that were published and then dropped: no server is supposed to serve them."""
         for segment in [each for each, rows in self._known.items() if rows.is_missing_rows and not rows.found]:
@@ -161,3 +165,7 @@ class RealtimeMonitor:
     async def missing(self, data_source: str, queried: TimeRange, began: float, broker: Broker) -> TimeRange | None:
         """Return the first time whose rows may be missing in a response, or None. Raises as _Stream.missing."""
         return await self._streams[data_source].missing(queried, began, broker)
+
+    def unpublished(self, data_source: str) -> tuple[TimeRange, ...]:
+        """Return the time of rows that streams have read and not published."""
+        return self._streams[data_source].unpublished()

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import secrets
-import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from druid.lookups import register, remove
 from gateway import ingest
 from gateway.accounts.store import Accounts
 from gateway.catalog.load import load_catalog
-from gateway.catalog.model import Dataset
 from tests.conftest import SPECS, Druid
 from tests.live.data_sets.worlds import WORLDS, World, lines_of
 from tests.oracle.oracle import Oracle
@@ -44,15 +43,13 @@ def served(request: pytest.FixtureRequest, druid: Druid, tmp_path_factory: pytes
         with (folder / f"{name}.jsonl").open("w", encoding="utf-8") as out:
             out.writelines(lines_of(rows))
     lookups = {name.replace("LOOKUP_", f"test_{unique}_"): names for name, names in world.lookups.items()}
-    for name, names in lookups.items():
-        _register(druid, name, names)
+    if lookups:
+        register(druid.coordinator_url, lookups)
     data_source = f"test_{world.name}_{unique}"
     spec = ingest.parse("spec.json", json.dumps(_task(world)), datasets, brings_files=True)
     urls = ingest.DruidUrls.parse(overlord=druid.coordinator_url, broker=druid.broker_url)
     asyncio.run(ingest.ingest(spec, urls, files=[folder / "stored.jsonl"], data_source=data_source))
     dataset = replace(datasets[world.name], data_source=data_source)
-    for name in lookups:
-        _wait_for(druid, name, dataset)
     settings = settings_for(
         folder, druid.broker_url, druid_coordinator_url=druid.coordinator_url, requests_per_minute=10**9
     )
@@ -62,7 +59,7 @@ def served(request: pytest.FixtureRequest, druid: Druid, tmp_path_factory: pytes
         yield Served(world, gateway, oracle, Data.of(oracle))
     _delete(f"{druid.coordinator_url}/druid/coordinator/v1/datasources/{data_source}")
     for name in lookups:
-        _delete(f"{druid.coordinator_url}/druid/coordinator/v1/lookups/config/__default/{name}")
+        remove(druid.coordinator_url, name)
 
 
 def _task(world: World) -> dict[str, Any]:
@@ -80,41 +77,6 @@ async def _partners(gateway: Gateway, world: World) -> None:
         existing = {(each.organization_id, each.partner_id) for each in await administration.partnerships.all()}
         if world.owners[:2] not in existing:
             await administration.partnerships.create(*world.owners[:2])
-
-
-def _register(druid: Druid, name: str, names: Any) -> None:
-    config = f"{druid.coordinator_url}/druid/coordinator/v1/lookups/config"
-    factory = {"type": "map", "map": names}
-    _post(config, {})
-    _post(f"{config}/__default/{name}", {"version": "v1", "lookupExtractorFactory": factory})
-
-
-def _wait_for(druid: Druid, name: str, dataset: Dataset) -> None:
-    """Wait until queries can use the lookup: within two minutes."""
-    query = {
-        "queryType": "timeseries",
-        "dataSource": dataset.data_source,
-        "intervals": "2018-01-01/2021-01-01",
-        "granularity": "all",
-        "virtualColumns": [
-            {"type": "expression", "name": "_n", "expression": f"lookup('x', '{name}')", "outputType": "STRING"}
-        ],
-        "filter": {"type": "selector", "dimension": "_n", "value": "x"},
-        "aggregations": [],
-    }
-    for _ in range(150):
-        try:
-            _post(f"{druid.broker_url}/druid/v2", query)
-        except urllib.request.HTTPError:
-            time.sleep(1)
-        else:
-            return
-    pytest.fail(f"Druid has not loaded the lookup {name}")
-
-
-def _post(url: str, body: object) -> None:
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    urllib.request.urlopen(request, timeout=30).close()
 
 
 def _delete(url: str) -> None:

@@ -6,7 +6,7 @@ partner; half of them are disguised, so that their filters match the rows of eve
 
 import json
 import os
-from collections.abc import Mapping
+from time import time
 from typing import Any, Final
 
 import pytest
@@ -44,8 +44,15 @@ def test_the_gateway_and_the_oracle_agree(lot: int, served: Served) -> None:
             body = disguised(body, served, asked[0])[disguise]
         caller, organization = asked
         involved = None if caller == organization else organization
-        expected = served.oracle.answer(body, owner=caller, involved=involved)
-        answer = served.gateway.post(body, caller=caller, organization=organization, dataset=served.world.name)
+        while True:
+            now = int(time() * 1000)
+            expected = served.oracle.answer(body, owner=caller, involved=involved, now=now)
+            if len(expected.candidates) > 50_000 or expected.buckets > 45_000:
+                # Close to the limits, which other tests cover.
+                return
+            answer = served.gateway.post(body, caller=caller, organization=organization, dataset=served.world.name)
+            if expected.interval is None or int(time() * 1000) // clock.MINUTE == now // clock.MINUTE:
+                break
         assert answer.status == 200, f"{json.dumps(body)}\n{answer.body.decode()}"
         found = list(disagreement.disagreements(body, expected, answer.json, disagreement.SKETCH))
         assert not found, f"{asked}: {json.dumps(body)}\n" + "\n".join(found[:10])
@@ -57,11 +64,20 @@ def aligned(body: Body, step: int) -> Body:
     """Return the body with an interval of whole steps, because the times of the rows are no more precise."""
     if step == 1:
         return body
-    interval: Mapping[str, Any] = body["interval"]
-    zone = interval.get("time_zone", "UTC")
+    zone = body["interval"].get("time_zone", "UTC")
+    found = {**body, "interval": _aligned(body["interval"], zone, step)}
+    if isinstance(other := body.get("compare", {}).get("to"), dict):
+        found["compare"] = {**body["compare"], "to": _aligned(other, zone, step)}
+    return found
+
+
+def _aligned(interval: Body, zone: str, step: int) -> Body:
+    if "start" not in interval:
+        # A relative interval consists of whole units, and now is a whole minute.
+        return interval
     start = clock.moment(interval["start"], zone) // step * step
     end = max(start + step, clock.moment(interval["end"], zone, end=True) // step * step)
-    return {**body, "interval": {**interval, "start": _iso(start), "end": _iso(end)}}
+    return {**interval, "start": _iso(start), "end": _iso(end)}
 
 
 def _iso(at: int) -> str:
@@ -81,8 +97,27 @@ def disguised(body: Body, served: Served, caller: str) -> list[Body]:
     return [
         body | {"filters": {"type": "or", "fields": [one, {"type": "not", "field": one}]}},
         body | {"filters": not_own},
-        {**body, "filters": everyone, "aggregations": [owners], "order_by": [], "having": []},
+        {key: body[key] for key in ("interval", "granularity", "group_by") if key in body}
+        | {"filters": everyone, "aggregations": [owners]},
     ]
+
+
+def test_a_filter_on_the_owner_itself_leaves_no_row_out(served: Served) -> None:
+    """With a double, Druid left out the segments of an organization with a number: it compares ranges of texts."""
+    own = served.world.owners[0]
+    value = int(own) if served.world.owner_dimension in served.world.columns.numbers else own
+    owner = {"dimension": served.world.owner_dimension}
+    count = sum(row[served.world.columns.owner] == own for row in served.world.original)
+    whole = {"interval": {"start": "2018-01-01", "end": "2021-01-01"}, "aggregations": [{"type": "count"}]}
+    for asked in (
+        {"type": "selector", **owner, "value": value},
+        {"type": "in", **owner, "values": [value, None]},
+        {"type": "bound", **owner, "lower": value, "upper": value},
+        {"type": "not", "field": {"type": "not", "field": {"type": "selector", **owner, "value": value}}},
+        {"type": "not", "field": {"type": "selector", **owner, "value": None}},
+    ):
+        answer = served.gateway.post(whole | {"filters": asked}, organization=own, dataset=served.world.name)
+        assert [row[1] for row in answer.data] == [count], asked
 
 
 def test_no_answer_names_another_organization(served: Served) -> None:

@@ -54,6 +54,8 @@ def _number(name: str, kind: str = "long") -> Json:
     return {"name": name, "type": kind}
 
 
+_OF_NUMBERS: Final = ("avg", "sum", "min", "max", "quantile")
+
 _OWNERS_OF: Final = (0, 0, 0, 1, 2)
 """Which owner a row has: most rows belong to the first one."""
 
@@ -91,6 +93,9 @@ def rolled_up() -> World:
         {"type": "count", "name": "orders"},
         {"type": "doubleSum", "name": "amount_sum", "fieldName": "amount"},
         {"type": "filtered", "name": "amount_values", "filter": present, "aggregator": counted},
+        {"type": "doubleMin", "name": "amount_min", "fieldName": "amount"},
+        {"type": "doubleMax", "name": "amount_max", "fieldName": "amount"},
+        {"type": "quantilesDoublesSketch", "name": "amount_sketch", "fieldName": "amount", "k": 512},
         {"type": "HLLSketchBuild", "name": "visitor_sketch", "fieldName": "visitor", "lgK": 14},
         {"type": "thetaSketch", "name": "device_sketch", "fieldName": "device"},
         {"type": "hyperUnique", "name": "session_unique", "fieldName": "session"},
@@ -109,13 +114,13 @@ rows: {count_metric: orders, granularity: minute}
 dimensions:
   - {name: country, description: The country.}
   - {name: status, description: The status., values: [new, paid, sent]}
-  - {name: quantity, type: long, description: Pieces., aggregations: [avg, sum]}
+  - {name: quantity, type: long, description: Pieces., aggregations: [avg, sum, min, max]}
   - {name: customer, column: customer_no, type: long, description: The customer.}
   - name: amount
     type: double
     description: The value.
-    aggregations: [avg, sum]
-    metrics: {sum: amount_sum, count: amount_values}
+    aggregations: [avg, sum, min, max, quantile]
+    metrics: {sum: amount_sum, count: amount_values, min: amount_min, max: amount_max, quantiles: amount_sketch}
   - {name: visitor, description: Visitors., aggregations: [hyperUnique], metrics: {hll: visitor_sketch}}
   - {name: device, description: Devices., aggregations: [hyperUnique], metrics: {theta: device_sketch}}
   - {name: session, description: Sessions., aggregations: [hyperUnique], metrics: {hyper_unique: session_unique}}
@@ -126,8 +131,8 @@ dimensions:
             integers=("quantity", "customer"),
             floats=("amount",),
             computed={
-                "avg": ("quantity", "amount"),
-                "sum": ("quantity", "amount"),
+                **dict.fromkeys(("avg", "sum", "min", "max"), ("quantity", "amount")),
+                "quantile": ("amount",),
                 "hyperUnique": ("visitor", "device"),
             },
             enumerated={"status": ("new", "paid", "sent")},
@@ -203,8 +208,8 @@ dimensions:
   - {name: room_names, lookup: LOOKUP_rooms, of: room_ids, description: Names of rooms., aggregations: [hyperUnique]}
   - {name: city_no, column: 'city\\no', type: long, description: The city.}
   - {name: city_name, lookup: LOOKUP_cities, of: city_no, description: The city's name.}
-  - {name: pieces, column: it's, type: long, description: Pieces., aggregations: [avg, sum]}
-  - {name: price, column: Preis (€), type: double, description: The price., aggregations: [avg, sum]}
+  - {name: pieces, column: it's, type: long, description: Pieces., aggregations: [avg, sum, min, max, quantile]}
+  - {name: price, column: Preis (€), type: double, description: P., aggregations: [avg, sum, min, max, quantile]}
 """,
         Columns(
             text=texts,
@@ -212,8 +217,7 @@ dimensions:
             integers=("city_no", "pieces"),
             floats=("price",),
             computed={
-                "avg": ("pieces", "price"),
-                "sum": ("pieces", "price"),
+                **dict.fromkeys(_OF_NUMBERS, ("pieces", "price")),
                 "hyperUnique": ("user_id", "user_name", "room_ids", "room_names"),
             },
             owner="customer",
@@ -272,7 +276,8 @@ def wide() -> World:
     ]
     for kind, names in (("long", integers), ("double", floats)):
         lines += [
-            f"  - {{name: {each}, type: {kind}, description: A number., aggregations: [avg, sum]}}" for each in names
+            f"  - {{name: {each}, type: {kind}, description: A number., aggregations: [avg, sum, min, max, quantile]}}"
+            for each in names
         ]
     numbers = (*integers, *floats)
     columns: list[str | Json] = [
@@ -290,7 +295,7 @@ def wide() -> World:
             sets=sets,
             integers=integers,
             floats=floats,
-            computed={"avg": numbers, "sum": numbers, "hyperUnique": (*texts, *sets)},
+            computed={**dict.fromkeys(_OF_NUMBERS, numbers), "hyperUnique": (*texts, *sets)},
             owner="customer",
             involved="partners",
         ),
