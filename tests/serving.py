@@ -70,9 +70,10 @@ class Gateway:
         caller: str | None = None,
         token: str | None = None,
         dataset: str = CHAT_SESSIONS.name,
+        accept: str = "*/*",
     ) -> Answer:
         """Request a report with the token of `caller`, an organization. Must not be called in the gateway's thread."""
-        headers = {"Authorization": f"Token {token or self.tokens[caller or organization]}"}
+        headers = {"Authorization": f"Token {token or self.tokens[caller or organization]}", "Accept": accept}
         connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=120)
         try:
             connection.request("POST", self.path(organization, dataset), json.dumps(body), headers)

@@ -15,7 +15,8 @@ from gateway import ingest
 from gateway.accounts.store import Accounts
 from gateway.catalog.load import load_catalog
 from tests.conftest import SPECS, Druid
-from tests.live.data_sets.worlds import WORLDS, World, lines_of
+from tests.live.data_sets.world import World, lines_of
+from tests.live.data_sets.worlds import WORLDS
 from tests.oracle.oracle import Oracle
 from tests.oracle.reports import Data
 from tests.serving import Gateway, serving_aside, settings_for

@@ -4,55 +4,12 @@ The rows of the oracle have public names, and what is not in Druid: the original
 lookups.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from random import Random
-from typing import Any, Final
+from typing import Final
 
-from tests.oracle.clock import shown
+from tests.live.data_sets.world import Json, World, iso, number_of, renamed, several, spec_of
 from tests.oracle.columns import Columns
 from tests.oracle.odd_rows import MONEY, TEXTS, moments
-
-Json = dict[str, Any]
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """A data set: `original` are rows with public names, `stored` the same rows as Druid ingests them.
-
-    The first of the `owners` has the second one as its partner. `step` is the precision of times in milliseconds.
-    """
-
-    name: str
-    file: str
-    columns: Columns
-    owners: tuple[str, str, str]
-    owner_dimension: str
-    spec: Json
-    original: Sequence[Row]
-    stored: Sequence[Row]
-    lookups: Mapping[str, Mapping[str, str]]
-    step: int = 1
-
-
-def _spec(columns: Sequence[str | Json], metrics: Sequence[Json], granularity: Json, owner: str) -> Json:
-    return {
-        "dimensionsSpec": {"dimensions": list(columns)},
-        "metricsSpec": list(metrics),
-        "granularitySpec": granularity,
-        "owner": owner,
-    }
-
-
-def _several(name: str) -> Json:
-    return {"name": name, "type": "string", "multiValueHandling": "SORTED_SET"}
-
-
-def _number(name: str, kind: str = "long") -> Json:
-    return {"name": name, "type": kind}
-
 
 _OF_NUMBERS: Final = ("avg", "sum", "min", "max", "quantile")
 
@@ -75,7 +32,7 @@ def rolled_up() -> World:
         partners = random.choice(([owners[owner]], [owners[owner], "70"]))
         original += [
             {
-                "timestamp": _iso(at),
+                "timestamp": iso(at),
                 **shared,
                 "owner": owners[owner],
                 "customer": int(owners[owner]),
@@ -101,7 +58,7 @@ def rolled_up() -> World:
         {"type": "hyperUnique", "name": "session_unique", "fieldName": "session"},
     )
     granularity = {"queryGranularity": "minute", "rollup": True}
-    columns = ("country", "status", _number("quantity"), _number("customer_no"), _several("involved"))
+    columns = ("country", "status", number_of("quantity"), number_of("customer_no"), several("involved"))
     return World(
         "rolled_up",
         """
@@ -142,9 +99,9 @@ dimensions:
         ),
         owners,
         "customer",
-        _spec(columns, metrics, granularity, "customer_no"),
+        spec_of(columns, metrics, granularity, "customer_no"),
         original,
-        [_renamed(row, {"customer": "customer_no", "partners": "involved", "owner": None}) for row in original],
+        [renamed(row, {"customer": "customer_no", "partners": "involved", "owner": None}) for row in original],
         {},
         step=60_000,
     )
@@ -165,7 +122,7 @@ def named() -> World:
             city = random.choice((None, *range(8)))
             pieces, price = random.choice((None, 0, 1, 2, 10)), random.choice((None, *MONEY))
             row = {
-                "timestamp": _iso(at),
+                "timestamp": iso(at),
                 "customer": owners[owner],
                 "user_id": user,
                 "room_ids": room_ids,
@@ -180,15 +137,15 @@ def named() -> World:
                 "city_name": cities.get(str(city)),
             }
             original.append(row | names)
-            stored.append(_renamed(row, _UNUSUAL))
+            stored.append(renamed(row, _UNUSUAL))
     columns = (
         "Kunde",
         "user id",
-        _several('room"s'),
-        _number("city\\no"),
-        _number("it's"),
-        _number("Preis (€)", "double"),
-        _several("beteiligt"),
+        several('room"s'),
+        number_of("city\\no"),
+        number_of("it's"),
+        number_of("Preis (€)", "double"),
+        several("beteiligt"),
     )
     texts = ("customer", "user_id", "user_name", "city_name")
     sets = ("room_ids", "room_names")
@@ -225,7 +182,7 @@ dimensions:
         ),
         owners,
         "customer",
-        _spec(columns, (), {"queryGranularity": "none", "rollup": False}, "Kunde"),
+        spec_of(columns, (), {"queryGranularity": "none", "rollup": False}, "Kunde"),
         original,
         stored,
         {"LOOKUP_users": users, "LOOKUP_rooms": rooms, "LOOKUP_cities": cities},
@@ -261,7 +218,7 @@ def wide() -> World:
         owner = random.choice(_OWNERS_OF)
         original.append(
             {
-                "timestamp": _iso(at),
+                "timestamp": iso(at),
                 **{name: random.choice((None, *TEXTS)) for name in texts[1:]},
                 "customer": owners[owner],
                 "partners": random.choice(([owners[owner]], [owners[owner], owners[1]])),
@@ -282,9 +239,9 @@ def wide() -> World:
     numbers = (*integers, *floats)
     columns: list[str | Json] = [
         *texts,
-        *map(_several, (*sets, "partners")),
-        *map(_number, integers),
-        *(_number(name, "double") for name in floats),
+        *map(several, (*sets, "partners")),
+        *map(number_of, integers),
+        *(number_of(name, "double") for name in floats),
     ]
     return World(
         "wide",
@@ -301,7 +258,7 @@ def wide() -> World:
         ),
         owners,
         "customer",
-        _spec(columns, (), {"queryGranularity": "none", "rollup": False}, "customer"),
+        spec_of(columns, (), {"queryGranularity": "none", "rollup": False}, "customer"),
         original,
         original,
         {},
@@ -309,16 +266,3 @@ def wide() -> World:
 
 
 WORLDS: Final = {"rolled_up": rolled_up, "named": named, "wide": wide}
-
-
-def _iso(at: int) -> str:
-    return shown(at, "UTC").replace("+00:00", "Z")
-
-
-def _renamed(row: Row, names: Mapping[str, str | None]) -> Row:
-    """Return the row with other keys; those that are None are left out."""
-    return {new: value for key, value in row.items() if (new := names.get(key, key)) is not None}
-
-
-def lines_of(rows: Sequence[Row]) -> Iterator[str]:
-    return (json.dumps(row) + "\n" for row in rows)
