@@ -132,8 +132,8 @@ def minimal_gateway(broker_url: str, folder: Path) -> Iterator[Contender]:
 
 
 @contextmanager
-def gateway(
-    name: str, checkout: Path, broker_url: str, coordinator_url: str | None, folder: Path
+def gateway(  # noqa: PLR0913 - what distinguishes the gateways of a run
+    name: str, checkout: Path, broker_url: str, coordinator_url: str | None, folder: Path, *, workers: int = 1
 ) -> Iterator[Contender]:
     """Run a checkout's `gateway serve` as an operator would, with an account database of its own."""
     port = _free_port()
@@ -151,7 +151,9 @@ def gateway(
     }
     headers = {"Authorization": f"Token {_token(command, environment)}"}
     log = folder / f"{name}.log"
-    with _process([command, "serve"], port, log, environment, ready="/readyz") as pid:
+    # Other checkouts may not know the option.
+    options = ["--workers", str(workers)] if workers > 1 else []
+    with _process([command, "serve", *options], port, log, environment, ready="/readyz") as pid:
         yield Contender(name, f"http://127.0.0.1:{port}", REPORT_PATH, headers, pid)
 
 

@@ -49,21 +49,24 @@ def _repeat_example(druid: Contender, server: Contender) -> None:
     question = ALL_QUESTIONS[0]
     report = json.dumps(question.report)
     body = Requests(question, report).body(0)
-    [native] = [each["query"] for each in measure.ask_gateway(server, body, "?explain=true")["queries"]]
-    first = body.split('"start": "')[1].split('"')[0]
-    requests = {
-        server: Requests(question, report),
-        druid: Requests(question, json.dumps(native).replace(first, START)),
-    }
+    native = measure.ask_gateway(server, body, "?explain=true")["queries"]["report"]
+    first = native["intervals"].split("/")[0]
+    requests = (
+        (server, Requests(question, report)),
+        (druid, Requests(question, json.dumps(native).replace(first, START))),
+    )
     rates: dict[str, list[float]] = {druid.name: [], server.name: []}
+    cpu: list[float] = []
     for _ in range(ROUNDS):
-        for contender, sent in requests.items():
+        for contender, sent in requests:
             load = Load(CALLERS, SECONDS, 0, repeated=True)
-            rates[contender.name].append(measure.send(contender, sent, load).per_second)
+            measured = measure.send(contender, sent, load)
+            rates[contender.name].append(measured.per_second)
+            cpu += [measured.cpu] if measured.cpu else []
     ratios = [ours / theirs for ours, theirs in zip(rates[server.name], rates[druid.name], strict=True)]
     for name, found in rates.items():
         print(f"{name}: the example, {CALLERS} callers: {statistics.median(found):,.0f} answers per second")
-    print(f"gateway relative to Druid: {statistics.median(ratios):.2f}")
+    print(f"gateway relative to Druid: {statistics.median(ratios):.2f}; CPU per answer {statistics.median(cpu):.3f} ms")
 
 
 def _confirm_year(server: Contender) -> None:

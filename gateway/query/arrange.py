@@ -6,6 +6,7 @@ slices, so that other requests can run.
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from math import inf
 from operator import eq, ge, gt, le, lt
@@ -83,10 +84,8 @@ def paired(plan: Plan, now: Slices, before: Slices) -> Slices:
         earlier.update(((index, tuple(dimensions)), numbers) for index, dimensions, numbers in found)
         yield []
     for found in now:
-        yield [
-            (index, dimensions, join(numbers, earlier.pop((index, tuple(dimensions)), nothing)))
-            for index, dimensions, numbers in found
-        ]
+        keyed = [((index, tuple(dimensions)), numbers) for index, dimensions, numbers in found]
+        yield [(*key, join(numbers, earlier.pop(key, nothing))) for key, numbers in keyed]
     rest = ((index, dimensions, join(nothing, numbers)) for (index, dimensions), numbers in earlier.items())
     yield from batches(rest, slice_size(plan))
 
@@ -137,8 +136,10 @@ def _sorted(plan: Plan, slices: Slices) -> Slices:
     # The bucket and the dimensions decide between equal rows, so that two rows themselves are never compared.
     # Everything is a tuple: the garbage collector stops tracking tuples of numbers, and its pauses stay short.
     runs: list[list[tuple[tuple[Any, ...], int, tuple[Any, ...], Found]]] = []
+    # There are few groups for many rows: each key is made once.
+    key_of = lru_cache(maxsize=None)(_key)
     for found in slices:
-        runs.append(sorted((tuple(key(row) for key in columns), row[0], _key(row[1]), row) for row in found))
+        runs.append(sorted((tuple(key(row) for key in columns), row[0], key_of(tuple(row[1])), row) for row in found))
         yield []
     yield from batches((row for *_, row in heapq.merge(*runs)), slice_size(plan))
 

@@ -94,7 +94,7 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
                 "tags": [dataset.name],
                 "summary": "List the values of a dimension, the most frequent first",
                 "parameters": _VALUE_PARAMETERS,
-                "responses": _responses(_ref("Values"), without=(406, 408, 413, 415)),
+                "responses": _responses(_ref("ValueList"), without=(406, 408, 413, 415)),
             },
         }
     return {

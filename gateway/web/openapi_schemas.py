@@ -180,6 +180,9 @@ RESPONSES: Final[Json] = {
     "Index": INDEX,
     "OrganizationList": ORGANIZATION_LIST,
     "Problem": PROBLEM,
-    "Values": VALUES,
+    "ValueList": VALUES,
 }
-"""The components of the document that are the same for every data set."""
+"""The components of the document that are the same for every data set.
+
+No property of a component may have the component's own name: openapi-python-client would mistake one for the other.
+"""

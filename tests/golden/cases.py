@@ -22,6 +22,7 @@ from gateway.errors import GatewayError
 from gateway.query.advice import advice
 from gateway.query.aggregations import Uniques
 from gateway.query.compile import DruidQuery, compile_queries
+from gateway.query.freshness import freshness
 from gateway.query.json_body import read_json
 from gateway.query.limits import Limits
 from gateway.query.parse import parse
@@ -118,7 +119,8 @@ class Case:
         try:
             planned, results = self.steps(self.plan(), self.stored_rows)
             outcome |= {_query_file(name): result.query.native for name, result in results.items()}
-            outcome[RESPONSE] = _response(respond(planned, results, advice(planned, self.now)))
+            fresh = freshness(planned, self.now, []) if planned.report.freshness else None
+            outcome[RESPONSE] = _response(respond(planned, results, advice(planned, self.now), fresh))
         except GatewayError as error:
             errors = [{"pointer": problem.pointer, "message": problem.message} for problem in error.problems]
             outcome[ERROR] = {

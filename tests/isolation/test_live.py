@@ -20,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from pydruid.utils.filters import Filter
 
-from gateway.catalog.model import Dataset
+from gateway.catalog.model import TIME_PARTS, Dataset
 from gateway.query.filters import parse_filter
 from tests.conftest import Data
 from tests.datasets import CHAT_SESSIONS
@@ -56,7 +56,7 @@ def rows_of(number: int) -> Iterator[Mapping[str, Any]]:
         at = f"2019-01-{random.choice(days):02}T{random.randrange(24):02}:00:00.000Z"
         yield {
             "timestamp": at,
-            **{name: value(name) for name in DIMENSIONS if name not in MIXED_IDS},
+            **{name: value(name) for name in DIMENSIONS if name not in (*MIXED_IDS, *TIME_PARTS)},
             "owner_organization_id": ORGANIZATIONS[number],
             "user_organization_id": random.choice((*ORGANIZATIONS, None)),
             "chatted_organization_ids": random.sample(ORGANIZATIONS, random.randrange(4)),
