@@ -171,16 +171,20 @@ def serve(
         _end(str(error), 2)
     except CatalogInvalid as error:
         _end(f"These data set files are wrong:\n{error}", 2)
-    configure_logging(settings.log_format)
+    log_writer = configure_logging(settings.log_format)
     if file := exposed_settings_file(Settings):
         _log.warning("settings_file_exposed", file=file, remedy="the file contains a secret: chmod o-r FILE")
     try:
-        if worker is not None:
-            run_worker(settings, tuple(datasets), Place.parse(worker))
-        elif (number := _number_of(workers, settings)) > 1:
-            supervise(settings, number)
-        else:
-            _run(settings, datasets)
+        try:
+            if worker is not None:
+                run_worker(settings, tuple(datasets), Place.parse(worker))
+            elif (number := _number_of(workers, settings)) > 1:
+                supervise(settings, number)
+            else:
+                _run(settings, datasets)
+        finally:
+            # An error message is the last line.
+            log_writer.flush()
     except WorkersFailed as error:
         _end("The workers could not start.", error.code)
     except DatabaseNotReady as error:

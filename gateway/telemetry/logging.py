@@ -13,8 +13,11 @@ from gateway.telemetry.log_writer import LogWriter
 from gateway.telemetry.tracing import with_trace_id
 
 
-def configure_logging(log_format: Literal["auto", "json", "text"]) -> None:
-    """Write every log event, also those of libraries, to standard error in this format."""
+def configure_logging(log_format: Literal["auto", "json", "text"]) -> LogWriter:
+    """Write every log event, also those of libraries, to standard error in this format.
+
+    Flush the returned writer before something else is written there.
+    """
     text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     writer = LogWriter(sys.stderr.fileno())
     shared: list[Processor] = [
@@ -43,6 +46,7 @@ def configure_logging(log_format: Literal["auto", "json", "text"]) -> None:
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[remove_metadata, *render, _as_text])
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    return writer
 
 
 class _LibraryEvents(logging.Handler):

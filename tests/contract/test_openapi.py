@@ -35,6 +35,7 @@ MOMENTS = st.datetimes(datetime(2018, 6, 1), datetime(2020, 6, 1))  # noqa: DTZ0
 schemathesis.openapi.format("timestamp", MOMENTS.map(lambda moment: moment.isoformat(timespec="seconds")))
 schemathesis.openapi.format("time-zone", st.sampled_from(sorted(TIME_ZONES)))
 
+EXAMPLE = json.dumps(example(SCHEMA))
 METHODS = ("get", "post")
 EXAMPLES = {"get": 50, "post": 500}
 
@@ -69,12 +70,16 @@ def test_no_request_made_from_the_document_breaks_its_promises(
 
     statuses = set()
 
-    # A random organization ends in 404. In the caller's own the body matters, and few random bodies are valid.
-    @given(case=operation.as_strategy(), mine=st.sampled_from([True, True, True, False]))
+    # A random organization ends in 404. In the caller's own the report matters, and few random ones are valid.
+    @given(case=operation.as_strategy(), mine=st.sampled_from([True, True, True, False]), valid=st.booleans())
     @settings(max_examples=EXAMPLES[method], deadline=None, suppress_health_check=list(HealthCheck))
-    def ask(case: Any, mine: bool) -> None:  # noqa: FBT001 - hypothesis gives it
+    def ask(case: Any, mine: bool, valid: bool) -> None:  # noqa: FBT001 - hypothesis gives them
         if mine and "organization_id" in case.path_parameters:
             case.path_parameters["organization_id"] = D
+        if valid and "q" in case.query:
+            case.query["q"] = EXAMPLE
+        if valid and method == "post":
+            case.body = json.loads(EXAMPLE)
         response = case.call(base_url=hand_counted_gateway.url, headers=headers)
         case.validate_response(response, checks=CHECKS)
         statuses.add(response.status_code)

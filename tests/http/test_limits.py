@@ -169,10 +169,10 @@ def test_proxies_and_redis_are_settings(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("GATEWAY_TOKEN_SECRET", "s" * 32)
     monkeypatch.setenv("GATEWAY_COMPLETENESS", "off")
     monkeypatch.setenv("GATEWAY_TRUSTED_PROXIES", "10.0.0.0/8, fd00::/8")
-    monkeypatch.setenv("GATEWAY_LIMITS_URL", "redis://:password@127.0.0.1:6379")
+    monkeypatch.setenv("GATEWAY_LIMITS_URL", "redis://:pw-of-redis@127.0.0.1:6379")
     settings = Settings.from_environment()
     assert settings.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
-    assert "password" not in repr(settings)
+    assert "pw-of-redis" not in repr(settings)
     monkeypatch.setenv("GATEWAY_LIMITS_URL", "memcached://:password@127.0.0.1")
     monkeypatch.setenv("GATEWAY_TRUSTED_PROXIES", "everyone")
     with pytest.raises(SettingsInvalid) as wrong:

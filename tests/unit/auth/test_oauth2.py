@@ -176,7 +176,6 @@ REFUSED: dict[str, Callable[[], str]] = {
     "five parts": lambda: "a.b.c.d.e",
     "garbage": lambda: "garbage",
     "dots": lambda: "...",
-    "an API token": lambda: "gwt_aaaaaaaa_" + "A" * 43,
 }
 
 
@@ -187,6 +186,12 @@ async def test_any_other_token_is_rejected_with_a_challenge(login: Login, name: 
             await login(REFUSED[name]())
         challenge = refused.value.headers["WWW-Authenticate"]
         assert challenge == 'Bearer realm="reporting", error="invalid_token"'
+
+
+async def test_an_api_token_sent_as_an_access_token_is_rejected_with_the_right_form(login: Login) -> None:
+    with pytest.raises(Unauthenticated, match="Send an API token as 'Token <key>'") as refused:
+        await login("gwt_aaaaaaaa_" + "A" * 43)
+    assert refused.value.headers["WWW-Authenticate"] == 'Token realm="reporting", Bearer realm="reporting"'
 
 
 async def test_a_permission_is_granted_only_by_both_the_token_and_the_account(login: Login) -> None:
