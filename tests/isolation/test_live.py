@@ -25,7 +25,7 @@ from gateway.query.filters import parse_filter
 from tests.conftest import Data
 from tests.datasets import CHAT_SESSIONS
 from tests.isolation.druid_filters import matches
-from tests.isolation.hostile import DIMENSIONS, NUMBERS, disguised, filters, reports
+from tests.isolation.hostile import DIMENSIONS, NUMBERS, TIMES, disguised, filters, reports
 from tests.serving import D, Gateway, P, T
 
 # Each makes ten reports: see disguised.
@@ -191,6 +191,10 @@ def test_nobody_learns_when_others_have_data(everyones: Gateway, kind: Kind) -> 
 def test_the_interpreter_that_judges_is_right(served: Served) -> None:
     """Druid counts as many rows of a filter as the interpreter does, without any tenant's filter before it."""
     url = f"{served.gateway.settings.druid_broker_url[0]}druid/v2"
+    virtual_columns = [
+        {"type": "expression", "name": name, "expression": str(value), "outputType": "LONG"}
+        for name, value in TIMES.items()
+    ]
     matched = 0
 
     @seed(1)
@@ -204,6 +208,7 @@ def test_the_interpreter_that_judges_is_right(served: Served) -> None:
             "dataSource": served.dataset.data_source,
             "intervals": "2019-01-01/2019-02-01",
             "granularity": "all",
+            "virtualColumns": virtual_columns,
             "filter": native,
             "aggregations": [{"type": "count", "name": "rows"}],
         }
@@ -211,7 +216,7 @@ def test_the_interpreter_that_judges_is_right(served: Served) -> None:
         with urllib.request.urlopen(request, timeout=30) as response:
             answer = json.load(response)
         found = answer[0]["result"]["rows"] if answer else 0
-        assert found == sum(matches(native, row) for row in EVERYONES), native
+        assert found == sum(matches(native, {**row, **TIMES}) for row in EVERYONES), native
         matched += found > 0
 
     compare()
