@@ -9,7 +9,7 @@ SPELLED := $(wildcard *.md) Makefile Dockerfile docker-compose.yml demo.py .ci d
 PAGES := gateway/web/pages/explore.html
 
 .DEFAULT_GOAL := help
-.PHONY: help run explorer check spelling unit test oracle isolation compose-test fuzz bench load soak lock upgrade format
+.PHONY: help run explorer check spelling unit test screenshots oracle isolation compose-test fuzz bench load soak lock upgrade format
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -50,6 +50,9 @@ unit: .venv/ready ## the tests that need no service; under a minute
 
 test: .venv/ready $(PAGES) ## all tests, with their own Druid, Kafka and PostgreSQL
 	$(BIN)/pytest -n 3
+
+screenshots: .venv/ready $(PAGES) ## pictures of the explorer, in var/screenshots (needs Chromium)
+	$(BIN)/pytest tests/explorer/screenshots.py
 
 oracle: .venv/ready ## 5,000 random reports, compared with DuckDB
 	ORACLE_REPORTS=5000 $(BIN)/pytest tests/oracle
