@@ -22,7 +22,7 @@ from druid.services import MAX_PORT_OFFSET, USUAL_PORTS, Ports, Service
 from druid.watch import SILENCE, Observer, ServiceStatus
 
 ROOT = Path(__file__).parent.parent
-START_SECONDS = 180.0
+START_SECONDS = 300.0
 # supervisord stops its two groups one after the other, and then itself.
 STOP_SECONDS = 2 * config.STOP_SECONDS + 10
 POLL_SECONDS = 0.2
