@@ -79,7 +79,9 @@ async def _world(folder: Path) -> AsyncIterator[World]:
     )
     oauth = OAuthSettings(issuer=ISSUER, audience=AUDIENCE, jwks=str(jwks))
     async with standing_in() as druid:
-        settings = settings_for(folder, druid.url, oauth=oauth, failed_authentications_per_minute=10**6)
+        settings = settings_for(
+            folder, druid.url, oauth=oauth, failed_authentications_per_minute=10**6, reuse_seconds=0.0
+        )
         async with serving(settings) as gateway:
             async with Accounts(settings) as accounts, accounts.administration() as administration:
                 made = await _fill(administration, gateway.tokens)
