@@ -1,6 +1,6 @@
 """How a stand-in for Druid answers the gateway's own requests about the columns of its data sets."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gateway.catalog.model import Dataset
@@ -20,11 +20,11 @@ def is_about_columns(query: Mapping[str, Any]) -> bool:
     return isinstance(query["intervals"], dict) and query.get("analysisTypes") != []
 
 
-def answer(query: Mapping[str, Any]) -> list[Any]:
+def answer(query: Mapping[str, Any], datasets: Iterable[Dataset] = DATASETS.values()) -> list[Any]:
     """Return columns that match the data sets of the data source, and no row without an owner."""
     if query["queryType"] == "segmentMetadata":
         found: dict[str, Any] = {}
-        for dataset in DATASETS.values():
+        for dataset in datasets:
             if dataset.data_source == query["dataSource"]:
                 found |= columns(dataset)
         return [{"columns": found, "rollup": False, "queryGranularity": {"type": "none"}, "aggregators": {}}]

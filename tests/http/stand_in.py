@@ -2,14 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
+from gateway.catalog.model import Dataset
 from tests import druid_schema
+from tests.datasets import DATASETS
 from tests.serving import listening
 
 HOST = "historical-7.druid.internal:8083"
@@ -67,7 +69,7 @@ class StandIn:
     """`queries` and `cancelled` (ids) in the order in which they came; `answer` may be replaced at any time, and so may
     `candidates`, the answer to which servers have the data.
 
-    `cancelled_at` has the time of each id's first cancellation.
+    `cancelled_at` has the time of each id's first cancellation. It has the columns of `datasets`.
 
     As in Druid, a query that runs is ended by its cancellation, and any other cancellation is forgotten.
     """
@@ -75,6 +77,7 @@ class StandIn:
     url: str = ""
     answer: Handler = field(default_factory=lambda: respond(row(count=7)))
     candidates: Handler = field(default_factory=lambda: error(404))
+    datasets: Sequence[Dataset] = tuple(DATASETS.values())
     healthy: bool = True
     probes: int = 0
     queries: list[Asked] = field(default_factory=list)
@@ -91,7 +94,7 @@ class StandIn:
     async def _post(self, request: web.Request) -> web.StreamResponse:
         query = await request.json()
         if druid_schema.is_about_columns(query):
-            return web.json_response(druid_schema.answer(query))
+            return web.json_response(druid_schema.answer(query, self.datasets))
         asked = Asked(query, asyncio.get_running_loop().time())
         async with self._changed:
             self.queries.append(asked)

@@ -20,6 +20,7 @@ from tests.serving import D, serving, settings_for
 ORDERS = replace(
     CHAT_SESSIONS,
     name="orders",
+    data_source="orders",
     tenant=TenantColumns("owner_organization_id", "involved_organization_ids", Kind.LONG, INTEGER),
     dimensions=tuple(
         replace(each, kind=Kind.LONG) if each.name == "owner_organization_id" else each
@@ -31,6 +32,7 @@ ORDERS = replace(
 @pytest.fixture
 async def client(tmp_path: Path, druid_stand_in: StandIn) -> AsyncIterator[Client]:
     settings = settings_for(tmp_path, druid_stand_in.url)
+    druid_stand_in.datasets = (CHAT_SESSIONS, ORDERS)
     async with serving(settings, organizations=(D, "7", "8", "007"), datasets=(CHAT_SESSIONS, ORDERS)) as gateway:
         async with Accounts(settings) as accounts, accounts.administration() as administration:
             await administration.partnerships.create("7", "8")

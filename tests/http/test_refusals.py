@@ -59,7 +59,6 @@ async def test_an_unknown_organization_is_404(client: Client, organization: str)
 @pytest.mark.parametrize(
     ("path", "hint"),
     [
-        ("/", "described at /api/reporting/v1/openapi.json."),
         ("/druid/v2", "described at /api/reporting/v1/openapi.json."),
         ("/api/reporting/v1/org", "Did you mean /api/reporting/v1/orgs?"),
         (f"/api/reporting/v1/orgs/{D}/chat_session", "/api/reporting/v1/orgs/<organization_id>/chat_sessions?"),
