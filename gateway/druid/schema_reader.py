@@ -117,7 +117,8 @@ class SchemaReader:
             return UnknownDataSource(tuple(await broker.data_sources(_deadline())), is_certain=False)
         known = await self._coordinator.data_sources()
         if name not in known:
-            return UnknownDataSource(tuple(known), is_certain=True)
+            # Druid does not list a stream of which nothing was published; its tasks may be starting again.
+            return DataSource(None) if self._has_had_rows else UnknownDataSource(tuple(known), is_certain=True)
         if (await read_existing_data(name, self._coordinator.used_segments(name))).covered:
             raise SchemaNotRead(f"no server serves the segments of {name!r} at the moment")
         return DataSource(None)

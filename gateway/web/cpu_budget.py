@@ -3,7 +3,7 @@
 import types
 from collections.abc import Coroutine, Generator
 from math import ceil
-from time import monotonic, perf_counter
+from time import monotonic, thread_time
 from typing import Any, Final, Protocol, TypeVar
 
 from gateway.errors import RateLimited
@@ -58,22 +58,21 @@ class Account(Protocol):
 
 @types.coroutine
 def metered(coroutine: Coroutine[Any, Any, T], account: Account) -> Generator[Any, Any, T]:
-    """Run the coroutine and add the time of each of its steps to the account.
+    """Run the coroutine and add the CPU time of each of its steps to the account.
 
-    A step is what runs between two suspensions. The time while the coroutine is suspended belongs to other tasks. It is
-    the time for which a step keeps others from the event loop: the thread's CPU time would need two system calls.
+    A step is what runs between two suspensions. The time while the coroutine is suspended belongs to other tasks.
     """
     value: Any = None
     error: BaseException | None = None
     while True:
-        began = perf_counter()
+        began = thread_time()
         try:
             waits_for = coroutine.send(value) if error is None else coroutine.throw(error)
         except StopIteration as stop:
             result: T = stop.value
             return result
         finally:
-            account.cpu_seconds += perf_counter() - began
+            account.cpu_seconds += thread_time() - began
         try:
             value, error = (yield waits_for), None
         except BaseException as thrown:  # noqa: BLE001 - the coroutine handles it, or it comes out above
