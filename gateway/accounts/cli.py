@@ -271,7 +271,7 @@ def create_token(
 
 @tokens.command("list")
 def list_tokens(
-    user: Annotated[str | None, typer.Option(metavar="USER", help="Only those of this user.")] = None,
+    user: Annotated[str | None, typer.Option("--user", metavar="USER", help="Only those of this user.")] = None,
     *,
     as_json: Json = False,
 ) -> None:

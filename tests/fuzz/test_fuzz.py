@@ -48,7 +48,7 @@ def test_an_unexpected_error_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> No
         raise KeyError
 
     targets.check_input("body", b"{}")
-    monkeypatch.setattr("gateway.web.reports.parse", fail)
+    monkeypatch.setattr("gateway.query.parsed_reports.parse", fail)
     with pytest.raises(AssertionError, match="500"):
         targets.check_input("body", b"{}")
 
@@ -58,6 +58,6 @@ def test_a_stall_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
         sum(range(5_000_000))
         raise InvalidReport("after a while")
 
-    monkeypatch.setattr("gateway.web.reports.parse", spin)
+    monkeypatch.setattr("gateway.query.parsed_reports.parse", spin)
     with pytest.raises(AssertionError, match="a stall of"):
         targets.check_input("body", b"{}")

@@ -55,7 +55,8 @@ class Process:
     process: asyncio.subprocess.Process
 
     def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        # What follows the last line feed is still being written.
+        return [json.loads(line) for line in self.log.read_text().split("\n")[:-1]]
 
 
 @pytest.fixture
