@@ -34,7 +34,6 @@ from gateway.query.limits import Limits
 __all__ = [
     "Settings",
     "SettingsInvalid",
-    "load_settings",
     "reject_unknown_keys",
     "reject_unknown_variables",
     "variables",
@@ -256,11 +255,6 @@ class Settings(
     def limits(self) -> Limits:
         """How large a report may be."""
         return Limits(rows=self.max_rows, buckets=self.max_buckets, interval_days=self.max_interval_days)
-
-
-def load_settings() -> Settings:
-    """Return the settings of this process; raise `SettingsInvalid` with every problem."""
-    return Settings.from_environment()
 
 
 GROUPS: Final[tuple[type[BaseModel], ...]] = (

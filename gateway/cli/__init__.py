@@ -35,7 +35,6 @@ from gateway.ingest.cli import app as ingest
 from gateway.settings import (
     Settings,
     SettingsInvalid,
-    load_settings,
     reject_unknown_keys,
     reject_unknown_variables,
     variables,
@@ -165,7 +164,7 @@ def serve(
     worker: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     try:
-        settings = load_settings()
+        settings = Settings.from_environment()
         datasets = load_catalog(settings.catalog).values()
     except SettingsInvalid as error:
         _end(str(error), 2)

@@ -18,7 +18,7 @@ from gateway.druid.api.http import ServiceError, ServiceUnreachable
 from gateway.druid.api.status import Kind, version
 from gateway.druid.api.urls import ServiceUrl
 from gateway.druid.schema_reader import SchemaNotRead
-from gateway.settings import Settings, SettingsInvalid, load_settings, reject_unknown_keys, reject_unknown_variables
+from gateway.settings import Settings, SettingsInvalid, reject_unknown_keys, reject_unknown_variables
 
 
 class Finding(BaseModel):
@@ -44,7 +44,7 @@ def _findings() -> Iterator[Finding]:
     try:
         reject_unknown_variables(os.environ)
         reject_unknown_keys(settings_file())
-        settings = load_settings()
+        settings = Settings.from_environment()
     except SettingsInvalid as error:
         # The first line introduces the list.
         for problem in str(error).splitlines()[1:]:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.explorer.conftest import OpenExplorer
-from tests.explorer.test_using import BY_TYPE, link
+from tests.explorer.reports import BY_TYPE, link
 
 FOLDER = ROOT / "var" / "screenshots"
 REPORTS = {

@@ -16,7 +16,7 @@ from playwright.sync_api import Dialog, Route, expect
 from tests.certificates import CertificateAuthority
 from tests.explorer.conftest import HOSTILE, OpenExplorer
 from tests.explorer.page import Explorer
-from tests.explorer.test_using import BY_TYPE, link
+from tests.explorer.reports import BY_TYPE, link
 from tests.http.stand_in import never, respond, row, standing_in
 from tests.serving import D, Gateway, P, listening, serving_aside, settings_for
 

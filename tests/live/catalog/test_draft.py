@@ -13,7 +13,7 @@ from gateway.catalog.model import Dataset
 from gateway.cli import app
 from tests.conftest import Data, Druid
 from tests.live.catalog.druid_rows import drop, ingest
-from tests.live.catalog.test_faulty_catalogs import COLUMNS, COUNT, HOURLY, ROW
+from tests.live.catalog.faulty_files import COLUMNS, COUNT, HOURLY, ROW
 from tests.live.test_documented_example import EXAMPLE
 from tests.serving import D, P, T, serving_aside, settings_for
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.settings import Settings, SettingsInvalid, load_settings, reject_unknown_variables
+from gateway.settings import Settings, SettingsInvalid, reject_unknown_variables
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +14,7 @@ def _required(monkeypatch: pytest.MonkeyPatch) -> None:
 def _load(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
     for name, value in variables.items():
         monkeypatch.setenv(f"GATEWAY_{name}", value)
-    return load_settings()
+    return Settings.from_environment()
 
 
 def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from gateway.accounts.settings import AccountSettings
 from gateway.cli import app
 from gateway.configuration import SettingsInvalid, exposed_settings_file, settings_file
-from gateway.settings import Settings, load_settings, reject_unknown_keys
+from gateway.settings import Settings, reject_unknown_keys
 
 MARKER = "marker-password"
 SECRET = "s" * 32
@@ -26,7 +26,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def load(file: Path, text: str) -> Settings:
     file.write_text(USUAL + text, encoding="utf-8")
     reject_unknown_keys(settings_file())
-    return load_settings()
+    return Settings.from_environment()
 
 
 def test_the_file_contains_settings_of_every_type(file: Path) -> None:

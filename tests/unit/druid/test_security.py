@@ -19,7 +19,7 @@ from gateway.druid.api.http import Service, ServiceError, ServiceUnreachable
 from gateway.druid.api.security import OPEN, Security
 from gateway.druid.api.urls import ServiceUrl
 from gateway.druid.settings import DruidAccess
-from gateway.settings import load_settings
+from gateway.settings import Settings
 from tests.certificates import CertificateAuthority
 from tests.serving import listening
 
@@ -87,10 +87,10 @@ def test_other_credentials_in_a_url_are_rejected(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("GATEWAY_DRUID_USERNAME", "operator")
     monkeypatch.setenv("GATEWAY_DRUID_PASSWORD", MARKER)
     monkeypatch.setenv("GATEWAY_DRUID_BROKER_URL", f"http://operator:{MARKER}@a,http://b")
-    load_settings()
+    Settings.from_environment()
     monkeypatch.setenv("GATEWAY_DRUID_BROKER_URL", f"http://other:{MARKER}@a")
     with pytest.raises(SettingsInvalid, match="differ from the credentials in a URL") as rejected:
-        load_settings()
+        Settings.from_environment()
     assert MARKER not in str(rejected.value)
 
 
@@ -101,7 +101,7 @@ def test_certificates_without_an_https_url_are_rejected(
     monkeypatch.setenv("GATEWAY_COMPLETENESS", "off")
     monkeypatch.setenv("GATEWAY_DRUID_CA_FILE", str(ca.file))
     with pytest.raises(SettingsInvalid, match="no URL of Druid begins with https://"):
-        load_settings()
+        Settings.from_environment()
 
 
 async def show_authorization(request: web.Request) -> web.Response:

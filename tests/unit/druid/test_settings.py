@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.druid.api.urls import ServiceUrl
-from gateway.settings import Settings, SettingsInvalid, load_settings
+from gateway.settings import Settings, SettingsInvalid
 
 
 @pytest.fixture(autouse=True)
@@ -13,19 +13,22 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_completeness_needs_a_coordinator_unless_it_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsInvalid, match=r"GATEWAY_DRUID_COORDINATOR_URL.*GATEWAY_COMPLETENESS=off"):
-        load_settings()
+        Settings.from_environment()
     monkeypatch.setenv("GATEWAY_COMPLETENESS", "off")
-    assert load_settings().druid_coordinator_url == ()
+    assert Settings.from_environment().druid_coordinator_url == ()
     monkeypatch.setenv("GATEWAY_COMPLETENESS", "on")
     monkeypatch.setenv("GATEWAY_DRUID_COORDINATOR_URL", "http://one:8081, http://other:8081")
-    assert load_settings().druid_coordinator_url == (ServiceUrl("http://one:8081"), ServiceUrl("http://other:8081"))
+    assert Settings.from_environment().druid_coordinator_url == (
+        ServiceUrl("http://one:8081"),
+        ServiceUrl("http://other:8081"),
+    )
 
 
 def test_what_is_known_must_remain_valid_until_it_is_refreshed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_DRUID_COORDINATOR_URL", "http://one:8081")
     monkeypatch.setenv("GATEWAY_COVERAGE_PERIOD", "300")
     with pytest.raises(SettingsInvalid, match="GATEWAY_COMPLETENESS_MAX_AGE"):
-        load_settings()
+        Settings.from_environment()
 
 
 def test_no_text_form_of_the_settings_contains_a_credential(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,6 +38,6 @@ def test_no_text_form_of_the_settings_contains_a_credential(monkeypatch: pytest.
     assert "marker" not in f"{settings!r} {settings} {settings.model_dump_json()}"
     monkeypatch.setenv("GATEWAY_DRUID_BROKER_URL", "ftp://admin:marker@one")
     with pytest.raises(SettingsInvalid) as failure:
-        load_settings()
+        Settings.from_environment()
     assert "GATEWAY_DRUID_BROKER_URL" in str(failure.value)
     assert "marker" not in str(failure.value)
