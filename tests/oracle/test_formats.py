@@ -71,7 +71,7 @@ def check_arrow(answer: Answer, names: list[str], expected: Rows) -> list[str]:
     table.validate(full=True)
     assert table.column_names == names
     columns = [
-        [None if value is None else value.as_py().isoformat(timespec="milliseconds") for value in column]
+        [None if value is None else value.isoformat(timespec="milliseconds") for value in column.to_pylist()]
         if pa.types.is_timestamp(column.type)
         else column.to_pylist()
         for column in table.columns
