@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -57,13 +58,19 @@ class Load:
         await until(right)
 
     async def until_seen(self, code: str, answers: int = 1) -> None:
-        """Wait until so many responses from now on had this code."""
-        first = len(self.timeline)
+        """Wait until so many responses to requests from now on had this code."""
+        now = asyncio.get_running_loop().time()
+
+        def codes() -> Counter[str]:
+            return Counter(each.code for each in self.timeline if each.asked >= now)
 
         async def seen() -> bool:
-            return sum(each.code == code for each in self.timeline[first:]) >= answers
+            return codes()[code] >= answers
 
-        await until(seen)
+        try:
+            await until(seen)
+        except TimeoutError:
+            raise AssertionError(f"not {answers} of {code}: {codes()}") from None
 
     async def ask_for_ever(self, session: aiohttp.ClientSession, questions: Sequence[Question], *, first: int) -> None:
         clock = asyncio.get_running_loop().time

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.catalog.load import EXAMPLES, load_catalog
-from gateway.catalog.model import Dataset
+from gateway.catalog.model import TIME_PARTS, Dataset
 from gateway.query.aggregations import Uniques
 from tests.live.visitor_sessions.asking import EVER, START, Condition, Row, get, known
 from tests.serving import D, Gateway, P
@@ -132,7 +132,7 @@ def test_its_errors_name_its_dimensions(stays: Gateway) -> None:
 
 def test_it_is_described_and_explained_and_in_the_openapi_document(stays: Gateway) -> None:
     description = get(stays, stays.path(D, "stays")).json
-    assert [each["name"] for each in description["dimensions"]] == PUBLIC_NAMES
+    assert [each["name"] for each in description["dimensions"]] == [*PUBLIC_NAMES, *TIME_PARTS]
     assert {each["type"]: each["fields"] for each in description["aggregations"]} == {
         "avg": ["pages"],
         "sum": ["seconds"],
@@ -145,7 +145,9 @@ def test_it_is_described_and_explained_and_in_the_openapi_document(stays: Gatewa
     path = document["paths"]["/api/reporting/v1/orgs/{organization_id}/stays"]
     assert path["post"]["operationId"] == "report_stays"
     assert path["get"]["operationId"] == "describe_stays"
-    assert document["components"]["schemas"]["stays"]["properties"]["group_by"]["items"] == {"enum": PUBLIC_NAMES}
+    assert document["components"]["schemas"]["stays"]["properties"]["group_by"]["items"] == {
+        "enum": [*PUBLIC_NAMES, *TIME_PARTS]
+    }
 
     body = {"interval": EVER, "aggregations": [{"type": "count"}]}
     explanation = stays.post(body, dataset="stays?explain=true").json
