@@ -48,8 +48,10 @@ format: .venv/ready ## format the code with ruff
 unit: .venv/ready ## the tests that need no service; under a minute
 	$(BIN)/pytest -n 2 -m "not druid and not postgresql and not slow" tests/unit tests/golden tests/docs tests/load
 
+# The tests of faults measure times, and other tests on the same cores would change them.
 test: .venv/ready $(PAGES) ## all tests, with their own Druid, Kafka and PostgreSQL
-	$(BIN)/pytest -n 3
+	$(BIN)/pytest -n 3 --ignore tests/faults
+	$(BIN)/pytest tests/faults
 
 screenshots: .venv/ready $(PAGES) ## pictures of the explorer, in var/screenshots (needs Chromium)
 	$(BIN)/pytest tests/explorer/screenshots.py

@@ -1,6 +1,8 @@
 """The published schema and the one that decides accept the same documents."""
 
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -97,12 +99,15 @@ def test_both_schemas_accept_the_same_documents(body: Any, data: st.DataObject) 
     accepted(body)
 
 
-@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*/request.json")), ids=lambda path: path.parent.name)
-def test_both_schemas_accept_the_same_golden_cases(path: Path) -> None:
-    try:
-        body = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        pytest.skip("not JSON")
+def golden_bodies() -> Iterator[tuple[str, Any]]:
+    """Yield the bodies of the golden cases that are JSON, by the names of the cases."""
+    for path in sorted(GOLDEN.glob("*/request.json")):
+        with suppress(ValueError, RecursionError):
+            yield path.parent.name, json.loads(path.read_bytes())
+
+
+@pytest.mark.parametrize(("_", "body"), golden_bodies())
+def test_both_schemas_accept_the_same_golden_cases(_: str, body: Any) -> None:
     accepted(body)
 
 
