@@ -48,32 +48,23 @@ _TOKEN: Final = (
 _SUBJECT: Final = (
     select(*_USER_COLUMNS).select_from(_USERS_OF_ORGANIZATIONS).where(users.c.subject == bindparam("subject"), _ACTIVE)
 )
+# Each organization, with its active partnership to `organization_id`, if there is one.
+_ORGANIZATIONS_AS_PARTNERS: Final = organizations.outerjoin(
+    partnerships,
+    and_(
+        partnerships.c.partner_id == organizations.c.id,
+        partnerships.c.organization_id == bindparam("organization_id"),
+        partnerships.c.active == true(),
+    ),
+)
 _STANDING: Final = (
     select(partnerships.c.partner_id)
-    .select_from(
-        organizations.outerjoin(
-            partnerships,
-            and_(
-                partnerships.c.partner_id == organizations.c.id,
-                partnerships.c.organization_id == bindparam("organization_id"),
-                partnerships.c.active == true(),
-            ),
-        )
-    )
+    .select_from(_ORGANIZATIONS_AS_PARTNERS)
     .where(organizations.c.id == bindparam("other_id"), organizations.c.active == true())
 )
 _ORGANIZATIONS: Final = (
     select(organizations.c.id, organizations.c.name)
-    .select_from(
-        organizations.outerjoin(
-            partnerships,
-            and_(
-                partnerships.c.partner_id == organizations.c.id,
-                partnerships.c.organization_id == bindparam("organization_id"),
-                partnerships.c.active == true(),
-            ),
-        )
-    )
+    .select_from(_ORGANIZATIONS_AS_PARTNERS)
     .where(
         organizations.c.active == true(),
         or_(organizations.c.id == bindparam("organization_id"), partnerships.c.partner_id.is_not(None)),

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal
 
 import typer
@@ -12,6 +12,7 @@ from gateway.accounts.output import show
 from gateway.accounts.schema import DatabaseNotReady
 from gateway.accounts.store import Accounts
 from gateway.catalog.load import CatalogInvalid, load_catalog
+from gateway.catalog.model import Dataset
 from gateway.cli.catalog import Comparison, compare_with_druid
 from gateway.configuration import exposed_settings_file, settings_file
 from gateway.druid.api.http import ServiceError, ServiceUnreachable
@@ -56,27 +57,25 @@ def _findings() -> Iterator[Finding]:
         yield Finding(check="settings", state="warning", detail=detail)
     else:
         yield Finding(check="settings", state="ok", detail="valid")
-    yield from _catalog(settings)
-    yield from asyncio.run(_services(settings))
-
-
-def _catalog(settings: Settings) -> Iterator[Finding]:
+    datasets: tuple[Dataset, ...] = ()
     try:
-        names = ", ".join(load_catalog(settings.catalog))
+        datasets = tuple(load_catalog(settings.catalog).values())
     except CatalogInvalid as error:
         for problem in str(error).splitlines():
             yield Finding(check="catalog", state="failed", detail=problem.strip())
     else:
+        names = ", ".join(each.name for each in datasets)
         yield Finding(check="catalog", state="ok", detail=f"data sets: {names}")
+    yield from asyncio.run(_services(settings, datasets))
 
 
-async def _services(settings: Settings) -> list[Finding]:
+async def _services(settings: Settings, datasets: Iterable[Dataset]) -> list[Finding]:
     found = await asyncio.gather(
         _database(settings),
         *(_druid(settings, "broker", url) for url in settings.druid_broker_url),
         *(_druid(settings, "coordinator", url) for url in settings.druid_coordinator_url),
     )
-    found += await _data_sets(settings)
+    found += await _data_sets(settings, datasets)
     if settings.completeness == "off":
         found.append(
             Finding(
@@ -108,12 +107,7 @@ async def _druid(settings: Settings, kind: Kind, url: ServiceUrl) -> Finding:
     return Finding(check=kind, state="ok", detail=detail)
 
 
-async def _data_sets(settings: Settings) -> list[Finding]:
-    try:
-        datasets = load_catalog(settings.catalog).values()
-    except CatalogInvalid:
-        # The check of the catalog lists the problems.
-        return []
+async def _data_sets(settings: Settings, datasets: Iterable[Dataset]) -> list[Finding]:
     urls = settings.druid_broker_url, settings.druid_coordinator_url
     compared = await compare_with_druid(datasets, *urls, settings.druid_security)
     return [finding for name, each in compared.items() for finding in _comparison(f"data set {name}", each)]

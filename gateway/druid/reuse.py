@@ -10,11 +10,12 @@ for the result-level cache): the request only has to contain `If-None-Match`.
 """
 
 import asyncio
+from typing import get_args
 
 import orjson
 from prometheus_client import Counter
 
-from gateway.druid.chain import NOTHING_KNOWN, DruidRequest, DruidResponse, KeyedRequest, Known, Link
+from gateway.druid.chain import NOTHING_KNOWN, DruidRequest, DruidResponse, KeyedRequest, Known, Link, Origin
 from gateway.druid.memory_budget import GROWTH, MemoryBudget
 from gateway.druid.row_parser import parse_rows
 from gateway.druid.stored_responses import StoredResponse, StoredResponses
@@ -34,7 +35,7 @@ class Reuse:
         self._seconds = seconds
         self._stored = stored
         self._budget = budget
-        self._outcomes = {origin: outcomes.labels(origin) for origin in ("memory", "confirmed", "shared", "druid")}
+        self._outcomes = {origin: outcomes.labels(origin) for origin in get_args(Origin)}
         self._next = next_link
 
     async def run(self, request: DruidRequest) -> DruidResponse:
