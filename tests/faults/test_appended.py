@@ -67,18 +67,7 @@ async def _append(victim: Victim, rows: list[dict[str, Any]]) -> None:
     spec["spec"]["ioConfig"] |= {"appendToExisting": True, "dropExisting": False}
     spec["spec"]["ioConfig"]["inputSource"] = {"type": "inline", "data": "\n".join(map(json.dumps, rows))}
     spec["spec"]["tuningConfig"] |= {"forceGuaranteedRollup": False, "partitionsSpec": {"type": "dynamic"}}
-    overlord = f"{victim.druid.coordinator_url}/druid/indexer/v1/task"
-    async with aiohttp.ClientSession(raise_for_status=True) as session:
-        async with session.post(overlord, json=spec) as answer:
-            task = (await answer.json())["task"]
-
-        async def has_ended() -> bool:
-            async with session.get(f"{overlord}/{task}/status") as answer:
-                status = (await answer.json())["status"]["status"]
-            assert status != "FAILED"
-            return bool(status == "SUCCESS")
-
-        await until(has_ended)
+    await victim.run_task(spec)
 
 
 @fixture()

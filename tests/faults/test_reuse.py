@@ -180,18 +180,7 @@ async def _compact(victim: Victim) -> None:
         "ioConfig": {"type": "compact", "inputSpec": {"type": "interval", "interval": "2019-01-01/2019-02-01"}},
         "granularitySpec": {"segmentGranularity": "day", "rollup": False},
     }
-    overlord = f"{victim.druid.coordinator_url}/druid/indexer/v1/task"
-    async with aiohttp.ClientSession(raise_for_status=True) as session:
-        async with session.post(overlord, json=task) as response:
-            task_id = (await response.json())["task"]
-
-        async def has_ended() -> bool:
-            async with session.get(f"{overlord}/{task_id}/status") as response:
-                status = (await response.json())["status"]["status"]
-            assert status != "FAILED"
-            return bool(status == "SUCCESS")
-
-        await until(has_ended)
+    await victim.run_task(task)
 
 
 async def test_no_reused_response_is_wrong_or_too_old(reused: Reused, druid: Victim) -> None:

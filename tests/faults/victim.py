@@ -8,10 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import aiohttp
 
 from druid.cluster import Cluster
 from druid.health import is_healthy
@@ -62,6 +65,21 @@ class Victim:
     async def replace_data(self) -> None:
         """Ingest the same rows again, which replaces all segments."""
         await _ingest(self.druid)
+
+    async def run_task(self, task: Mapping[str, Any]) -> None:
+        """Submit a task to the overlord, and wait until it has succeeded."""
+        overlord = f"{self.druid.coordinator_url}/druid/indexer/v1/task"
+        async with aiohttp.ClientSession(raise_for_status=True) as session:
+            async with session.post(overlord, json=task) as response:
+                task_id = (await response.json())["task"]
+
+            async def has_ended() -> bool:
+                async with session.get(f"{overlord}/{task_id}/status") as response:
+                    status = (await response.json())["status"]["status"]
+                assert status != "FAILED"
+                return bool(status == "SUCCESS")
+
+            await until(has_ended)
 
     async def queries(self) -> set[str]:
         """Return the ids of the gateway's queries that broker or historical are processing, from their thread names."""
