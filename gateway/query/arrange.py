@@ -63,12 +63,13 @@ def arranged(plan: Plan, now: Slices, before: Slices | None) -> Slices:
         now, is_sorted = paired(plan, now, before), not plan.report.group_by
     if plan.report.fill:
         now, is_sorted = _filled(plan, now), True
-    if not plan.is_arranged_by_druid:
+    if plan.is_arranged_by_druid:
+        return now
+    if plan.report.having:
         now = _having(plan, now)
-        if plan.report.order_by or not is_sorted:
-            now = _sorted(plan, now)
-        now = _limited(plan, now)
-    return now
+    if plan.report.order_by or not is_sorted:
+        now = _sorted(plan, now)
+    return now if plan.report.limit is None else _limited(now, plan.report.limit)
 
 
 def empty_values(columns: Iterable[MetricColumn]) -> tuple[Number | None, ...]:
@@ -121,11 +122,11 @@ def _having(plan: Plan, slices: Slices) -> Slices:
         yield kept
 
 
-def _limited(plan: Plan, slices: Slices) -> Slices:
+def _limited(slices: Slices, limit: int) -> Slices:
     # All slices are read even if the limit is reached: unexpected rows of Druid must not pass unnoticed.
-    left = inf if plan.report.limit is None else plan.report.limit
+    left = limit
     for found in slices:
-        kept = found if left >= len(found) else found[: int(left)]
+        kept = found[:left]
         left -= len(kept)
         yield kept
 

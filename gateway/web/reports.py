@@ -93,7 +93,7 @@ async def _read_report(request: web.Request, parsed: ParsedReports, tenant: Tena
             body = linked_report(request) if is_link(request) else await receive(request, limit, min(deadline, until))
         with stage("parse"):
             if len(body) < _LARGE_BODY:
-                return parsed.parse(read_json(body))
+                return parsed.parse(body)
             return await app[WORKER].run(
                 lambda: parse(read_json(body), parsed.schema), tenant.owner_organization_id, context
             )
