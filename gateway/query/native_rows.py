@@ -25,7 +25,7 @@ Values = Sequence[Any]
 _NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 """How Druid writes numbers that JSON does not have."""
 
-_NUMBERS = (int, float)
+_NUMBERS = frozenset({int, float})
 
 _UNIQUE_METRICS_MISSING = (
     "Part of the data has no metrics for unique values, so hyperUnique cannot count them there. Request other "
@@ -60,14 +60,13 @@ def _moment_of(timestamp: str) -> int:
 class _Layout:
     """Where the values of a row are: `keys` are the keys or positions of the columns in it, by name.
 
-    `types` are the usual types of the numbers; `doubles` are the positions of dimensions that may not be finite.
+    `doubles` are the positions of the dimensions whose numbers may not be finite.
     """
 
     columns: tuple[MetricColumn, ...]
     keys: Mapping[str, Any]
     dimensions: Callable[[Any], Values]
     numbers: Callable[[Any], Values]
-    types: tuple[frozenset[type], ...]
     doubles: tuple[int, ...]
 
 
@@ -94,7 +93,7 @@ class RowReader:
         The label of a groupBy's row is its first value. Raises InvalidDruidResponse for rows that the query did not
         request, and DataUnavailable if a number is too small because the data lacks a metric.
         """
-        layout = _layout(self.plan.report, self.query.columns, self.plan.native_columns)
+        layout = _layout(self.plan.report, self.query.columns, self.plan.has_both_sides)
         try:
             labels, values = self._labelled(rows)
             dimensions, numbers = list(map(layout.dimensions, values)), list(map(layout.numbers, values))
@@ -104,10 +103,10 @@ class RowReader:
             dimensions = [self._finite(layout, each) for each in dimensions]
         if self.plan.uniques is Uniques.METRIC and any(_other(layout, each, ROWS_WITHOUT_METRIC) for each in values):
             raise DataUnavailable(_UNIQUE_METRICS_MISSING)
-        if all(types.issuperset(map(type, column)) for types, column in zip(layout.types, zip(*numbers, strict=True))):
-            # The usual case: every number has the type of its column already.
-            return labels, dimensions, numbers
-        return labels, dimensions, [self._numbers(layout, *each) for each in zip(numbers, values, strict=True)]
+        columns = [
+            self._column(layout, index, found, values) for index, found in enumerate(zip(*numbers, strict=True))
+        ]
+        return labels, dimensions, list(zip(*columns, strict=True))
 
     def _labelled(self, rows: Sequence[Any]) -> tuple[Sequence[object], Sequence[Any]]:
         if not self.plan.has_groups:
@@ -124,14 +123,17 @@ class RowReader:
                 dimensions = (*dimensions[:index], None, *dimensions[index + 1 :])
         return dimensions
 
-    def _numbers(self, layout: _Layout, numbers: Values, values: Any) -> tuple[Number | None, ...]:  # noqa: ANN401
-        return tuple(
-            self._number(column, number, values, layout)
-            for column, number in zip(layout.columns, numbers, strict=True)
-        )
+    def _column(self, layout: _Layout, index: int, found: Values, rows: Sequence[Any]) -> Sequence[Number | None]:
+        column, types = layout.columns[index], {*map(type, found)}
+        result = float if column.result == "float" else int
+        if types == {result}:
+            return found
+        if types <= _NUMBERS:
+            return [*map(result, found)]
+        return [self._number(layout, column, *each) for each in zip(found, rows, strict=True)]
 
-    def _number(self, column: MetricColumn, value: object, values: Any, layout: _Layout) -> Number | None:  # noqa: ANN401
-        if isinstance(value, _NUMBERS) and not isinstance(value, bool):
+    def _number(self, layout: _Layout, column: MetricColumn, value: Any, values: Any) -> Number | None:  # noqa: ANN401
+        if type(value) in _NUMBERS:
             return float(value) if column.result == "float" else int(value)
         if value in _NOT_FINITE or (value is None and _other(layout, values, column.raw) in _NOT_FINITE):
             self._warn(column.name, column.pointer)
@@ -146,8 +148,9 @@ class RowReader:
 
 
 @once_per_report
-def _layout(report: Report, names: tuple[str, ...], columns: tuple[MetricColumn, ...]) -> _Layout:
+def _layout(report: Report, names: tuple[str, ...], has_both_sides: bool) -> _Layout:  # noqa: FBT001 - hashed
     """Return the layout of the arrays of a groupBy with these columns or, without any, of a timeseries' objects."""
+    columns = report.columns if has_both_sides else report.side_columns
     numbers = [column.name for column in columns]
     every = [*numbers, *(column.raw for column in columns), ROWS_WITHOUT_METRIC]
     keys: Mapping[str, Any] = {name: index for index, name in enumerate(names)} or dict(zip(every, every, strict=True))
@@ -157,7 +160,6 @@ def _layout(report: Report, names: tuple[str, ...], columns: tuple[MetricColumn,
         keys,
         _getter([keys[dimension.name] for dimension in groups]),
         _getter([keys[name] for name in numbers]),
-        tuple(frozenset({float if column.result == "float" else int}) for column in columns),
         tuple(index for index, dimension in enumerate(groups) if dimension.kind is Kind.DOUBLE),
     )
 
@@ -171,5 +173,11 @@ def _other(layout: _Layout, values: Any, name: str) -> object:  # noqa: ANN401 -
 
 
 def _getter(keys: Sequence[Any]) -> Callable[[Any], Values]:
-    # itemgetter returns a tuple only for two keys or more.
-    return itemgetter(*keys) if len(keys) > 1 else lambda values: tuple(values[key] for key in keys)
+    """Return the function that takes the values of these keys from a row, as a tuple."""
+    match keys:
+        case []:
+            return lambda _: ()
+        case [key]:
+            return lambda values: (values[key],)
+        case _:
+            return itemgetter(*keys)

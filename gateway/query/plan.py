@@ -74,9 +74,14 @@ class Plan:
         return bool(self.report.group_by) and not self.report.fill and not self.has_two_queries
 
     @property
+    def has_both_sides(self) -> bool:
+        """Whether one query computes both sides of a comparison."""
+        return self.compared is not None and self.buckets is None
+
+    @property
     def native_columns(self) -> tuple[MetricColumn, ...]:
         """The columns of numbers in Druid's rows."""
-        return self.report.side_columns if self.compared is None or self.has_two_queries else self.report.columns
+        return self.report.columns if self.has_both_sides else self.report.side_columns
 
     def earlier(self) -> "Plan":
         """Return the plan of the other side of a comparison that has two queries."""
