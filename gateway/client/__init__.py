@@ -9,7 +9,7 @@ from gateway.client.async_client import AsyncClient, AsyncDataSet
 from gateway.client.client import Client, DataSet
 from gateway.client.errors import Problem, ReportingError
 from gateway.client.filters import Filter
-from gateway.client.reports import Granularity, Interval, Report
+from gateway.client.reports import Fixed, Granularity, Interval, Report
 from gateway.client.retries import Limits
 from gateway.client.tables import Table
 
@@ -24,6 +24,7 @@ __all__ = [
     "Explanation",
     "Field",
     "Filter",
+    "Fixed",
     "Freshness",
     "Granularity",
     "Interval",

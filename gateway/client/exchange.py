@@ -60,7 +60,7 @@ class Operation(Generic[T]):
             raise error(outcome)
         try:
             return self.read(outcome)
-        except (ValueError, KeyError, TypeError) as failure:
+        except (ValueError, KeyError, TypeError, AttributeError) as failure:
             raise _unexpected(outcome) from failure
 
 
