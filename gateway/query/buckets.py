@@ -152,7 +152,7 @@ def _shifted(granularity: Granularity, labels: tuple[int, ...], offset: int) -> 
 
 
 def _earliest(interval: Interval, granularity: Granularity) -> int:
-    """Return a moment before the first bucket, which may start before the interval and before a change of the offset."""
+    """Return a moment before the first bucket, which may start before the interval and before an offset change."""
     return interval.start - granularity.longest - DAY * (not granularity.by_offset)
 
 

@@ -37,7 +37,8 @@ _TYPES: Mapping[Kind, ColumnType] = MappingProxyType(
 def columns_of(report: Report) -> tuple[Column, ...]:
     """Return the columns of the report's answer, in their order."""
     zone = report.interval.zone.key
-    return (*(Column(name, "dimension", ColumnType.TIME, zone) for name in report.time_columns), *_other_columns(report))
+    times = (Column(name, "dimension", ColumnType.TIME, zone) for name in report.time_columns)
+    return (*times, *_other_columns(report))
 
 
 @once_per_report

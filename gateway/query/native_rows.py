@@ -103,9 +103,7 @@ class RowReader:
             dimensions = [self._finite(layout, each) for each in dimensions]
         if self.plan.uniques is Uniques.METRIC and any(_other(layout, each, ROWS_WITHOUT_METRIC) for each in values):
             raise DataUnavailable(_UNIQUE_METRICS_MISSING)
-        columns = [
-            self._column(layout, index, found, values) for index, found in enumerate(zip(*numbers, strict=True))
-        ]
+        columns = [self._column(layout, index, found, values) for index, found in enumerate(zip(*numbers, strict=True))]
         return labels, dimensions, list(zip(*columns, strict=True))
 
     def _labelled(self, rows: Sequence[Any]) -> tuple[Sequence[object], Sequence[Any]]:
