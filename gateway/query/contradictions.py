@@ -119,7 +119,7 @@ def _offset_without_limit(body: Json, _: Dataset, __: Suggestions) -> Iterator[P
 
 
 def _unsteady_pages(body: Json, dataset: Dataset, _: Suggestions) -> Iterator[Problem]:
-    """Each page is computed anew, so its rows must be the same, in the same order, each time."""
+    """Each page is a query of its own, so its rows must be the same, in the same order, each time."""
     exact = [metric.name for metric in metrics_of(body["aggregations"], dataset) if metric.is_exact]
     if "compare" in body:
         exact = [each for name in exact for each in compared_names(name)]
