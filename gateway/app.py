@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 import structlog
@@ -35,28 +35,13 @@ from gateway.settings import Settings
 from gateway.telemetry.instruments import Instruments
 from gateway.telemetry.tracing import is_configured
 from gateway.telemetry.worker_metrics import is_worker
-from gateway.web.context import (
-    ACCOUNTS,
-    AUTHENTICATOR,
-    BODY_BUDGET,
-    CPU_BUDGET,
-    DRUID,
-    INSTRUMENTS,
-    LIMITER,
-    PATH_ADVICE,
-    REFUSAL_PACER,
-    RESPONSE_HEADERS,
-    RUNNING,
-    SETTINGS,
-    STOPPING,
-    WORKER,
-)
+from gateway.web.context import SERVICES, Services
 from gateway.web.cpu_budget import CpuBudget
 from gateway.web.datasets import description_of
 from gateway.web.dimension_values import values_of
 from gateway.web.health import alive, readiness
 from gateway.web.listing import index_of, organizations_of
-from gateway.web.metrics import metrics
+from gateway.web.metrics import metrics_of
 from gateway.web.middleware import outermost
 from gateway.web.openapi import document
 from gateway.web.pages import routes
@@ -80,21 +65,12 @@ def create_app(settings: Settings, datasets: Iterable[Dataset]) -> web.Applicati
     if is_configured():
         app.middlewares.insert(0, traced)
         app.cleanup_ctx.append(exported)
-    app[SETTINGS] = settings
-    app[INSTRUMENTS] = Instruments()
-    app[PATH_ADVICE] = PathAdvice(dataset.name for dataset in datasets)
-    app[RESPONSE_HEADERS] = ResponseHeaders(settings.cors_origins)
-    app[RUNNING] = set()
-    app[STOPPING] = asyncio.Event()
-    app[REFUSAL_PACER] = RefusalPacer()
-    app[BODY_BUDGET] = BodyBudget(settings.body_memory)
-    app[CPU_BUDGET] = CpuBudget(settings.cpu_seconds_per_minute)
-    app.on_shutdown.append(_finish_requests)
     datasets = tuple(datasets)
     schemas = [compile_schema(dataset, settings.limits) for dataset in datasets]
-    app.cleanup_ctx.extend(
-        [_worker, _limiter, _accounts, partial(_druid, [each.dataset for each in schemas]), _metrics]
-    )
+    instruments = Instruments()
+    app.cleanup_ctx.append(partial(_services, settings, [each.dataset for each in schemas], instruments))
+    app.cleanup_ctx.append(partial(_metrics, settings, instruments))
+    app.on_shutdown.append(_finish_requests)
     app.router.add_get("/healthz", alive)
     app.router.add_get("/readyz", readiness())
     add_resource(app, PREFIX, {"GET": index_of(datasets)})
@@ -112,7 +88,7 @@ def create_app(settings: Settings, datasets: Iterable[Dataset]) -> web.Applicati
 
 async def _finish_requests(app: web.Application) -> None:
     """Give requests in progress some time to finish, then cancel them. New ones are no longer accepted."""
-    running, seconds = app[RUNNING], app[SETTINGS].shutdown_timeout
+    running, seconds = app[SERVICES].running, app[SERVICES].settings.shutdown_timeout
     if running:
         _log.info("finishing", requests=len(running), seconds=seconds)
         await asyncio.wait(running, timeout=seconds)
@@ -123,32 +99,38 @@ async def _finish_requests(app: web.Application) -> None:
         await asyncio.wait(late)
 
 
-async def _worker(app: web.Application) -> AsyncIterator[None]:
-    async with Worker() as worker:
-        app[WORKER] = worker
-        yield
-
-
-async def _limiter(app: web.Application) -> AsyncIterator[None]:
-    async with Limiter(app[SETTINGS]) as limiter:
-        app[LIMITER] = limiter
-        yield
-
-
-async def _accounts(app: web.Application) -> AsyncIterator[None]:
-    settings = app[SETTINGS]
+async def _services(
+    settings: Settings, datasets: Sequence[Dataset], instruments: Instruments, app: web.Application
+) -> AsyncIterator[None]:
+    """Open what requests use, and close it at the end."""
     async with (
-        Accounts(settings, app[INSTRUMENTS]) as accounts,
+        Worker() as worker,
+        Limiter(settings) as limiter,
+        Accounts(settings, instruments) as accounts,
         Authenticator(settings.oauth, accounts) as authenticator,
     ):
         await accounts.check_schema()
-        app[ACCOUNTS], app[AUTHENTICATOR] = accounts, authenticator
-        yield
+        async with _druid(settings, datasets, instruments) as druid:
+            app[SERVICES] = Services(
+                settings=settings,
+                instruments=instruments,
+                worker=worker,
+                limiter=limiter,
+                accounts=accounts,
+                authenticator=authenticator,
+                druid=druid,
+                refusal_pacer=RefusalPacer(),
+                body_budget=BodyBudget(settings.body_memory),
+                cpu_budget=CpuBudget(settings.cpu_seconds_per_minute),
+                path_advice=PathAdvice(dataset.name for dataset in datasets),
+                response_headers=ResponseHeaders(settings.cors_origins),
+            )
+            yield
 
 
-async def _druid(datasets: Sequence[Dataset], app: web.Application) -> AsyncIterator[None]:
+@asynccontextmanager
+async def _druid(settings: Settings, datasets: Sequence[Dataset], instruments: Instruments) -> AsyncIterator[Druid]:
     """Compose the chain of links between the web layer and Druid, from the last to the first; see druid/chain.py."""
-    settings, instruments = app[SETTINGS], app[INSTRUMENTS]
     data_sources = [dataset.data_source for dataset in datasets]
     async with AsyncExitStack() as stack:
         security = settings.druid_security
@@ -198,8 +180,7 @@ async def _druid(datasets: Sequence[Dataset], app: web.Application) -> AsyncIter
         reuse = Reuse(settings.reuse_seconds, stored, budget, instruments.reuse, coalesce)
         monitor = SchemaMonitor(brokers, coordinator, datasets, instruments, period=settings.schema_period)
         schemas = await stack.enter_async_context(monitor)
-        app[DRUID] = Druid(RequireSchema(schemas, reuse), brokers, completeness, schemas)
-        yield
+        yield Druid(RequireSchema(schemas, reuse), brokers, completeness, schemas)
 
 
 def _lane(instruments: Instruments, lane: str) -> LaneInstruments:
@@ -208,23 +189,21 @@ def _lane(instruments: Instruments, lane: str) -> LaneInstruments:
     )
 
 
-async def _metrics(app: web.Application) -> AsyncIterator[None]:
+async def _metrics(settings: Settings, instruments: Instruments, _: web.Application) -> AsyncIterator[None]:
     """Serve /metrics on its own port, which customers cannot reach. A worker writes its part for the supervisor."""
     if is_worker():
-        writing = asyncio.create_task(_write_gauges(app[INSTRUMENTS]))
+        writing = asyncio.create_task(_write_gauges(instruments))
         yield
         writing.cancel()
         return
-    port = app[SETTINGS].metrics_port
-    if port is None:
+    if settings.metrics_port is None:
         yield
         return
     metrics_app = web.Application()
-    metrics_app[INSTRUMENTS] = app[INSTRUMENTS]
-    metrics_app.router.add_get("/metrics", metrics)
+    metrics_app.router.add_get("/metrics", metrics_of(instruments.registry))
     runner = web.AppRunner(metrics_app, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, app[SETTINGS].host, port).start()
+    await web.TCPSite(runner, settings.host, settings.metrics_port).start()
     yield
     await runner.cleanup()
 

@@ -8,14 +8,14 @@ from gateway.druid.admission import Admit
 from gateway.druid.memory_budget import MemoryBudget
 from gateway.druid.single_flight import Coalesce
 from gateway.druid.slots import Slots
-from gateway.web.context import DRUID
+from gateway.web.context import SERVICES
 
 T = TypeVar("T")
 
 
 def link(app: web.Application, kind: type[T]) -> T:
     """The link of this class."""
-    found: Any = app[DRUID].first
+    found: Any = app[SERVICES].druid.first
     while not isinstance(found, kind):
         found = found._next
     return found

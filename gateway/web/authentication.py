@@ -14,14 +14,14 @@ from gateway.telemetry.tracing import stage, tell
 from gateway.tenancy.principal import Principal
 from gateway.tenancy.tenant import Tenant, authorize
 from gateway.web.client_address import address_of_request
-from gateway.web.context import ACCOUNTS, AUTHENTICATOR, CONTEXT, CPU_BUDGET, LIMITER, SETTINGS
+from gateway.web.context import CONTEXT
 
 _log = structlog.get_logger(__name__)
 
 
 def deadline_of(request: web.Request) -> float:
     """Return the event loop's time by which to respond: the setting's, or an earlier one that Prefer: wait asks for."""
-    seconds = request.app[SETTINGS].request_timeout
+    seconds = request[CONTEXT].services.settings.request_timeout
     if "Prefer" not in request.headers:
         return asyncio.get_running_loop().time() + seconds
     for preference in ",".join(request.headers.getall("Prefer", ())).split(","):
@@ -49,8 +49,8 @@ async def principal_of(request: web.Request) -> Principal:
         principal = await _authenticate(request)
     context.organization_id = principal.organization_id
     bind_contextvars(credential=principal.credential, user=principal.user_id)
-    request.app[CPU_BUDGET].check(principal.organization_id)
-    context.quota = await request.app[LIMITER].count_request(principal.organization_id)
+    context.services.cpu_budget.check(principal.organization_id)
+    context.quota = await context.services.limiter.count_request(principal.organization_id)
     return principal
 
 
@@ -59,7 +59,7 @@ async def _tenant_of(request: web.Request, dataset: Dataset) -> Tenant:
     bind_contextvars(data_set=dataset.name)
     with stage("authorize"):
         organization_id, id_format = request.match_info["organization_id"], dataset.tenant.id_format
-        tenant = await authorize(principal, organization_id, id_format, request.app[ACCOUNTS])
+        tenant = await authorize(principal, organization_id, id_format, request[CONTEXT].services.accounts)
     tell({"gateway.data_set": dataset.name, "gateway.organization_id": tenant.owner_organization_id})
     bind_contextvars(organization=tenant.owner_organization_id, partner=tenant.involved_organization_id)
     return tenant
@@ -67,13 +67,13 @@ async def _tenant_of(request: web.Request, dataset: Dataset) -> Tenant:
 
 async def _authenticate(request: web.Request) -> Principal:
     """Return the caller. Only failures are limited: the failures of others never lock out a valid credential."""
-    authorization = request.headers.getall("Authorization", ())
+    authorization, services = request.headers.getall("Authorization", ()), request[CONTEXT].services
     try:
-        return await request.app[AUTHENTICATOR].authenticate(authorization)
+        return await services.authenticator.authenticate(authorization)
     except Unauthenticated as error:
-        address = address_of_request(request, request.app[SETTINGS].trusted_proxies)
+        address = address_of_request(request, services.settings.trusted_proxies)
         _log.info("authentication_failed", address=address, reason=error.detail)
-        await request.app[LIMITER].count_failure(address, _token_prefix(authorization))
+        await services.limiter.count_failure(address, _token_prefix(authorization))
         raise
 
 

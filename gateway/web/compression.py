@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from aiohttp import web
 from backports import zstd
 
-from gateway.web.context import CONTEXT, WORKER
+from gateway.web.context import CONTEXT
 from gateway.web.negotiation import preferred_coding
 
 SMALLEST: Final = 4_096
@@ -42,7 +42,8 @@ async def compress(request: web.Request, response: web.Response, organization_id
     coding = preferred_coding(request.headers.getall("Accept-Encoding", ()), list(_CODINGS))
     if coding is None:
         return False
-    worker, context, view = request.app[WORKER], request[CONTEXT], memoryview(body)
+    context, view = request[CONTEXT], memoryview(body)
+    worker = context.services.worker
     compressor = _CODINGS[coding]()
     parts = []
     for start in range(0, len(body), _SLICE):

@@ -23,22 +23,30 @@ from gateway.web.request_body import BodyBudget
 from gateway.web.response_headers import ResponseHeaders
 from gateway.web.worker import Worker
 
-SETTINGS = web.AppKey("settings", Settings)
-INSTRUMENTS = web.AppKey("instruments", Instruments)
-ACCOUNTS = web.AppKey("accounts", Accounts)
-AUTHENTICATOR = web.AppKey("authenticator", Authenticator)
-DRUID = web.AppKey("druid", Druid)
-LIMITER = web.AppKey("limiter", Limiter)
-REFUSAL_PACER = web.AppKey("refusal_pacer", RefusalPacer)
-BODY_BUDGET = web.AppKey("body_budget", BodyBudget)
-CPU_BUDGET = web.AppKey("cpu_budget", CpuBudget)
-WORKER = web.AppKey("worker", Worker)
-PATH_ADVICE = web.AppKey("path_advice", PathAdvice)
-RESPONSE_HEADERS = web.AppKey("response_headers", ResponseHeaders)
-STOPPING = web.AppKey("stopping", asyncio.Event)
-"""Set once the process ends: each connection is closed after its current response."""
-RUNNING: web.AppKey[set[asyncio.Task[Any]]] = web.AppKey("running", set)
-"""The tasks of the requests in progress."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What requests use and what lives as long as the process."""
+
+    settings: Settings
+    instruments: Instruments
+    worker: Worker
+    limiter: Limiter
+    accounts: Accounts
+    authenticator: Authenticator
+    druid: Druid
+    refusal_pacer: RefusalPacer
+    body_budget: BodyBudget
+    cpu_budget: CpuBudget
+    path_advice: PathAdvice
+    response_headers: ResponseHeaders
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the process ends: each connection is closed after its current response."""
+    running: set[asyncio.Task[Any]] = field(default_factory=set)
+    """The tasks of the requests in progress."""
+
+
+SERVICES = web.AppKey("services", Services)
 
 
 class RequestTimer:
@@ -78,6 +86,7 @@ class RequestTimer:
 class RequestContext:
     """The facts about one request. The middleware creates it; handlers add what they find out."""
 
+    services: Services
     request_id: str = field(default_factory=lambda: os.urandom(16).hex())
     timer: RequestTimer = field(default_factory=RequestTimer)
     data_set: str = NO_DATA_SET

@@ -13,7 +13,7 @@ from gateway.query.native_rows import read_time_range
 from gateway.query.schema import ReportSchema
 from gateway.tenancy.tenant import Tenant
 from gateway.web.authentication import deadline_of, tenant_of
-from gateway.web.context import LIMITER
+from gateway.web.context import CONTEXT
 from gateway.web.encoders import json_response
 from gateway.web.execution import run_queries
 
@@ -35,7 +35,7 @@ def description_of(schema: ReportSchema) -> Handler:
         found = remembered.get(_key(tenant))
         if found is None:
             queries = {"range": compile_time_range(tenant, schema.dataset)}
-            async with request.app[LIMITER].report_slot(tenant.owner_organization_id):
+            async with request[CONTEXT].services.limiter.report_slot(tenant.owner_organization_id):
                 results = await run_queries(request, queries, deadline, heavy=True)
             time_range = read_time_range(results.responses["range"].rows)
             found = {"time_range": None if time_range is None else {"first": time_range[0], "last": time_range[1]}}

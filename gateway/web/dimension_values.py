@@ -11,7 +11,7 @@ from gateway.query.plan import is_heavy
 from gateway.query.schema import ReportSchema
 from gateway.web.audit import shape_of
 from gateway.web.authentication import deadline_of, tenant_of
-from gateway.web.context import CONTEXT, LIMITER
+from gateway.web.context import CONTEXT
 from gateway.web.encoders import json_response
 from gateway.web.execution import run_queries
 
@@ -23,7 +23,7 @@ def values_of(schema: ReportSchema) -> Handler:
         deadline = deadline_of(request)
         tenant = await tenant_of(request, schema.dataset, deadline)
         name = request.match_info["dimension"]
-        async with request.app[LIMITER].report_slot(tenant.owner_organization_id):
+        async with request[CONTEXT].services.limiter.report_slot(tenant.owner_organization_id):
             planned = plan_values(name, request.query, tenant, schema, now=int(time() * 1000))
             query = compile_report(planned)
             results = await run_queries(request, {"values": query}, deadline, heavy=is_heavy(planned))

@@ -12,7 +12,7 @@ from gateway.druid.chain import DruidResponse
 from gateway.query.compile import DruidQuery
 from gateway.telemetry.tracing import stage, tell
 from gateway.web.cache_fields import wants_fresh
-from gateway.web.context import CONTEXT, DRUID, INSTRUMENTS
+from gateway.web.context import CONTEXT
 from gateway.web.cpu_budget import metered
 
 _PARSE_SECONDS_PER_BYTE: Final = 2e-9
@@ -37,7 +37,8 @@ async def run_queries(
     request: web.Request, queries: Mapping[str, DruidQuery], deadline: float, *, heavy: bool
 ) -> Results:
     """Run a request's queries at the same time. If one fails or is cancelled, so are the others."""
-    context, druid, fresh = request[CONTEXT], request.app[DRUID], wants_fresh(request)
+    context, fresh = request[CONTEXT], wants_fresh(request)
+    druid = context.services.druid
 
     def run(name: str) -> Coroutine[Any, Any, DruidResponse]:
         return druid.run(queries[name], f"{context.request_id}-{name}", deadline, heavy=heavy, fresh=fresh)
@@ -78,7 +79,7 @@ def _note_druid(request: web.Request, name: str, responses: Mapping[str, DruidRe
     # The response to a coalesced query may have arrived before this request joined it.
     seconds = max(0.0, (asyncio.get_running_loop().time() if arrived is None else arrived) - began)
     context.timer.add_wait(seconds)
-    request.app[INSTRUMENTS].of_requests(context.data_set).druid_seconds.observe(seconds)
+    context.services.instruments.of_requests(context.data_set).druid_seconds.observe(seconds)
     # The query of a coalesced request is another request's.
     query_id = responses[name].query_id if responses else f"{context.request_id}-{name}"
     context.log_fields |= {"druid_query_id": query_id, "druid_ms": round(seconds * 1000, 3)}

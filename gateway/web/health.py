@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler
 from gateway.accounts.schema import DatabaseNotReady
 from gateway.accounts.store import Accounts
 from gateway.query.literals import Json
-from gateway.web.context import ACCOUNTS, DRUID
+from gateway.web.context import SERVICES, Services
 from gateway.web.encoders import json_response
 
 READINESS_SECONDS: Final = 1.0
@@ -31,7 +31,7 @@ def readiness() -> Handler:
         nonlocal running, until
         # One run of the checks serves everyone who asks while it runs, and for READINESS_SECONDS from its start.
         if running is None or (running.done() and monotonic() >= until):
-            running, until = asyncio.create_task(_check(request.app)), monotonic() + READINESS_SECONDS
+            running, until = asyncio.create_task(_check(request.app[SERVICES])), monotonic() + READINESS_SECONDS
         is_ready, body = await asyncio.shield(running)
         response = json_response(body)
         response.set_status(200 if is_ready else 503)
@@ -40,8 +40,8 @@ def readiness() -> Handler:
     return ready
 
 
-async def _check(app: web.Application) -> tuple[bool, Json]:
-    accounts, druid = await asyncio.gather(_has_schema(app[ACCOUNTS]), app[DRUID].readiness())
+async def _check(services: Services) -> tuple[bool, Json]:
+    accounts, druid = await asyncio.gather(_has_schema(services.accounts), services.druid.readiness())
     is_ready = accounts and druid.is_ready and druid.serves_any
     return is_ready, {
         "status": "ready" if is_ready else "not ready",

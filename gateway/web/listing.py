@@ -11,7 +11,7 @@ from gateway.errors import Forbidden
 from gateway.query.literals import Json
 from gateway.tenancy.principal import REPORTS
 from gateway.web.authentication import principal_of
-from gateway.web.context import ACCOUNTS
+from gateway.web.context import CONTEXT
 from gateway.web.encoders import json_response
 from gateway.web.paths import PREFIX, dataset_path
 
@@ -44,7 +44,7 @@ async def _organizations(request: web.Request, datasets: Iterable[Dataset]) -> J
     principal = await principal_of(request)
     if REPORTS not in principal.permissions:
         raise Forbidden("You have no permission to request reports.")
-    known = await request.app[ACCOUNTS].organizations(principal.organization_id)
+    known = await request[CONTEXT].services.accounts.organizations(principal.organization_id)
     return {"organizations": [_described(each, principal.organization_id, datasets) for each in known]}
 
 

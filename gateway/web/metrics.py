@@ -1,12 +1,14 @@
 """The endpoint for Prometheus."""
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from aiohttp.typedefs import Handler
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from gateway.web.context import INSTRUMENTS
 
+def metrics_of(registry: CollectorRegistry) -> Handler:
+    """Return the handler of GET /metrics: every instrument in Prometheus' text format."""
 
-async def metrics(request: web.Request) -> web.Response:
-    """GET /metrics: every instrument in Prometheus' text format."""
-    text = generate_latest(request.app[INSTRUMENTS].registry)
-    return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return metrics

@@ -11,18 +11,7 @@ from structlog.contextvars import bind_contextvars
 from gateway.errors import GatewayError, InternalError
 from gateway.telemetry.tracing import record_response, tell
 from gateway.web.client_address import address_of_request
-from gateway.web.context import (
-    CONTEXT,
-    CPU_BUDGET,
-    INSTRUMENTS,
-    PATH_ADVICE,
-    REFUSAL_PACER,
-    RESPONSE_HEADERS,
-    RUNNING,
-    SETTINGS,
-    STOPPING,
-    RequestContext,
-)
+from gateway.web.context import CONTEXT, SERVICES, RequestContext
 from gateway.web.cpu_budget import metered
 from gateway.web.malformed_requests import refuse_unsupported
 from gateway.web.problem_details import code_of, problem_of, problem_of_aiohttp
@@ -34,31 +23,30 @@ _log = structlog.get_logger(__name__)
 @web.middleware
 async def outermost(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Create the request's context, respond, and send the response."""
-    app, task = request.app, asyncio.current_task()
+    services, task = request.app[SERVICES], asyncio.current_task()
     assert task is not None  # noqa: S101 - aiohttp runs each request in a task
-    context = request[CONTEXT] = RequestContext()
-    running = app[RUNNING]
-    running.add(task)
+    context = request[CONTEXT] = RequestContext(services)
+    services.running.add(task)
     try:
         try:
             response = await metered(_respond(request, handler, context), context)
         finally:
             if context.organization_id is not None:
-                app[CPU_BUDGET].charge(context.organization_id, context.cpu_seconds)
+                services.cpu_budget.charge(context.organization_id, context.cpu_seconds)
         if not request.content.at_eof():
             drop_body(request)
         if response.status == HTTPStatus.TOO_MANY_REQUESTS:
-            caller = context.organization_id or address_of_request(request, app[SETTINGS].trusted_proxies)
-            await app[REFUSAL_PACER].wait(caller)
+            caller = context.organization_id or address_of_request(request, services.settings.trusted_proxies)
+            await services.refusal_pacer.wait(caller)
         try:
             was_read = await send(request, response)
         except asyncio.CancelledError:
-            app[INSTRUMENTS].of_requests(context.data_set).abandoned.inc()
+            services.instruments.of_requests(context.data_set).abandoned.inc()
             raise
         if not was_read:
-            app[INSTRUMENTS].of_requests(context.data_set).abandoned.inc()
+            services.instruments.of_requests(context.data_set).abandoned.inc()
     finally:
-        running.discard(task)
+        services.running.discard(task)
         for lease in context.leases:
             lease.release()
     await close_unread(request)
@@ -77,15 +65,15 @@ async def _respond(request: web.Request, handler: Handler, context: RequestConte
     except GatewayError as error:
         code, response = error.code, problem_of(error, context.request_id)
     except web.HTTPException as error:
-        detail = request.app[PATH_ADVICE].detail(request, error)
+        detail = context.services.path_advice.detail(request, error)
         code, response = code_of(HTTPStatus(error.status)), problem_of_aiohttp(error, context.request_id, detail)
     except asyncio.CancelledError:
-        _note_abandoned(request, context)
+        _note_abandoned(request.method, context)
         raise
     except Exception as error:
         if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
             # The caller disconnected while the gateway wrote to it or read from it.
-            _note_abandoned(request, context)
+            _note_abandoned(request.method, context)
             raise
         _log.exception("request_failed")
         unforeseen = InternalError("An unexpected error occurred. The request id identifies it in the logs.")
@@ -94,19 +82,19 @@ async def _respond(request: web.Request, handler: Handler, context: RequestConte
     return response
 
 
-def _note_abandoned(request: web.Request, context: RequestContext) -> None:
-    _log.info("request_abandoned", method=request.method, ms=_milliseconds(context.timer.elapsed))
-    request.app[INSTRUMENTS].of_requests(context.data_set).abandoned.inc()
+def _note_abandoned(method: str, context: RequestContext) -> None:
+    _log.info("request_abandoned", method=method, ms=_milliseconds(context.timer.elapsed))
+    context.services.instruments.of_requests(context.data_set).abandoned.inc()
 
 
 def _finish(request: web.Request, response: web.StreamResponse, code: str | None, context: RequestContext) -> None:
     """Complete the response's headers, log and count it."""
     response.headers["X-Request-Id"] = context.request_id
-    request.app[RESPONSE_HEADERS].complete(request, response)
+    context.services.response_headers.complete(request, response)
     if context.quota is not None and "RateLimit" not in response.headers:
         # An error that has these headers describes the limit that refused the request.
         response.headers.update(context.quota.headers())
-    if not request.content.is_eof() or request.app[STOPPING].is_set():
+    if not request.content.is_eof() or context.services.stopping.is_set():
         # If the body was refused, it is not read, and nothing behind it is.
         response.force_close()
     elapsed, own = context.timer.elapsed, context.timer.own
@@ -119,7 +107,7 @@ def _finish(request: web.Request, response: web.StreamResponse, code: str | None
         **context.log_fields,
     )
     record_response(response.status, code)
-    of_requests = request.app[INSTRUMENTS].of_requests(context.data_set)
+    of_requests = context.services.instruments.of_requests(context.data_set)
     of_requests.answered(response.status, code or "").inc()
     of_requests.seconds.observe(elapsed)
     of_requests.own_seconds.observe(own)

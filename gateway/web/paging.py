@@ -22,7 +22,7 @@ from gateway.errors import DataChanged, InvalidReport, LimitExceeded
 from gateway.query.json_body import read_json
 from gateway.query.report import Report
 from gateway.tenancy.tenant import Tenant
-from gateway.web.context import CONTEXT, SETTINGS
+from gateway.web.context import CONTEXT
 from gateway.web.paths import dataset_path
 from gateway.web.response_format import PAGE, REPORT, WantedResponse
 
@@ -88,7 +88,8 @@ def requested_page(
         if token is not None:
             raise InvalidReport(f"The query parameter {PAGE} needs a report with offset.")
         return None
-    data_set = request[CONTEXT].data_set
+    context = request[CONTEXT]
+    data_set = context.data_set
     following = json.dumps({**_object(body), "offset": report.offset + report.limit}, separators=(",", ":"))
     path = quote(dataset_path(request.match_info["organization_id"], data_set))
     next_path = f"{path}/report?{REPORT}={quote(following, safe=_UNESCAPED)}&format={wanted.name}"
@@ -100,7 +101,7 @@ def requested_page(
     # Not the offset: all pages of a report have the same token.
     about = [data_set, tenant.owner_organization_id, tenant.involved_organization_id, report.to_json() | {"offset": 0}]
     subject = json.dumps(about, sort_keys=True).encode()
-    key = hmac.digest(request.app[SETTINGS].token_secret.get_secret_value().encode(), _PURPOSE, "sha256")
+    key = hmac.digest(context.services.settings.token_secret.get_secret_value().encode(), _PURPOSE, "sha256")
     now, version = (int(time() * 1000), None) if token is None else _read(token, key, subject)
     return Page(now, version, report.limit, next_path, subject, key)
 

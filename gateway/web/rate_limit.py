@@ -14,14 +14,17 @@ from dataclasses import dataclass
 from math import ceil
 from time import monotonic, time
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 import structlog
 from limits.errors import StorageError
 
 from gateway.errors import RateLimited
 from gateway.settings import Settings
-from gateway.web.rate_limit_storage import Counters, SharedCounters, Storage
+from gateway.web.rate_limit_storage import Counters, Storage
+
+if TYPE_CHECKING:
+    from gateway.web.shared_counters import SharedCounters
 
 REFUSAL_INTERVAL: Final = 0.05
 """Seconds between two refusals (429) of one caller."""
@@ -82,6 +85,13 @@ class RefusalPacer:
         await asyncio.sleep(turn - now)
 
 
+def _shared_counters(url: str) -> "SharedCounters":
+    # Imported only where limits are shared: the client of Redis takes a third of the gateway's time to start.
+    from gateway.web.shared_counters import SharedCounters  # noqa: PLC0415
+
+    return SharedCounters(url)
+
+
 class Limiter:
     """Counts what addresses and organizations do; raises RateLimited beyond a limit.
 
@@ -95,8 +105,7 @@ class Limiter:
         # A report ends by its deadline. A slot whose process has died becomes free a little later.
         self._slot_seconds = ceil(settings.request_timeout) + 5
         self._local = Counters()
-        url = settings.limits_url
-        self._shared = None if url is None else SharedCounters(url.get_secret_value())
+        self._shared = None if settings.limits_url is None else _shared_counters(settings.limits_url.get_secret_value())
         self._failing = False
         self._shared_from = 0.0
 

@@ -27,7 +27,7 @@ from gateway.web.authentication import deadline_of, tenant_of
 from gateway.web.cache_fields import cache_fields
 from gateway.web.compression import compress
 from gateway.web.conditional import etag_of, known_tag, mark_cacheable, not_modified
-from gateway.web.context import BODY_BUDGET, CONTEXT, DRUID, INSTRUMENTS, LIMITER, SETTINGS, WORKER
+from gateway.web.context import CONTEXT
 from gateway.web.encoders import encode, json_response
 from gateway.web.execution import run_queries
 from gateway.web.paging import Page, requested_page, version_of
@@ -50,15 +50,16 @@ def report_on(schema: ReportSchema) -> Handler:
     parsed = ParsedReports(schema)
 
     async def report(request: web.Request) -> web.Response:
-        context, settings = request[CONTEXT], request.app[SETTINGS]
+        context = request[CONTEXT]
+        services = context.services
         deadline = deadline_of(request)
         tenant = await tenant_of(request, schema.dataset, deadline)
         wanted = wanted_response(request)
-        async with request.app[LIMITER].report_slot(tenant.owner_organization_id):
+        async with services.limiter.report_slot(tenant.owner_organization_id):
             report, page = await _read_report(request, wanted, parsed, tenant, deadline)
             now = int(time() * 1000) if page is None else page.now
             with stage("plan"):
-                planned = plan(report, tenant, schema, settings.uniques, now=now)
+                planned = plan(report, tenant, schema, services.settings.uniques, now=now)
             if wanted.explanation:
                 return json_response(explain(planned, schema.limits, now=now))
             if report.top is not None:
@@ -80,7 +81,7 @@ def report_on(schema: ReportSchema) -> Handler:
         with stage("encode"):
             encoded = await encode(answer, wanted.format)
         results.keep_only(len(encoded.body))
-        request.app[INSTRUMENTS].of_requests(context.data_set).rows.inc(encoded.rows)
+        services.instruments.of_requests(context.data_set).rows.inc(encoded.rows)
         # The request's log line is the audit line, too. Its context has the caller, the organization and the partner.
         context.log_fields |= shape_of(planned) | {"rows": encoded.rows}
         response = respond_with(encoded, wanted.format, planned)
@@ -102,24 +103,25 @@ async def _read_report(
 
     Return the report and, if it is requested in pages, the page.
     """
-    app, context = request.app, request[CONTEXT]
-    limit = app[SETTINGS].max_body_bytes
-    with app[BODY_BUDGET].reserve(tenant.owner_organization_id, expected_size(request, limit)):
-        until = asyncio.get_running_loop().time() + app[SETTINGS].body_timeout
+    context = request[CONTEXT]
+    services = context.services
+    limit = services.settings.max_body_bytes
+    with services.body_budget.reserve(tenant.owner_organization_id, expected_size(request, limit)):
+        until = asyncio.get_running_loop().time() + services.settings.body_timeout
         with stage("read"), context.timer.waiting():
             body = linked_report(request) if is_link(request) else await receive(request, limit, min(deadline, until))
         with stage("parse"):
             if len(body) < _LARGE_BODY:
                 report = parsed.parse(read_json(body))
             else:
-                report = await app[WORKER].run(
+                report = await services.worker.run(
                     lambda: parse(read_json(body), parsed.schema), tenant.owner_organization_id, context
                 )
         return report, requested_page(request, wanted, body, report, tenant)
 
 
 def _unpublished(request: web.Request, planned: Plan) -> Iterable[tuple[int, int]]:
-    return request.app[DRUID].unpublished(planned.dataset.data_source)
+    return request[CONTEXT].services.druid.unpublished(planned.dataset.data_source)
 
 
 async def _with_groups(request: web.Request, planned: Plan, top: Top, deadline: float) -> Plan:

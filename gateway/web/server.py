@@ -16,7 +16,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from gateway.query.zones import TZDATA_VERSION
 from gateway.settings import Settings
-from gateway.web.context import INSTRUMENTS, STOPPING
+from gateway.web.context import SERVICES
 from gateway.web.malformed_requests import malformed
 from gateway.web.request_body import EXPECTATION
 from gateway.web.shared_socket import SharedSocket
@@ -99,7 +99,7 @@ async def _say_goodbye(app: web.Application, runner: Runner, seconds: float) -> 
     """
     for site in runner.sites:
         await site.stop()
-    app[STOPPING].set()
+    app[SERVICES].stopping.set()
     until = asyncio.get_running_loop().time() + seconds
     while runner.server and runner.server.connections and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110
         await asyncio.sleep(_POLL_SECONDS)
@@ -136,7 +136,7 @@ class _Protocol(web.RequestHandler):
             lingering_time=0,
             read_bufsize=_BUFFER_BYTES,
         )
-        self._instruments = app[INSTRUMENTS]
+        self._instruments = app[SERVICES].instruments
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Limit what the system receives ahead: a body may arrive before it is known whether it will be read."""

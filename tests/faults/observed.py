@@ -19,7 +19,7 @@ from gateway.app import create_app
 from gateway.catalog.model import Dataset
 from gateway.druid.single_flight import Coalesce
 from gateway.settings import Settings
-from gateway.web.context import DRUID
+from gateway.web.context import SERVICES
 from tests.links import link, slots
 
 
@@ -41,7 +41,7 @@ class Held:
 
 
 def _held(app: web.Application) -> Held:
-    brokers = app[DRUID].brokers
+    brokers = app[SERVICES].druid.brokers
     lanes = slots(app)
     connections = [broker.connections for broker in brokers]
     return Held(

@@ -11,7 +11,7 @@ from aiohttp import web
 from gateway.druid import broker_pool as brokers
 from gateway.druid import schema_reader
 from gateway.druid.api import broker
-from gateway.web.context import DRUID
+from gateway.web.context import SERVICES
 from tests.http import stand_in
 from tests.http.asking import COUNT, assert_problem
 from tests.http.conftest import Start
@@ -122,7 +122,7 @@ async def test_a_frozen_broker_is_excluded_after_a_query_reaches_its_deadline(
         url = f"http://127.0.0.1:{frozen.getsockname()[1]}"
         client = await start(f"{url},{druid_stand_in.url}", request_timeout=1)
         assert_problem(await client.post(nth(0)), 504, "timeout")
-        both = client.gateway.app[DRUID].brokers
+        both = client.gateway.app[SERVICES].druid.brokers
         async with asyncio.timeout(5):
             while len(both.answering) == 2:  # noqa: ASYNC110 - only looking tells
                 await asyncio.sleep(0.02)

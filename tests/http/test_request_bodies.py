@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, suppress
 
 import pytest
 
-from gateway.web.context import BODY_BUDGET
+from gateway.web.context import SERVICES
 from gateway.web.request_body import BodyBudget
 from tests.http import raw
 from tests.http.asking import COUNT, Client, assert_problem
@@ -99,7 +99,7 @@ async def test_a_body_is_received_within_one_of_the_organizations_slots(start: S
 
 async def test_the_budget_for_bodies_is_shared_and_given_back(start: Start, druid_stand_in: StandIn) -> None:
     client = await start(druid_stand_in.url, body_memory=4096, max_body_bytes=2048, body_timeout=1.0)
-    budget = client.gateway.app[BODY_BUDGET]
+    budget = client.gateway.app[SERVICES].body_budget
     async with raw.connected(client) as (reader, writer):
         writer.write(raw.head(client, "Transfer-Encoding: chunked") + b"1\r\n{\r\n")
         async with asyncio.timeout(10):

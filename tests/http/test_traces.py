@@ -12,7 +12,7 @@ from aiohttp import web
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from gateway.telemetry.otlp import FLUSH_SECONDS
-from gateway.web.context import INSTRUMENTS
+from gateway.web.context import SERVICES
 from gateway.web.tracing import traced
 from tests.http import stand_in
 from tests.http.asking import COUNT, Client, ask, assert_problem
@@ -183,7 +183,7 @@ async def test_the_spans_of_all_sharing_requests_name_the_shared_query(
     druid_stand_in.answer = answer
     client = await start(druid_stand_in.url)
     posts = [asyncio.create_task(client.post()) for _ in range(2)]
-    await until(lambda: client.gateway.app[INSTRUMENTS].druid_shared._value.get() == 1)
+    await until(lambda: client.gateway.app[SERVICES].instruments.druid_shared._value.get() == 1)
     go.set()
     await asyncio.gather(*posts)
     await collector.trace(21)

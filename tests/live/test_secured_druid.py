@@ -17,7 +17,7 @@ from prometheus_client import generate_latest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from gateway.web.context import INSTRUMENTS
+from gateway.web.context import SERVICES
 from tests.certificates import CertificateAuthority
 from tests.conftest import Druid
 from tests.datasets import CHAT_SESSIONS
@@ -95,7 +95,7 @@ async def test_rows_go_in_and_correct_numbers_come_out(druid: Druid, tmp_path: P
                 async with serving(settings, datasets=[dataset]) as gateway, Client(gateway) as client:
                     answer = await client.post(report(COUNT, SUMS, UNIQUES, filters=ORG))
                     ready = await client.send("GET", "/readyz")
-                    shown = generate_latest(gateway.app[INSTRUMENTS].registry).decode()
+                    shown = generate_latest(gateway.app[SERVICES].instruments.registry).decode()
         finally:
             async with aiohttp.ClientSession() as session:
                 url = f"{druid.coordinator_url}/druid/coordinator/v1/datasources/{name}"
@@ -145,7 +145,7 @@ async def test_a_rejected_connection_is_an_error_with_its_reason_in_the_log(
         with capture_logs() as lines:
             async with serving(settings) as gateway, Client(gateway) as client:
                 answers = [await client.post(), await client.send("GET", "/readyz")]
-                shown = generate_latest(gateway.app[INSTRUMENTS].registry).decode()
+                shown = generate_latest(gateway.app[SERVICES].instruments.registry).decode()
         await collector.trace(1)
     # No report is answered before the columns were read.
     assert [answer.status for answer in answers] == [503, 503]
