@@ -1,9 +1,7 @@
-"""The link that waits for a slot, and tells Druid the query's lane and priority."""
+"""The link that waits for a slot."""
 
 from gateway.druid.chain import AdmittedRequest, DruidResponse, LeasedRequest, Link
 from gateway.druid.slots import Slots
-
-_HEAVY_PRIORITY = -10
 
 
 class Admit:
@@ -18,8 +16,4 @@ class Admit:
         """Raises QueueFull, DeadlineExceeded, and what the next link raises."""
         slots = self._heavy if request.heavy else self._ordinary
         async with slots.acquire(request.query.tenant.owner_organization_id, request.deadline) as slot:
-            # Druid's queues do not know organizations: one with fewer running queries overtakes there, too.
-            priority = (_HEAVY_PRIORITY if request.heavy else 0) - slot.others
-            lane = {"lane": "heavy"} if request.heavy else {}
-            request = request.with_context(priority=priority, **lane)
             return await self._next.run(AdmittedRequest(*request, slot=slot))

@@ -5,10 +5,10 @@ A query enters each link once, in this order; app.py composes them:
     schema       schema_monitor.py   the data set matches Druid's columns
     reuse        reuse.py            answers from memory; lets Druid confirm what it remembers
     coalesce     single_flight.py    one query in Druid for identical requests in flight
-    admit        admission.py        waits for a slot; sets lane and priority
+    admit        admission.py        waits for a slot
     choose       broker_pool.py      picks a broker; tries another one if there is no response
     completeness completeness/       asks the broker whether it serves all the data that exists
-    context      query_context.py    sets query id, timeout and trace parent
+    context      query_context.py    sets query id, timeout, priority, lane and trace parent
     guard        tenant_guard.py     checks the final query and the rows of the response
     send         api/send.py         HTTP
 
@@ -101,10 +101,6 @@ class LeasedRequest(NamedTuple):
     key: bytes
     known: Known | None
     lease: MemoryLease
-
-    def with_context(self, **entries: Any) -> "LeasedRequest":  # noqa: ANN401 - JSON of any shape
-        """Return the request with these entries added to the native query's context."""
-        return self._replace(query=with_context(self.query, **entries))
 
 
 class AdmittedRequest(NamedTuple):

@@ -12,6 +12,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 _CYCLE_YEARS = 400
 _CYCLE = 146_097 * 86_400_000
 _CYCLE_START = (datetime(2000, 1, 1, tzinfo=UTC) - EPOCH) // _MILLISECOND
+_USUAL_LENGTH = len("2019-01-01T00:00:00.000Z")
 _MOMENT = re.compile(
     r"(?P<year>[+-]?\d{4,9})-(?P<rest>\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)?(?:Z|[+-]\d\d:\d\d)?)", re.ASCII
 )
@@ -50,6 +51,8 @@ class TimeRange(NamedTuple):
 
 
 def _parse_moment(text: str) -> int:
+    if len(text) == _USUAL_LENGTH and text[4] == "-" and text[-1] == "Z":
+        return (datetime.fromisoformat(text) - EPOCH) // _MILLISECOND
     match = _MOMENT.fullmatch(text)
     if match is None:
         raise ValueError(f"not a moment as Druid writes it: {text[:40]!r}")

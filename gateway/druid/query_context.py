@@ -1,4 +1,4 @@
-"""The link that completes the context of a query: its id, its timeout, and the span that is its parent."""
+"""The link that completes the context of a query: its id, timeout, priority and lane, and the span that is its parent."""
 
 import asyncio
 import math
@@ -12,6 +12,8 @@ from gateway.druid.chain import DruidResponse, Link, RoutedRequest
 from gateway.druid.responses import SegmentsMissing, TimeoutAboveLimit
 from gateway.errors import DeadlineExceeded
 from gateway.telemetry.tracing import parenthood, stage
+
+_HEAVY_PRIORITY = -10
 
 _log = structlog.get_logger(__name__)
 
@@ -56,8 +58,12 @@ class AddContext:
         if left <= 0:
             raise DeadlineExceeded("The report took too long. Choose a shorter interval, or filter more.")
         timeout = max(1, int(min(left * 1000, self._timeout_limit)))
+        # Druid's queues do not know organizations: one with fewer running queries overtakes there, too.
+        priority = (_HEAVY_PRIORITY if request.heavy else 0) - request.slot.others
         # Proxies read the parent of their spans from a header, Druid's opentelemetry-emitter from the context.
-        context = {"queryId": request.query_id, "timeout": timeout, **parenthood()}
+        context: dict[str, object] = {"queryId": request.query_id, "timeout": timeout, "priority": priority, **parenthood()}
+        if request.heavy:
+            context["lane"] = "heavy"
         if request.known is not None:
             context["numRetriesOnMissingSegments"] = 0
         return request.with_context(**context)

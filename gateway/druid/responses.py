@@ -25,9 +25,6 @@ from gateway.errors import (
 )
 from gateway.query.filters import caller_values
 
-# Almost every response names the same interval: the probe of the completeness check.
-_parsed = lru_cache(maxsize=1_024)(TimeRange.parse)
-
 _TIMEOUT_LIMIT = re.compile(r"timeout = \d+ is more than enforced limit of (\d+)")
 
 _log = structlog.get_logger(__name__)
@@ -65,10 +62,17 @@ def uncovered_in(headers: Mapping[bytes, bytes]) -> tuple[TimeRange, ...] | None
 
     Raises DataUnavailable if Druid says that it missed segments.
     """
+    header = headers.get(b"x-druid-response-context")
+    return None if header is None else _uncovered(header)
+
+
+# Almost every response names the same time: the probe of the completeness check.
+@lru_cache(maxsize=256)
+def _uncovered(header: bytes) -> tuple[TimeRange, ...] | None:
     try:
-        context = orjson.loads(headers[b"x-druid-response-context"])
+        context = orjson.loads(header)
         missing = context.get("missingSegments")
-    except (KeyError, ValueError, AttributeError):
+    except (ValueError, AttributeError):
         return None
     if missing:
         _log.error("data_unavailable", missing_segments=len(missing))
@@ -77,7 +81,7 @@ def uncovered_in(headers: Mapping[bytes, bytes]) -> tuple[TimeRange, ...] | None
         # `truncated`: the header became too long, for whatever reason, and lists were cut short.
         if context["uncoveredIntervalsOverflowed"] or context.get("truncated"):
             return None
-        return tuple(map(_parsed, context["uncoveredIntervals"]))
+        return tuple(map(TimeRange.parse, context["uncoveredIntervals"]))
     except (KeyError, ValueError, TypeError, AttributeError):
         return None
 

@@ -10,6 +10,7 @@ for the result-level cache): the request only has to contain `If-None-Match`.
 """
 
 import asyncio
+from collections import deque
 from typing import get_args
 
 import orjson
@@ -19,6 +20,9 @@ from gateway.druid.chain import NOTHING_KNOWN, DruidRequest, DruidResponse, Keye
 from gateway.druid.memory_budget import GROWTH, MemoryBudget
 from gateway.druid.row_parser import parse_rows
 from gateway.druid.stored_responses import StoredResponse, StoredResponses
+
+_DROP_EVERY = 0.05
+"""Seconds between two times at which responses are dropped."""
 
 
 class Reuse:
@@ -37,6 +41,8 @@ class Reuse:
         self._budget = budget
         self._outcomes = {origin: outcomes.labels(origin) for origin in get_args(Origin)}
         self._next = next_link
+        # When responses that Druid cannot confirm expire, in the event loop's time, and their keys.
+        self._expiring: deque[tuple[float, bytes]] = deque()
 
     async def run(self, request: DruidRequest) -> DruidResponse:
         """Raises MemoryExhausted, and what the next link raises."""
@@ -81,12 +87,21 @@ class Reuse:
             return
         self._stored.put(key, request.query.tenant.owner_organization_id, response, self._budget)
         if response.version is None:
-            asyncio.get_running_loop().call_later(left, self._drop_expired, key)
+            self._expiring.append((response.sent_at + self._seconds, key))
+            if len(self._expiring) == 1:
+                asyncio.get_running_loop().call_later(left, self._drop_expired)
 
-    def _drop_expired(self, key: bytes) -> None:
-        stored = self._stored.get(key)
-        if stored is not None and stored.known is None and self._age(stored.sent_at) >= self._seconds:
-            self._stored.drop(key)
+    def _drop_expired(self) -> None:
+        """Drop the responses that Druid cannot confirm and that are too old, together to save timers."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        while self._expiring and self._expiring[0][0] <= now:
+            key = self._expiring.popleft()[1]
+            stored = self._stored.get(key)
+            if stored is not None and stored.known is None and stored.sent_at + self._seconds <= now:
+                self._stored.drop(key)
+        if self._expiring:
+            loop.call_at(max(self._expiring[0][0], now + _DROP_EVERY), self._drop_expired)
 
     @staticmethod
     def _age(moment: float) -> float:

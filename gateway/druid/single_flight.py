@@ -1,11 +1,10 @@
 """The link that coalesces identical requests in flight: they share one query and its response."""
 
 import asyncio
-from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from prometheus_client import Counter
 
@@ -24,7 +23,7 @@ class _Flight:
     task: asyncio.Task[DruidResponse]
     lease: MemoryLease
     deadline: float
-    waiting: int = 0
+    waiting: set[asyncio.Future[None]] = field(default_factory=set)
 
 
 class Coalesce:
@@ -60,31 +59,35 @@ class Coalesce:
 
         Raises DeadlineExceeded at the request's own deadline, and what the next link raises.
         """
-        try:
-            async with asyncio.timeout_at(request.deadline):
-                while True:
-                    deadline, response = self._join(request)
-                    try:
-                        return await response
-                    except DeadlineExceeded:
-                        # The query that it joined had an earlier deadline. This request has time left: start over.
-                        if deadline >= request.deadline:
-                            raise
-        except TimeoutError as error:
-            raise DeadlineExceeded("The report took too long. Choose a shorter interval, or filter more.") from error
+        while True:
+            flight = self._to_join(request)
+            is_new = flight is None
+            if flight is None:
+                flight = self._start_flight(request)
+            try:
+                response = await self._wait(request, flight)
+            except DeadlineExceeded:
+                # The query that it joined had an earlier deadline. If this request has time left, start over.
+                if flight.deadline >= request.deadline or _now() >= request.deadline:
+                    raise
+            else:
+                origin: Origin = response.origin if is_new else "shared"
+                return response._replace(lease=response.lease.share(), origin=origin)
+            finally:
+                self._leave(request.key, flight)
+                # An error of the task refers to this frame, and so would to itself.
+                del flight
 
-    def _join(self, request: KeyedRequest) -> tuple[float, Coroutine[Any, Any, DruidResponse]]:
-        """Return the deadline of a query in flight and its future response."""
-        flight, now = self._flights.get(request.key), asyncio.get_running_loop().time()
-        if (
-            flight is not None
-            and not request.fresh
-            and flight.deadline - now >= (request.deadline - now) * _LONG_ENOUGH
-        ):
-            self._joined.inc()
-            return flight.deadline, self._wait(request.key, flight, joined=True)
-        flight = self._start_flight(request)
-        return flight.deadline, self._wait(request.key, flight, joined=False)
+    def _to_join(self, request: KeyedRequest) -> _Flight | None:
+        """Return an identical query in flight that the request may wait for."""
+        flight = self._flights.get(request.key)
+        if flight is None or request.fresh:
+            return None
+        now = _now()
+        if flight.deadline - now < (request.deadline - now) * _LONG_ENOUGH:
+            return None
+        self._joined.inc()
+        return flight
 
     def _start_flight(self, request: KeyedRequest) -> _Flight:
         lease = self._budget.lease(request.query.tenant.owner_organization_id)
@@ -97,34 +100,53 @@ class Coalesce:
     async def _start(self, request: LeasedRequest) -> DruidResponse:
         return await self._next.run(request)
 
-    async def _wait(self, key: bytes, flight: _Flight, *, joined: bool) -> DruidResponse:
-        flight.waiting += 1
+    async def _wait(self, request: KeyedRequest, flight: _Flight) -> DruidResponse:
+        """Wait until the query in flight has ended. Raises what it raises, and DeadlineExceeded."""
+        loop = asyncio.get_running_loop()
+        # Not the task itself, which a cancellation of this request would cancel, too.
+        end: asyncio.Future[None] = loop.create_future()
+        flight.waiting.add(end)
+        expiry = loop.call_at(request.deadline, _expire, end)
         try:
-            response = await asyncio.shield(flight.task)
-            origin: Origin = "shared" if joined else response.origin
-            return response._replace(lease=response.lease.share(), origin=origin)
+            await end
+            return flight.task.result()
         except GatewayError as error:
             # Its traceback refers to the response that was being read, which may be many megabytes long: without it,
             # they are free at once and not when the garbage collector runs.
             raise error.with_traceback(None) from error.__cause__
         finally:
-            flight.waiting -= 1
-            if not flight.waiting:
-                if flight.task.done():
-                    flight.lease.release()
-                else:
-                    # At once, so that no request joins a query that is being cancelled.
-                    self._forget(key, flight)
-                    flight.task.cancel()
-            # The task's error refers to this frame, and so would to itself.
+            expiry.cancel()
+            flight.waiting.discard(end)
             del flight
+
+    def _leave(self, key: bytes, flight: _Flight) -> None:
+        if flight.waiting:
+            return
+        if flight.task.done():
+            flight.lease.release()
+        else:
+            # At once, so that no request joins a query that is being cancelled.
+            self._forget(key, flight)
+            flight.task.cancel()
 
     def _land(self, key: bytes, flight: _Flight, task: asyncio.Task[DruidResponse]) -> None:
         self._tasks.discard(task)
         self._forget(key, flight)
         if not flight.waiting or task.cancelled() or task.exception() is not None:
             flight.lease.release()
+        for end in flight.waiting:
+            if not end.done():
+                end.set_result(None)
 
     def _forget(self, key: bytes, flight: _Flight) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
+
+
+def _expire(end: asyncio.Future[None]) -> None:
+    if not end.done():
+        end.set_exception(DeadlineExceeded("The report took too long. Choose a shorter interval, or filter more."))
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -37,8 +37,9 @@ class StoredResponses:
 
     def __init__(self, limit: int, size: Gauge) -> None:
         self._limit = limit
-        self._gauge = size
         self._size = 0
+        # Computed when it is read: it changes twice per request.
+        size.set_function(lambda: self._size)
         self._entries: OrderedDict[bytes, StoredResponse] = OrderedDict()
 
     def get(self, key: bytes) -> StoredResponse | None:
@@ -63,7 +64,7 @@ class StoredResponses:
         self._entries[key] = StoredResponse(
             response.body, response.query_id, response.sent_at, known, organization_id, lease
         )
-        self._resize(size)
+        self._size += size
         while self._size > self._limit:
             self.reclaim(None)
 
@@ -71,7 +72,7 @@ class StoredResponses:
         """Remove the response to the query with this key, if there is one."""
         entry = self._entries.pop(key, None)
         if entry is not None:
-            self._resize(-entry.lease.size)
+            self._size -= entry.lease.size
             entry.lease.release()
 
     def reclaim(self, organization_id: str | None) -> bool:
@@ -84,7 +85,3 @@ class StoredResponses:
                 self.drop(key)
                 return True
         return False
-
-    def _resize(self, by: int) -> None:
-        self._size += by
-        self._gauge.set(self._size)

@@ -65,8 +65,11 @@ class CompletenessCheck:
         loop = asyncio.get_running_loop()
         began = loop.time()
         await self._check_before(request, data_source, queried)
-        probing = request.with_native(intervals=[_PROBE, *_listed(request.query.native["intervals"])])
-        probing = probing.with_context(uncoveredIntervalsLimit=_UNCOVERED_LIMIT)
+        native = request.query.native
+        probing = request.with_native(
+            intervals=[_PROBE, *_listed(native["intervals"])],
+            context={**native["context"], "uncoveredIntervalsLimit": _UNCOVERED_LIMIT},
+        )
         response = await self._next.run(probing)
         if response.uncovered is None:
             response = await self._run_again(probing, data_source, queried)

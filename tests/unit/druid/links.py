@@ -76,8 +76,10 @@ def admitted(request: DruidRequest, others: int = 0, known: Known | None = None)
     return AdmittedRequest(*has_lease, slot=Slot(others, set()))
 
 
-def routed(request: DruidRequest, broker: Broker | None = None, known: Known | None = None) -> RoutedRequest:
-    has_slot = admitted(request, known=known)
+def routed(
+    request: DruidRequest, broker: Broker | None = None, known: Known | None = None, others: int = 0
+) -> RoutedRequest:
+    has_slot = admitted(request, others, known)
     return RoutedRequest(*has_slot, broker=broker or Broker(NOWHERE))
 
 

@@ -1,4 +1,4 @@
-"""The link that waits for a slot: what it tells Druid about the query."""
+"""The link that waits for a slot."""
 
 import asyncio
 
@@ -7,21 +7,18 @@ import pytest
 from gateway.druid.admission import Admit
 from gateway.druid.chain import AdmittedRequest, DruidResponse
 from gateway.errors import QueueFull
-from tests.unit.druid.links import NextLink, leased, new_slots, query, requested, responded, responding
+from tests.unit.druid.links import NextLink, leased, new_slots, requested, responded, responding
 
 
-@pytest.mark.parametrize(("heavy", "lane", "priority"), [(False, None, 0), (True, "heavy", -10)])
-async def test_the_lane_and_the_priority_are_in_the_context(heavy: bool, lane: str | None, priority: int) -> None:  # noqa: FBT001 - a case
+async def test_a_query_has_a_slot_until_it_has_ended() -> None:
     slots, next_link = new_slots(4, 4), responding(7)
-    link = Admit(slots, slots, next_link)
-    response = await link.run(leased(requested(query(context={"kept": 1}), heavy=heavy)))
-    context = next_link.requests[0].query.native["context"]
-    assert (context.get("lane"), context["priority"], context["kept"]) == (lane, priority, 1)
+    response = await Admit(slots, slots, next_link).run(leased(requested()))
     assert response.rows == [7]
+    assert len(next_link.requests) == 1
     assert slots.running == 0
 
 
-async def test_the_more_queries_an_organization_runs_the_lower_is_the_priority() -> None:
+async def test_a_slot_knows_how_many_other_queries_the_organization_runs() -> None:
     end = asyncio.Event()
 
     async def respond(request: AdmittedRequest) -> DruidResponse:
@@ -34,8 +31,7 @@ async def test_the_more_queries_an_organization_runs_the_lower_is_the_priority()
     await asyncio.sleep(0.01)
     end.set()
     await asyncio.gather(*callers)
-    priorities = [request.query.native["context"]["priority"] for request in next_link.requests]
-    assert priorities == [0, -1, -2]
+    assert [request.slot.others for request in next_link.requests] == [0, 1, 2]
 
 
 async def test_a_query_without_a_slot_goes_no_further() -> None:

@@ -18,6 +18,19 @@ async def test_druid_learns_the_query_id_and_the_time_that_is_left() -> None:
     assert context["kept"] == 1
 
 
+@pytest.mark.parametrize(("heavy", "others", "lane", "priority"), [(False, 0, None, 0), (True, 3, "heavy", -13)])
+async def test_the_more_queries_an_organization_runs_the_lower_is_the_priority(
+    heavy: bool,  # noqa: FBT001 - a case
+    others: int,
+    lane: str | None,
+    priority: int,
+) -> None:
+    next_link = responding()
+    await AddContext(next_link).run(routed(requested(heavy=heavy), others=others))
+    context = next_link.requests[0].query.native["context"]
+    assert (context.get("lane"), context["priority"]) == (lane, priority)
+
+
 async def test_without_time_left_nothing_is_sent() -> None:
     next_link = responding()
     with pytest.raises(DeadlineExceeded):
