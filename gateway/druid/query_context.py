@@ -1,4 +1,4 @@
-"""The link that completes the context of a query: its id, timeout, priority and lane, and the span that is its parent."""
+"""The link that completes the context of a query: its id, timeout, priority, lane, and the span that is its parent."""
 
 import asyncio
 import math
@@ -61,7 +61,8 @@ class AddContext:
         # Druid's queues do not know organizations: one with fewer running queries overtakes there, too.
         priority = (_HEAVY_PRIORITY if request.heavy else 0) - request.slot.others
         # Proxies read the parent of their spans from a header, Druid's opentelemetry-emitter from the context.
-        context: dict[str, object] = {"queryId": request.query_id, "timeout": timeout, "priority": priority, **parenthood()}
+        context: dict[str, object] = {"queryId": request.query_id, "timeout": timeout, **parenthood()}
+        context["priority"] = priority
         if request.heavy:
             context["lane"] = "heavy"
         if request.known is not None:
