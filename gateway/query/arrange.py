@@ -52,7 +52,7 @@ def too_many_rows(plan: Plan) -> LimitExceeded:
     """Return the error for an answer with more rows than the limit."""
     return LimitExceeded(
         f"The answer has more than {plan.row_limit} rows. Group by fewer dimensions, filter more, or request a "
-        "shorter interval, a coarser granularity or only the first rows (limit)."
+        "shorter interval, a coarser granularity, only the first rows (limit), or pages (limit and offset)."
     )
 
 
@@ -123,9 +123,12 @@ def _having(plan: Plan, slices: Slices) -> Slices:
 
 def _limited(plan: Plan, slices: Slices) -> Slices:
     # All slices are read even if the limit is reached: unexpected rows of Druid must not pass unnoticed.
+    skip = plan.report.offset or 0
     left = inf if plan.report.limit is None else plan.report.limit
     for found in slices:
-        kept = found if left >= len(found) else found[: int(left)]
+        kept = found[skip:]
+        skip -= len(found) - len(kept)
+        kept = kept if left >= len(kept) else kept[: int(left)]
         left -= len(kept)
         yield kept
 

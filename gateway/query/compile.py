@@ -134,7 +134,7 @@ def _group_by(plan: Plan) -> DruidQuery:
                 "filter": _filter(plan),
                 "aggregations": aggregators,
                 "limit_spec": _limit(plan, aggregators),
-                "context": {"resultAsArray": True},
+                "context": {"resultAsArray": True, **_page_context(plan)},
             }
         )
         .query_dict
@@ -236,9 +236,20 @@ def _limit(plan: Plan, aggregators: dict[str, Any]) -> Json:
         # them.
         order_by = [Order(ROWS_WITHOUT_METRIC, descending=True), *order_by]
     limit: Json = {"type": "default", "limit": report.limit or plan.row_limit + 1}
+    if report.offset:
+        limit["offset"] = report.offset
     if order_by:
         limit["columns"] = _order(plan, order_by)
     return limit
+
+
+def _page_context(plan: Plan) -> Json:
+    """Make the version of a page (Druid's ETag) independent of its limit and offset, so that pages can be compared.
+
+    Druid includes both only if each historical applies them.
+    """
+    paged = plan.is_arranged_by_druid and plan.report.offset is not None
+    return {"applyLimitPushDown": False} if paged else {}
 
 
 def _order(plan: Plan, order_by: list[Order]) -> list[Json]:

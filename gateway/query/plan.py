@@ -81,7 +81,7 @@ class Plan:
     def earlier(self) -> "Plan":
         """Return the plan of the other side of a comparison that has two queries."""
         assert self.compared is not None  # noqa: S101 - the caller has checked it
-        report = replace(self.report, having=(), order_by=(), limit=None)
+        report = replace(self.report, having=(), order_by=(), limit=None, offset=None)
         interval, found = self.compared.paired, self.compared.buckets
         return replace(self, report=report, interval=interval, buckets=found, compared=None)
 
@@ -99,7 +99,15 @@ class Plan:
 
     def _without_groups(self, condition: Filter | None) -> "Plan":
         report = replace(
-            self.report, group_by=(), filter=condition, having=(), order_by=(), limit=None, fill=False, top=None
+            self.report,
+            group_by=(),
+            filter=condition,
+            having=(),
+            order_by=(),
+            limit=None,
+            offset=None,
+            fill=False,
+            top=None,
         )
         return replace(self, report=report, groups=None)
 

@@ -73,6 +73,7 @@ class Report:
     """A valid report. `granularity` None is `all`: one bucket, which starts where the interval starts.
 
     `filter` includes the default filters of the dimensions in `defaults`, on which the report itself does not filter.
+    `offset` is the number of rows to skip. A report that has one, 0 included, is a page of the report without it.
     """
 
     interval: IntervalForm
@@ -84,6 +85,7 @@ class Report:
     having: tuple[Having, ...] = ()
     order_by: tuple[Order, ...] = ()
     limit: int | None = None
+    offset: int | None = None
     totals: bool = False
     compare: Compare | None = None
     top: Top | None = None
@@ -131,6 +133,7 @@ class Report:
             "having": [{"type": h.comparison, "metric": h.metric, "value": h.value} for h in self.having],
             "order_by": [order.to_json() for order in self.order_by],
             **({} if self.limit is None else {"limit": self.limit}),
+            **({} if self.offset is None else {"offset": self.offset}),
             "totals": self.totals,
             **({} if self.compare is None else {"compare": self.compare.to_json()}),
             **({} if self.top is None else {"top": self.top.to_json()}),

@@ -28,6 +28,7 @@ def top_plan(plan: Plan, top: Top) -> Plan:
         having=(),
         order_by=(top.by,),
         limit=top.groups,
+        offset=None,
         totals=False,
         compare=None,
         top=None,
