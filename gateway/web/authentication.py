@@ -15,6 +15,7 @@ from gateway.tenancy.principal import Principal
 from gateway.tenancy.tenant import Tenant, authorize
 from gateway.web.client_address import address_of_request
 from gateway.web.context import CONTEXT
+from gateway.web.response_headers import deprecation_headers
 
 _log = structlog.get_logger(__name__)
 
@@ -34,7 +35,10 @@ def deadline_of(request: web.Request) -> float:
 
 async def tenant_of(request: web.Request, dataset: Dataset, deadline: float) -> Tenant:
     """Authenticate the caller, count the request, and authorize the caller for the organization in the path."""
-    request[CONTEXT].data_set = dataset.name
+    context = request[CONTEXT]
+    context.data_set = dataset.name
+    if dataset.deprecation is not None:
+        context.headers = deprecation_headers(dataset.deprecation)
     try:
         async with asyncio.timeout_at(deadline):
             return await _tenant_of(request, dataset)

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -96,6 +96,8 @@ class RequestContext:
     """What is left of the organization's rate limit, once it is known."""
     cpu_seconds: float = 0.0
     """CPU time spent on the request so far."""
+    headers: Sequence[tuple[str, str]] = ()
+    """Headers of every response of the data set."""
     log_fields: dict[str, Any] = field(default_factory=dict)
     """What the request's log line says beside the fields that all its lines have."""
     leases: list[MemoryLease] = field(default_factory=list)

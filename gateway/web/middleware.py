@@ -90,6 +90,8 @@ def _note_abandoned(method: str, context: RequestContext) -> None:
 def _finish(request: web.Request, response: web.StreamResponse, code: str | None, context: RequestContext) -> None:
     """Complete the response's headers, log and count it."""
     response.headers["X-Request-Id"] = context.request_id
+    for name, value in context.headers:
+        response.headers.add(name, value)
     context.services.response_headers.complete(request, response)
     if context.quota is not None and "RateLimit" not in response.headers:
         # An error that has these headers describes the limit that refused the request.
