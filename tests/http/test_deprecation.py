@@ -35,7 +35,7 @@ async def test_every_response_of_a_deprecated_data_set_says_so(tmp_path: Path, d
             await ask(client, {}),
             await send(client, "GET", link(client, format="csv")),
             await send(client, "GET", client.gateway.path()),
-            await send(client, "GET", client.gateway.path("nobody")),
+            await send(client, "GET", client.gateway.path("unknown")),
             await client.send("GET", client.gateway.path()),
         ]
         assert [answer.status for answer in answers] == [200, 400, 200, 200, 404, 401]
