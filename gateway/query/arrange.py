@@ -63,12 +63,13 @@ def arranged(plan: Plan, now: Slices, before: Slices | None) -> Slices:
         now, is_sorted = paired(plan, now, before), not plan.report.group_by
     if plan.report.fill:
         now, is_sorted = _filled(plan, now), True
-    if not plan.is_arranged_by_druid:
+    if plan.is_arranged_by_druid:
+        return now
+    if plan.report.having:
         now = _having(plan, now)
-        if plan.report.order_by or not is_sorted:
-            now = _sorted(plan, now)
-        now = _limited(plan, now)
-    return now
+    if plan.report.order_by or not is_sorted:
+        now = _sorted(plan, now)
+    return now if plan.report.limit is None and not plan.report.offset else _limited(plan, now)
 
 
 def empty_values(columns: Iterable[MetricColumn]) -> tuple[Number | None, ...]:

@@ -112,7 +112,7 @@ async def _read_report(
             body = linked_report(request) if is_link(request) else await receive(request, limit, min(deadline, until))
         with stage("parse"):
             if len(body) < _LARGE_BODY:
-                report = parsed.parse(read_json(body))
+                report = parsed.parse(body)
             else:
                 report = await services.worker.run(
                     lambda: parse(read_json(body), parsed.schema), tenant.owner_organization_id, context
