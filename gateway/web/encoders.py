@@ -76,13 +76,14 @@ async def encode(answer: Answer, form: Format) -> Encoded:
     parts = [encoder.head()]
     warnings: dict[ReportWarning, None] = {}
     count = 0
-    for each in answer.slices():
+    for number, each in enumerate(answer.slices()):
+        if number:
+            # Other requests run between two slices.
+            await asyncio.sleep(0)
         if each.rows:
             parts.append(encoder.rows(each.rows))
         warnings |= dict.fromkeys(each.warnings)
         count += len(each.rows)
-        # Other requests run between two slices.
-        await asyncio.sleep(0)
     other: list[Row] = []
     if answer.has_other:
         for each in answer.other_slices():
