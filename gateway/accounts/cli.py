@@ -179,6 +179,9 @@ def create_user(
     """Create a user and print its id."""
     created = _change(lambda accounts: accounts.users.create(email, organization_id, permission or (), subject=subject))
     show_one(created, sentence=created.id, as_json=as_json)
+    if "reports" not in created.permissions:
+        remedy = f"gateway accounts users grant {email} reports"
+        print(f"The user cannot request reports yet: {remedy}", file=sys.stderr)
 
 
 @users.command("list")

@@ -50,7 +50,11 @@ async def check(engine: AsyncEngine) -> str:
     """
     file = _file(engine)
     if file is not None and not file.exists():
-        raise DatabaseNotReady(_NO_TABLES)  # connecting would create an empty file
+        # Connecting would create an empty file.
+        raise DatabaseNotReady(
+            f"There is no account database {file} yet: set GATEWAY_DATABASE_URL to an existing one, or "
+            "run 'gateway accounts migrate'."
+        )
     async with engine.connect() as connection:
         revision = await _revision(connection)
     if revision is None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 from gateway.catalog.data_source import Column, DataSource, Schema, UnknownDataSource
-from gateway.catalog.mismatch import Difference, Mismatch, alternatives, listed, missing, number
+from gateway.catalog.mismatch import Difference, Mismatch, alternatives, listed, missing, number, some
 from gateway.catalog.model import Dataset, Dimension, Kind
 from gateway.catalog.stored import GRANULARITIES
 from gateway.catalog.wording import nearest
@@ -48,6 +48,13 @@ def _owner(dataset: Dataset, found: DataSource, schema: Schema) -> Iterator[Mism
             Difference.COLUMN_TYPE,
             f"tenant: the column {name!r} is {column} in Druid, not {dataset.tenant.kind.name.lower()}: "
             "correct type (string or long), or ingest the column again",
+        )
+    elif found.owners and not any(map(dataset.tenant.id_format.accepts, found.owners)):
+        yield Mismatch(
+            Difference.TENANT_IDS,
+            f"tenant: no value of the column {name!r} is an id of the form {dataset.tenant.id_format.name}, so that no "
+            f"organization would see a row; it has {some(found.owners)}. Name the column with the owner's id, or "
+            "correct id_format",
         )
     if rows := found.rows_without.get(name):
         yield Mismatch(

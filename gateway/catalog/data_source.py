@@ -89,13 +89,14 @@ class DataSource:
     """What Druid has of a data set's data source.
 
     `schema` is None if the data source has no rows. `rows_without` counts the rows that have no value in a column,
-    `rows_with_several_owners` those with several values in the tenant's column. `lookups` says of each lookup whether
-    all servers have loaded it; None if that is not known.
+    `rows_with_several_owners` those with several values in the tenant's column. `owners` are some of its values.
+    `lookups` says of each lookup whether all servers have loaded it; None if that is not known.
     """
 
     schema: Schema | None
     rows_without: Mapping[str, int] = field(default_factory=dict)
     rows_with_several_owners: int = 0
+    owners: frozenset[str] = frozenset()
     lookups: Mapping[str, bool] | None = None
 
 

@@ -21,6 +21,7 @@ class Difference(StrEnum):
     SINGLE_VALUE = "single_value"
     TENANT_SEVERAL_VALUES = "tenant_several_values"
     TENANT_NULL = "tenant_null"
+    TENANT_IDS = "tenant_ids"
     METRIC_MISSING = "metric_missing"
     METRIC_TYPE = "metric_type"
     METRIC_NULL = "metric_null"
@@ -60,6 +61,12 @@ def listed(names: Iterable[str]) -> str:
     ordered = sorted(names)
     more = f" and {len(ordered) - _MOST_NAMES} more" if len(ordered) > _MOST_NAMES else ""
     return ", ".join(ordered[:_MOST_NAMES]) + more if ordered else "none"
+
+
+def some(values: Iterable[str]) -> str:
+    """Return the first of some values, in quotes."""
+    first, *others = sorted(values)
+    return ", ".join(map(repr, (first, *others[:2]))) + (" and others" if others[2:] else "")
 
 
 def number(rows: int) -> str:

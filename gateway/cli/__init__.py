@@ -16,20 +16,18 @@ from typing import Annotated, Any, NoReturn
 
 import structlog
 import typer
-import uvloop
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from typer.core import TyperGroup
 
 from gateway.accounts.cli import app as accounts
 from gateway.accounts.schema import DatabaseNotReady
-from gateway.app import create_app
 from gateway.catalog.load import CatalogInvalid, load_catalog
 from gateway.catalog.model import Dataset
 from gateway.cli.catalog import app as catalog
 from gateway.cli.check import check
 from gateway.cli.supervisor import WorkersFailed, supervise
-from gateway.cli.worker import Place, most_workers, run_worker
+from gateway.cli.worker import Place, most_workers
 from gateway.configuration import SETTINGS_FILE, exposed_settings_file, settings_file
 from gateway.ingest.cli import app as ingest
 from gateway.settings import (
@@ -40,7 +38,6 @@ from gateway.settings import (
     variables,
 )
 from gateway.telemetry.logging import configure_logging
-from gateway.web.server import serve as serve_until_signal
 
 _log = structlog.get_logger(__name__)
 
@@ -175,12 +172,7 @@ def serve(
         _log.warning("settings_file_exposed", file=file, remedy="the file contains a secret: chmod o-r FILE")
     try:
         try:
-            if worker is not None:
-                run_worker(settings, tuple(datasets), Place.parse(worker))
-            elif (number := _number_of(workers, settings)) > 1:
-                supervise(settings, number)
-            else:
-                _run(settings, datasets)
+            _serve(settings, datasets, None if worker is None else Place.parse(worker), workers)
         finally:
             # An error message is the last line.
             log_writer.flush()
@@ -199,6 +191,19 @@ def serve(
         )
 
 
+def _serve(settings: Settings, datasets: Iterable[Dataset], place: Place | None, workers: str) -> None:
+    if place is None and (number := _number_of(workers, settings)) > 1:
+        supervise(settings, number)
+        return
+    # Imported here, because the other commands need no server, which takes most of the time to start.
+    from gateway.cli.process import run_alone, run_worker  # noqa: PLC0415
+
+    if place is None:
+        run_alone(settings, datasets)
+    else:
+        run_worker(settings, datasets, place)
+
+
 def _number_of(workers: str, settings: Settings) -> int:
     most = most_workers(settings)
     if workers == "auto":
@@ -212,11 +217,6 @@ def _number_of(workers: str, settings: Settings) -> int:
             2,
         )
     return int(workers)
-
-
-def _run(settings: Settings, datasets: Iterable[Dataset]) -> None:
-    application = create_app(settings, datasets)
-    uvloop.run(serve_until_signal(application, settings))
 
 
 def _end(message: str, code: int) -> NoReturn:

@@ -20,7 +20,9 @@ from gateway.catalog.wording import nearest
 from gateway.configuration import SettingsInvalid
 from gateway.druid.api.broker import Broker
 from gateway.druid.api.coordinator import Coordinator
+from gateway.druid.api.http import ServiceError
 from gateway.druid.api.security import OPEN, Security
+from gateway.druid.api.status import version
 from gateway.druid.api.urls import ServiceUrl
 from gateway.druid.inspector import inspect
 from gateway.druid.schema_reader import REQUEST_SECONDS, SchemaNotRead, SchemaReader
@@ -41,6 +43,7 @@ CoordinatorOption = Annotated[
     ),
 ]
 Comparison = tuple[Mismatch, ...] | SchemaNotRead
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}", re.ASCII)
 
 app = typer.Typer(help="Write and check the files that describe data sets.", no_args_is_help=True)
 
@@ -76,15 +79,21 @@ def check(
             typer.echo(f"{error}\n{count} problem{'s' * (count != 1)}", err=True)
         raise typer.Exit(1) from None
     compared: Mapping[str, Comparison] = {}
+    unreachable: ServiceError | None = None
     if broker:
-        compared = asyncio.run(compare_with_druid(datasets, *_druid(broker, coordinator)))
+        brokers, coordinators, security = _druid(broker, coordinator)
+        compared = asyncio.run(compare_with_druid(datasets, brokers, coordinators, security))
+        unreachable = asyncio.run(_unreachable(coordinators, security))
     if as_json:
         found = [_as_json(dataset, compared.get(dataset.name)) for dataset in datasets]
         typer.echo(json.dumps({"data_sets": found, "problems": []}, indent=2))
     else:
         for dataset in datasets:
             _print(dataset, compared.get(dataset.name))
-    raise typer.Exit(_exit_code(compared.values()))
+    if unreachable:
+        # Most comparisons need no Coordinator, but a gateway does.
+        typer.echo(f"GATEWAY_DRUID_COORDINATOR_URL: {unreachable}", err=True)
+    raise typer.Exit(_exit_code(compared.values()) or (NOT_COMPARED if unreachable else 0))
 
 
 @app.command()
@@ -102,6 +111,11 @@ def draft(
 
     The exit code is 1 if Druid has no rows of the data source, and 2 if Druid cannot be reached.
     """
+    if name and not _NAME.fullmatch(name):
+        typer.echo(
+            f"--name: {name!r} is not a letter, then letters, digits or underscores, at most 64 in all.", err=True
+        )
+        raise typer.Exit(NOT_COMPARED)
     try:
         found = asyncio.run(_inspect(data_source, *_druid(broker, coordinator)))
     except SchemaNotRead as error:
@@ -165,6 +179,16 @@ async def compare_with_druid(
         return dict(zip(names, found, strict=True))
 
 
+async def _unreachable(coordinators: Iterable[ServiceUrl], security: Security) -> ServiceError | None:
+    """Return why a Coordinator does not respond as one."""
+    for each in coordinators:
+        try:
+            await version("coordinator", each, security)
+        except ServiceError as error:
+            return error
+    return None
+
+
 def _druid(broker: str, coordinator: str) -> tuple[list[ServiceUrl], list[ServiceUrl], Security]:
     """Read the options, and the credentials from the gateway's settings."""
     try:
@@ -182,7 +206,10 @@ def _druid(broker: str, coordinator: str) -> tuple[list[ServiceUrl], list[Servic
 def _print(dataset: Dataset, compared: Comparison | None) -> None:
     dimensions = len(dataset.dimensions)
     if compared is None:
-        typer.echo(f"{dataset.name}: OK, {dimensions} dimensions of {dataset.data_source}; not compared with Druid")
+        typer.echo(
+            f"{dataset.name}: OK, {dimensions} dimensions of {dataset.data_source}; not compared with Druid "
+            "(set GATEWAY_DRUID_BROKER_URL)"
+        )
     elif isinstance(compared, SchemaNotRead):
         typer.echo(f"{dataset.name}: not compared with Druid: {compared}", err=True)
     else:

@@ -1,17 +1,9 @@
 """One of several processes that serve the same address, and its share of what they have together."""
 
-import asyncio
-import signal
-import socket
 from dataclasses import dataclass
 from typing import Final, Self
 
-import uvloop
-
-from gateway.app import create_app
-from gateway.catalog.model import Dataset
 from gateway.settings import Settings
-from gateway.web.server import serve
 
 READY: Final = b"+"
 """What a worker sends to its supervisor once it accepts connections."""
@@ -59,26 +51,3 @@ def share_of(settings: Settings, place: Place) -> Settings:
 
 def _part(total: int, place: Place) -> int:
     return max(1, total // place.workers + (place.number <= total % place.workers))
-
-
-def run_worker(settings: Settings, datasets: tuple[Dataset, ...], place: Place) -> None:
-    """Serve until SIGTERM, or until the supervisor has ended."""
-    # A terminal sends it to all processes; the supervisor acts on it.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    uvloop.run(_serve(share_of(settings, place), datasets, place))
-
-
-async def _serve(settings: Settings, datasets: tuple[Dataset, ...], place: Place) -> None:
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    with socket.socket(fileno=place.supervisor) as supervisor:
-        supervisor.settimeout(0)
-        # It becomes readable when the supervisor has ended, for whatever reason.
-        loop.add_reader(supervisor, stop.set)
-        await serve(
-            create_app(settings, datasets),
-            settings,
-            listeners=[socket.socket(fileno=number) for number in place.listeners],
-            stop=stop,
-            ready=lambda: supervisor.sendall(READY),
-        )
-        loop.remove_reader(supervisor)

@@ -13,7 +13,7 @@ from gateway.catalog.model import Dataset
 from gateway.druid.api.broker import Broker, NoAnswer
 from gateway.druid.api.coordinator import Coordinator
 from gateway.druid.api.http import ServiceError, describe
-from gateway.druid.api.inspection import rows_with_several, rows_without, schema_of
+from gateway.druid.api.inspection import rows_with_several, rows_without, schema_of, values_of
 from gateway.druid.completeness.existing_data import read_existing_data
 from gateway.druid.intervals import ALWAYS
 from gateway.druid.segments import Segment
@@ -40,6 +40,7 @@ class _Batch:
     schema: Schema
     rows_without: Mapping[str, int]
     rows_with_several_owners: int
+    owners: frozenset[str]
 
 
 class SchemaReader:
@@ -93,13 +94,15 @@ class SchemaReader:
         if (column := schema.columns.get(owner)) is not None and column.multi_valued:
             several = await rows_with_several(broker, data_source, segments, owner, _deadline())
         missing = await rows_without(broker, data_source, segments, self._never_null, _deadline())
-        return _Batch(schema, missing, several)
+        owners = await values_of(broker, data_source, segments, owner, _deadline()) if owner in schema.columns else []
+        return _Batch(schema, missing, several, frozenset(each for each in owners if each))
 
     async def _data_source(self, batches: list[_Batch]) -> DataSource:
         return DataSource(
             merge(batch.schema for batch in batches),
             {name: sum(batch.rows_without[name] for batch in batches) for name in self._never_null},
             sum(batch.rows_with_several_owners for batch in batches),
+            frozenset().union(*(batch.owners for batch in batches)),
             await self._lookups(),
         )
 

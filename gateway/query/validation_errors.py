@@ -99,7 +99,7 @@ def _faults(error: ValidationError, schema: Json, body: object, near: Suggestion
 
 def _not_one_of(found: object, allowed: list[Any], near: Suggestions) -> str:
     names = [name for name in allowed if isinstance(name, str)]
-    listed = ", ".join("null" if name is None else str(name) for name in allowed)
+    listed = ", ".join("null" if name is None else str(name) for name in allowed) or "(none)"
     return f"{quote(found)} is not allowed{near.nearest(found, names)}; one of: {listed}"
 
 

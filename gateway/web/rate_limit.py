@@ -13,14 +13,17 @@ from collections.abc import Awaitable, Iterator, Mapping
 from math import ceil
 from time import monotonic, time
 from types import TracebackType
-from typing import Final, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, Self, TypeVar
 
 import structlog
 from limits.errors import StorageError
 
 from gateway.errors import RateLimited
 from gateway.settings import Settings
-from gateway.web.rate_limit_storage import Counters, SharedCounters
+from gateway.web.rate_limit_storage import Counters
+
+if TYPE_CHECKING:
+    from gateway.web.shared_counters import SharedCounters
 
 REFUSAL_INTERVAL: Final = 0.05
 """Seconds between two refusals (429) of one caller."""
@@ -80,6 +83,13 @@ class RefusalPacer:
         await asyncio.sleep(turn - now)
 
 
+def _shared_counters(url: str) -> "SharedCounters":
+    # Imported only where limits are shared: the client of Redis takes a third of the gateway's time to start.
+    from gateway.web.shared_counters import SharedCounters  # noqa: PLC0415
+
+    return SharedCounters(url)
+
+
 class Limiter:
     """Counts what addresses and organizations do; raises RateLimited beyond a limit.
 
@@ -93,8 +103,7 @@ class Limiter:
         # A report ends by its deadline. A slot whose process has died becomes free a little later.
         self._slot_seconds = ceil(settings.request_timeout) + 5
         self._local = Counters()
-        url = settings.limits_url
-        self._shared = None if url is None else SharedCounters(url.get_secret_value())
+        self._shared = None if settings.limits_url is None else _shared_counters(settings.limits_url.get_secret_value())
         self._failing = False
         self._shared_from = 0.0
 
@@ -151,7 +160,7 @@ class Limiter:
         else:
             await self._result_of(taken.storage.drop(taken.slot))
 
-    async def _take_shared(self, shared: SharedCounters, organization_id: str) -> "Taken":
+    async def _take_shared(self, shared: "SharedCounters", organization_id: str) -> "Taken":
         for slot in self._slots_of(organization_id):
             if await shared.increase(slot, self._slot_seconds) == 1:
                 return Taken(shared, slot)
@@ -176,7 +185,7 @@ class Limiter:
         count, expires = self._local.count(key, _WINDOW) if counter is None else counter
         return count, Quota(name, most, max(0, most - count), max(1, ceil(expires - time())))
 
-    def _shared_now(self) -> SharedCounters | None:
+    def _shared_now(self) -> "SharedCounters | None":
         """Return the shared counters, unless there are none or they did not respond lately."""
         return None if self._shared is None or monotonic() < self._shared_from else self._shared
 
@@ -200,7 +209,7 @@ class Limiter:
 class Taken(NamedTuple):
     """A slot, and the counters that it was taken from; without a name if none was free."""
 
-    storage: Counters | SharedCounters
+    storage: "Counters | SharedCounters"
     slot: str
 
 

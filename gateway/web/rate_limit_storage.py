@@ -1,11 +1,8 @@
-"""Where the counters of the rate limits are: in this process's memory, or in a Redis that several processes share."""
+"""Where the counters of the rate limits are: in this process's memory, or elsewhere (shared_counters.py)."""
 
 from itertools import islice
 from time import time
-from typing import Any, Final, NamedTuple
-
-from coredis import ConnectionPool
-from limits.aio.storage import RedisStorage
+from typing import Final, NamedTuple
 
 MOST_COUNTERS = 100_000
 """The most counters that are kept, of some 200 bytes each; beyond that the oldest are dropped."""
@@ -59,28 +56,3 @@ class Counters:
             del kept[key]
         self._counters = kept
         self._drop_at = min(MOST_COUNTERS, max(_FEW_COUNTERS, 2 * len(kept)))
-
-
-class SharedCounters:
-    """Counters in Redis. Every method raises StorageError or OSError if it does not respond."""
-
-    def __init__(self, url: str) -> None:
-        self._connections: Final = ConnectionPool.from_url(url, decode_components=True)
-        options: dict[str, Any] = {"connection_pool": self._connections}
-        self._redis = RedisStorage(f"async+{url}", wrap_exceptions=True, key_prefix="gateway-limits", **options)
-
-    async def increase(self, key: str, seconds: int) -> int:
-        """Increase the counter by 1 and return its value. It expires so many seconds after it was created."""
-        return await self._redis.incr(key, seconds)
-
-    async def count(self, key: str, seconds: int) -> Counter:
-        """Increase the counter by 1 and return it."""
-        return Counter(await self.increase(key, seconds), await self._redis.get_expiry(key))
-
-    async def drop(self, key: str) -> None:
-        """Drop the counter."""
-        await self._redis.clear(key)
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._connections.disconnect()

@@ -1,4 +1,4 @@
-"""docs/recipes.md is correct: every block is run against a gateway with a real Druid."""
+"""docs/recipes.md and docs/client.md are correct: every block is run against a gateway with a real Druid."""
 
 import os
 import re
@@ -13,29 +13,33 @@ import pytest
 from tests.conftest import ROOT
 from tests.serving import D, Gateway
 
-PAGE: Final = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+PAGES: Final = ("recipes.md", "client.md")
 PROGRAMS: Final = {"sh": ["bash", "-euo", "pipefail"], "python": [sys.executable, "-W", "error"]}
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A program of the page, and what the page says that it prints."""
+    """A program of a page, and what the page says that it prints."""
 
-    line: int
+    name: str
     language: str
     text: str
     output: str | None
 
 
-RECIPES: Final = [
-    Recipe(PAGE.count("\n", 0, match.start()) + 1, match[1], match[2], match[3])
-    for match in re.finditer(
-        r"^```(sh|python)\n(.*?)^```$(?:\n\n```output\n(.*?)^```$)?", PAGE, re.DOTALL | re.MULTILINE
-    )
-]
+def recipes_of(page: str) -> list[Recipe]:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    blocks = r"^```(sh|python)\n(.*?)^```$(?:\n\n```output\n(.*?)^```$)?"
+    return [
+        Recipe(f"{page}-line-{text.count(chr(10), 0, match.start()) + 1}", match[1], match[2], match[3])
+        for match in re.finditer(blocks, text, re.DOTALL | re.MULTILINE)
+    ]
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=[f"line-{recipe.line}" for recipe in RECIPES])
+RECIPES: Final = [recipe for page in PAGES for recipe in recipes_of(page)]
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=[recipe.name for recipe in RECIPES])
 def test_a_recipe_works(recipe: Recipe, hand_counted_gateway: Gateway, tmp_path: Path) -> None:
     program = tmp_path / "recipe"
     program.write_text(recipe.text, encoding="utf-8")
@@ -61,5 +65,16 @@ def test_a_recipe_works(recipe: Recipe, hand_counted_gateway: Gateway, tmp_path:
         assert done.stdout == recipe.output
 
 
-def test_the_page_has_recipes() -> None:
-    assert {recipe.language for recipe in RECIPES} == {"sh", "python"}
+def test_the_pages_have_programs() -> None:
+    assert {recipe.language for recipe in recipes_of("recipes.md")} == {"sh", "python"}
+    assert len(recipes_of("client.md")) >= 4
+
+
+def test_a_type_checker_accepts_the_programs_of_the_client(tmp_path: Path) -> None:
+    for number, recipe in enumerate(recipes_of("client.md")):
+        (tmp_path / f"program_{number}.py").write_text(recipe.text, encoding="utf-8")
+    options = f"strict = True\nmypy_path = {ROOT}\n[mypy-gateway.*]\nfollow_imports = silent\n"
+    (tmp_path / "mypy.ini").write_text(f"[mypy]\n{options}")
+    command = [sys.executable, "-m", "mypy", "."]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stdout

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
-import aiohttp
 import orjson
 
+from gateway.client import AsyncClient, AsyncDataSet, ReportingError
 from tests.load.errors import LoadError
 from tests.load.scenario import Question
 
@@ -26,32 +27,30 @@ async def explained(
     async def one(question: Question) -> Question:
         nonlocal done
         async with waiting:
-            found = await _explained(session, gateway_url + question.path, question) if question.code is None else None
+            found = await _explained(data_sets[question.path], question) if question.code is None else None
         done += 1
         on_progress(done)
         return found or question
 
-    async with aiohttp.ClientSession() as session:
+    async with AsyncExitStack() as stack:
+        data_sets: dict[str, AsyncDataSet] = {}
+        for path, authorization in {question.path: question.authorization for question in questions}.items():
+            client = await stack.enter_async_context(AsyncClient(gateway_url, authorization.removeprefix("Token ")))
+            *_, organization_id, name = path.split("/")
+            data_sets[path] = client.data_set(organization_id, name)
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(one(question)) for question in questions]
-        except* (LoadError, aiohttp.ClientError) as errors:
+        except* LoadError as errors:
             raise LoadError(str(errors.exceptions[0])) from errors
     return tuple(task.result() for task in tasks)
 
 
-async def _explained(session: aiohttp.ClientSession, url: str, question: Question) -> Question:
-    explanation = await _post(session, f"{url}?explain=true", question)
-    answer = await _post(session, url, question)
-    native = orjson.dumps(explanation["queries"]["report"]).decode()
-    return replace(question, native=native, rows=len(answer["data"]))
-
-
-async def _post(session: aiohttp.ClientSession, url: str, question: Question) -> dict[str, dict[str, object]]:
-    headers = {"Authorization": question.authorization, "Content-Type": "application/json"}
-    async with session.post(url, data=question.body, headers=headers) as response:
-        raw = await response.read()
-        if response.status != 200:
-            raise LoadError(f"Before the load, {question.kind} was answered with {response.status}: {raw[:500]!r}")
-        answer: dict[str, dict[str, object]] = orjson.loads(raw)
-        return answer
+async def _explained(data_set: AsyncDataSet, question: Question) -> Question:
+    report = orjson.loads(question.body)
+    try:
+        explanation = await data_set.explain(report)
+        answer = await data_set.answer(report)
+    except ReportingError as error:
+        raise LoadError(f"Before the load, {question.kind} was not answered: {error}") from error
+    return replace(question, native=orjson.dumps(explanation["queries"]["report"]).decode(), rows=len(answer.data))

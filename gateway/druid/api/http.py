@@ -107,7 +107,8 @@ def message_in(body: bytes | bytearray) -> str:
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return bytes(body).decode(errors="replace").strip()
+        text = bytes(body).decode(errors="replace").strip()
+        return "a page of HTML, so it may be another service" if text.startswith("<") else text
     if isinstance(parsed, dict):
         return str(parsed.get("errorMessage") or parsed.get("error") or parsed)
     return str(parsed)

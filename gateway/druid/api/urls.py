@@ -21,7 +21,7 @@ class ServiceUrl:
         except ValueError:
             url = URL()
         if url.scheme not in ("http", "https") or not url.host:
-            raise ValueError("give a URL such as http://druid.example:8082")
+            raise ValueError("give a URL such as http://druid.example:8082, which begins with http:// or https://")
         self.public = url.with_user(None).with_path(url.path)
         has_credentials = url.user or url.password
         self._headers = (

@@ -146,6 +146,12 @@ FAULTS: Final[dict[str, tuple[str, str, str, str]]] = {
         "tenant_null",
         "tenant: 1 row has no value in the column 'maybe', so that no organization would see it: name the right column",
     ),
+    "a tenant column without ids": (
+        "column: customer",
+        "column: ship_country",
+        "tenant_ids",
+        "tenant: no value of the column 'ship_country' is an id of the form uuid, so that no organization would see a",
+    ),
     "a tenant column of numbers": (
         "column: customer",
         "column: number",

@@ -79,6 +79,20 @@ def test_a_misspelt_data_source_is_named(druid: Druid, hand_counted: Data) -> No
     assert f"(did you mean {name!r}?)" in result.output
 
 
+def test_check_asks_the_coordinator_which_most_comparisons_do_not_need(
+    druid: Druid, drafted: Drafted, hand_counted: Data, tmp_path: Path
+) -> None:
+    drafted(hand_counted.dataset.data_source, "chat_sessions")
+    for coordinator, message in (
+        ("http://127.0.0.1:1", "http://127.0.0.1:1/ cannot be reached: connection refused"),
+        (druid.broker_url, "is not a coordinator: correct GATEWAY_DRUID_COORDINATOR_URL."),
+    ):
+        urls = ("--broker", druid.broker_url, "--coordinator", coordinator)
+        result = CliRunner().invoke(app, ["catalog", "check", str(tmp_path / "chat_sessions.yaml"), *urls])
+        assert result.exit_code == 2
+        assert message in result.output
+
+
 def test_exit_code_2_if_druid_cannot_be_reached() -> None:
     result = CliRunner().invoke(app, ["catalog", "draft", "orders", "--broker", "http://127.0.0.1:1"])
     assert result.exit_code == 2

@@ -43,9 +43,17 @@ def run(*arguments: str | Path) -> tuple[int, str]:
 
 
 def test_check_accepts_files_and_folders(valid: Path) -> None:
-    ok = "orders: OK, 3 dimensions of shop-orders; not compared with Druid\n"
+    ok = "orders: OK, 3 dimensions of shop-orders; not compared with Druid (set GATEWAY_DRUID_BROKER_URL)\n"
     assert run("catalog", "check", valid) == (0, ok)
     assert run("catalog", "check", valid.parent) == (0, ok)
+
+
+def test_draft_rejects_a_name_that_a_file_cannot_have() -> None:
+    code, output = run("catalog", "draft", "shop-orders", "--name", "shop-orders")
+    assert (code, output) == (
+        2,
+        "--name: 'shop-orders' is not a letter, then letters, digits or underscores, at most 64 in all.\n",
+    )
 
 
 def test_check_lists_the_problems_and_fails(valid: Path, wrong: Path) -> None:
