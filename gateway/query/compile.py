@@ -5,9 +5,11 @@ it does not support is set on its `query_dict`. Every query gets new pydruid obj
 arguments.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import orjson
 from pydruid.query import QueryBuilder
 from pydruid.utils.aggregators import longmax, longmin
 from pydruid.utils.filters import Filter as DruidFilter
@@ -39,6 +41,10 @@ class DruidQuery:
     tenant: Tenant
     dataset: Dataset
     columns: tuple[str, ...] = ()
+
+
+_Base = tuple[Json, tuple[str, ...]]
+"""A query that lacks its interval and the tenant's filters, and its columns."""
 
 
 def compile_queries(plan: Plan) -> dict[str, DruidQuery]:
@@ -102,15 +108,20 @@ def tenant_filters(tenant: Tenant, dataset: Dataset) -> list[DruidFilter]:
 
 
 def _timeseries(plan: Plan, granularity: Literal["all"] | Json) -> DruidQuery:
+    native, columns = _base(plan, _timeseries_base)
+    return DruidQuery(_complete(plan, native) | {"granularity": granularity}, plan.tenant, plan.dataset, columns)
+
+
+def _timeseries_base(plan: Plan) -> _Base:
     aggregators, post_aggregators = native_metrics(plan)
     query: Json = (
         QueryBuilder()
         .timeseries(
             {
                 "datasource": plan.dataset.data_source,
-                "intervals": _intervals(plan),
-                "granularity": granularity,
-                "filter": _filter(plan),
+                "intervals": [],
+                "granularity": "all",
+                "filter": _own_filter(plan),
                 "aggregations": aggregators,
                 # Druid fills empty buckets only within segments, so the gateway fills all of them.
                 "context": {"skipEmptyBuckets": True},
@@ -118,23 +129,27 @@ def _timeseries(plan: Plan, granularity: Literal["all"] | Json) -> DruidQuery:
         )
         .query_dict
     )
-    query |= {"postAggregations": post_aggregators, **_virtual_columns(plan)}
-    return DruidQuery(query, plan.tenant, plan.dataset)
+    return query | {"postAggregations": post_aggregators, **_virtual_columns(plan)}, ()
 
 
 def _group_by(plan: Plan) -> DruidQuery:
+    native, columns = _base(plan, _group_by_base)
+    return DruidQuery(_complete(plan, native), plan.tenant, plan.dataset, columns)
+
+
+def _group_by_base(plan: Plan) -> _Base:
     aggregators, post_aggregators = native_metrics(plan)
     query: Json = (
         QueryBuilder()
         .groupby(
             {
                 "datasource": plan.dataset.data_source,
-                "intervals": _intervals(plan),
+                "intervals": [],
                 "granularity": "all",
-                "filter": _filter(plan),
+                "filter": _own_filter(plan),
                 "aggregations": aggregators,
                 "limit_spec": _limit(plan, aggregators),
-                "context": {"resultAsArray": True},
+                "context": {"resultAsArray": True, **_page_context(plan)},
             }
         )
         .query_dict
@@ -151,7 +166,30 @@ def _group_by(plan: Plan) -> DruidQuery:
         *aggregators,
         *(each["name"] for each in post_aggregators),
     )
-    return DruidQuery(query | {"postAggregations": post_aggregators}, plan.tenant, plan.dataset, columns)
+    return query | {"postAggregations": post_aggregators}, columns
+
+
+def _base(plan: Plan, build: Callable[[Plan], _Base]) -> _Base:
+    """Return the parts of a query that neither the interval nor the tenant changes, built once for a report."""
+    if plan.compared is not None or plan.groups is not None:
+        # The interval, or the groups of `top`, are in the aggregators or the conditions, too.
+        return build(plan)
+    key = (build, plan.buckets is None, plan.row_limit, plan.uniques)
+    known = plan.report.computed
+    if key not in known:
+        native, columns = build(plan)
+        known[key] = orjson.dumps(native), columns
+    text, columns = known[key]
+    # Read again, so that two queries share nothing that could be modified.
+    return orjson.loads(text), columns
+
+
+def _complete(plan: Plan, native: Json) -> Json:
+    """Return the query for the plan's interval and tenant, whose filters come first."""
+    tenant = map(DruidFilter.build_filter, tenant_filters(plan.tenant, plan.dataset))
+    own: Json = native["filter"]
+    query_filter = {"type": "and", "fields": [*tenant, *own["fields"]]}
+    return native | {"intervals": _intervals(plan), "filter": query_filter, **_virtual_columns(plan)}
 
 
 def _intervals(plan: Plan) -> str | list[str]:
@@ -182,10 +220,9 @@ def _virtual_columns(plan: Plan) -> Json:
     return {"virtualColumns": columns} if columns else {}
 
 
-def _filter(plan: Plan) -> DruidFilter:
+def _own_filter(plan: Plan) -> DruidFilter:
     conditions = (plan.report.filter, None if plan.groups is None else plan.groups[0])
-    own = [condition.to_druid() for condition in conditions if condition is not None]
-    return DruidFilter(type="and", fields=[*tenant_filters(plan.tenant, plan.dataset), *own])
+    return DruidFilter(type="and", fields=[each.to_druid() for each in conditions if each is not None])
 
 
 def _dimension(dimension: Dimension) -> Json:
@@ -236,9 +273,20 @@ def _limit(plan: Plan, aggregators: dict[str, Any]) -> Json:
         # them.
         order_by = [Order(ROWS_WITHOUT_METRIC, descending=True), *order_by]
     limit: Json = {"type": "default", "limit": report.limit or plan.row_limit + 1}
+    if report.offset:
+        limit["offset"] = report.offset
     if order_by:
         limit["columns"] = _order(plan, order_by)
     return limit
+
+
+def _page_context(plan: Plan) -> Json:
+    """Make the version of a page (Druid's ETag) independent of its limit and offset, so that pages can be compared.
+
+    Druid includes both only if each historical applies them.
+    """
+    paged = plan.is_arranged_by_druid and plan.report.offset is not None
+    return {"applyLimitPushDown": False} if paged else {}
 
 
 def _order(plan: Plan, order_by: list[Order]) -> list[Json]:

@@ -17,8 +17,11 @@ _BY_MEDIA_TYPE: Final = {form.media_type: name for name, form in FORMATS.items()
 """The formats that the header Accept can name; `spreadsheet` is another kind of text/csv."""
 REPORT: Final = "q"
 """The query parameter with the report of a link."""
+PAGE: Final = "page"
+"""The query parameter of a link to the next page, which proves where the link comes from."""
 _PARAMETERS: Final = {
     REPORT: "the report as JSON",
+    PAGE: "only in links to the next page",
     "explain": "true or false",
     "format": ", ".join(FORMATS),
 }
@@ -69,7 +72,7 @@ def wanted_response(request: web.Request) -> WantedResponse:
 def _parameters_of(request: web.Request) -> tuple[str | None, str]:
     """Return the query parameters `format` and `explain`."""
     parameters = request.query
-    known = _PARAMETERS if is_link(request) else _PARAMETERS.keys() - {REPORT}
+    known = _PARAMETERS if is_link(request) else _PARAMETERS.keys() - {REPORT, PAGE}
     explain, name = parameters.get("explain", "false"), parameters.get("format")
     if (
         len(parameters) > len(parameters.keys() & known)
