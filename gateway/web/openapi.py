@@ -54,11 +54,13 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
         dataset = schema.dataset
         components |= _components(schema)
         tags.append({"name": dataset.name, "description": dataset.description})
+        deprecated = {} if dataset.deprecation is None else {"deprecated": True}
         paths[dataset_path("{organization_id}", dataset.name)] = {
             "parameters": [_organization(dataset.tenant.id_format)],
             "post": {
                 "operationId": f"report_{dataset.name}",
                 "tags": [dataset.name],
+                **deprecated,
                 "summary": f"Request a report on {dataset.title.lower()}",
                 "description": dataset.description,
                 "parameters": [_EXPLAIN, _FORMAT],
@@ -73,6 +75,7 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
             "get": {
                 "operationId": f"describe_{dataset.name}",
                 "tags": [dataset.name],
+                **deprecated,
                 "summary": f"Describe the reports on {dataset.title.lower()}",
                 "responses": _responses(_ref("Description"), without=_ONLY_REPORTS),
             },
@@ -82,6 +85,7 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
             "get": {
                 "operationId": f"report_{dataset.name}_by_link",
                 "tags": [dataset.name],
+                **deprecated,
                 "summary": f"Request a report on {dataset.title.lower()} by a link",
                 "description": "The response is that to POST, and the method QUERY with a body does the same.",
                 "parameters": [_REPORT, _EXPLAIN, _FORMAT, _PAGE],
@@ -93,6 +97,7 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
             "get": {
                 "operationId": f"values_{dataset.name}",
                 "tags": [dataset.name],
+                **deprecated,
                 "summary": "List the values of a dimension, the most frequent first",
                 "parameters": _VALUE_PARAMETERS,
                 "responses": _responses(_ref("ValueList"), without=(406, 408, 409, 413, 415)),

@@ -60,6 +60,17 @@ def wanted_response(request: web.Request) -> WantedResponse:
     Raises InvalidReport for other parameters or values, NotAcceptable if no format is acceptable, and
     UnsupportedMediaType for the content of QUERY in another format.
     """
+    name, explain = _parameters_of(request) if "?" in request.raw_path else (None, "false")
+    if request.method == "QUERY" and request.content_type != JSON:
+        # RFC 10008 leaves no room for a missing or other content type.
+        raise UnsupportedMediaType(f"Send the report as {JSON}.", headers={"Accept-Query": f'"{JSON}"'})
+    if name is None:
+        name = _accepted(tuple(request.headers.getall("Accept", ())))
+    return WantedResponse(name, explain == "true")
+
+
+def _parameters_of(request: web.Request) -> tuple[str | None, str]:
+    """Return the query parameters `format` and `explain`."""
     parameters = request.query
     known = _PARAMETERS if is_link(request) else _PARAMETERS.keys() - {REPORT, PAGE}
     explain, name = parameters.get("explain", "false"), parameters.get("format")
@@ -69,12 +80,7 @@ def wanted_response(request: web.Request) -> WantedResponse:
         or (name is not None and name not in FORMATS)
     ):
         raise InvalidReport(f"The query parameters, each at most once, are: {_explained(known)}.")
-    if request.method == "QUERY" and request.content_type != JSON:
-        # RFC 10008 leaves no room for a missing or other content type.
-        raise UnsupportedMediaType(f"Send the report as {JSON}.", headers={"Accept-Query": f'"{JSON}"'})
-    if name is None:
-        name = _accepted(tuple(request.headers.getall("Accept", ())))
-    return WantedResponse(name, explain == "true")
+    return name, explain
 
 
 def _explained(parameters: Collection[str]) -> str:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from gateway.catalog.model import TIME_PARTS, Dataset
 from gateway.druid.tenant_guard import check_query
 from gateway.query.aggregations import Uniques
-from gateway.query.compile import LABEL, DruidQuery, compile_report, compile_time_range, compile_totals
+from gateway.query.compile import DruidQuery, compile_report, compile_time_range, compile_totals
+from gateway.query.group_selection import LABEL
 from gateway.query.limits import Limits
 from gateway.query.literals import Json
 from gateway.query.parse import parse
