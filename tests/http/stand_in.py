@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -145,16 +145,15 @@ async def answering_bytes(answer: bytes, *, reset: bool = False) -> AsyncIterato
     """Answer reports with these very bytes, then close the connection, or break it off; the URL."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head, body = await read_request(reader)
-        columns = about_columns(head, body)
-        writer.write(answer if columns is None else columns)
-        await writer.drain()
-        if reset and columns is None:
-            # asyncio has no other word for it: the connection goes, and what was not sent with it.
-            writer.transport.abort()
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
+        # A gateway that stops may close a connection before it has sent a request.
+        with closing(writer), suppress(asyncio.IncompleteReadError, ConnectionError):
+            head, body = await read_request(reader)
+            columns = about_columns(head, body)
+            writer.write(answer if columns is None else columns)
+            await writer.drain()
+            if reset and columns is None:
+                # asyncio has no other word for it: the connection goes, and what was not sent with it.
+                writer.transport.abort()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
