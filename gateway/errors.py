@@ -96,6 +96,12 @@ class NotFound(GatewayError):
     status, code, title = 404, "not_found", "Not found"
 
 
+class DataChanged(GatewayError):
+    """A page of a report cannot come from the same state of the data as the first one."""
+
+    status, code, title = 409, "data_changed", "The data has changed"
+
+
 class RateLimited(GatewayError):
     """The caller has used up a rate limit or a concurrency limit; `headers` say when to retry."""
 

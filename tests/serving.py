@@ -74,9 +74,16 @@ class Gateway:
     ) -> Answer:
         """Request a report with the token of `caller`, an organization. Must not be called in the gateway's thread."""
         headers = {"Authorization": f"Token {token or self.tokens[caller or organization]}", "Accept": accept}
+        return self._request("POST", self.path(organization, dataset), json.dumps(body), headers)
+
+    def get(self, path: str, *, caller: str = D) -> Answer:
+        """Request a link with the token of `caller`. Must not be called in the gateway's thread."""
+        return self._request("GET", path, None, {"Authorization": f"Token {self.tokens[caller]}"})
+
+    def _request(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> Answer:
         connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=120)
         try:
-            connection.request("POST", self.path(organization, dataset), json.dumps(body), headers)
+            connection.request(method, path, body, dict(headers))
             response = connection.getresponse()
             return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
         finally:

@@ -81,6 +81,9 @@ def bodies(draw: DrawFn, dataset: Dataset, *, values: Values | None = None) -> J
         "totals": st.booleans(),
     }
     body |= {key: draw(strategy) for key, strategy in optional.items() if draw(st.booleans())}
+    used = {each["column"] for each in body.get("order_by", ())}.intersection(columns)
+    if "limit" in body and not body.get("having") and not used and draw(st.booleans()):
+        body["offset"] = draw(st.integers(0, 1_000))
     defaults = {"granularity": "all", "group_by": []}
     return {key: value for key, value in body.items() if value != defaults.get(key) or draw(st.booleans())}
 

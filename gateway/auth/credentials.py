@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from gateway.accounts import api_tokens as tokens
@@ -33,16 +34,22 @@ def parse(values: Sequence[str], *, challenge: str) -> ApiToken | BearerToken:
         raise Unauthenticated("Send an Authorization header: 'Token <key>'.", challenge=challenge)
     if len(values) > 1:
         raise Unauthenticated("Send exactly one Authorization header.", challenge=challenge)
-    form = _FORM.fullmatch(values[0])
+    return _parsed(values[0], challenge)
+
+
+# Callers send the same text again and again.
+@lru_cache(maxsize=4_096)
+def _parsed(text: str, challenge: str) -> ApiToken | BearerToken:
+    form = _FORM.fullmatch(text)
     if not form:
         raise Unauthenticated(
             "The Authorization header is not of the form 'Token <key>' or 'Bearer <access token>'.",
             challenge=challenge,
         )
-    scheme, text = form.groups()
+    scheme, key = form.groups()
     if scheme.lower() == "bearer":
-        return BearerToken(text)
-    token = tokens.parse(text)
+        return BearerToken(key)
+    token = tokens.parse(key)
     if token is None:
         raise Unauthenticated("The token is not valid.", challenge=TOKEN_CHALLENGE)
     return token

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 from gateway.catalog.document import Keys
@@ -33,6 +34,7 @@ def contradictions(dataset: _Json) -> Iterator[Found]:
         yield from _within(keys, _values(dimension))
         yield from _within(keys, _of_tenant(dimension, tenant))
     yield from _taken(dataset)
+    yield from _within(("deprecated",), _deprecation(dataset.get("deprecated", {})))
     for index, advice in enumerate(dataset.get("advice", [])):
         if (name := advice.get("dimension")) is not None and name not in names:
             yield ("advice", index, "dimension"), f"{name!r} is not a dimension of this data set{nearest(name, names)}"
@@ -135,6 +137,16 @@ def _of_tenant(dimension: _Json, tenant: _Json) -> Iterator[Found]:
     wanted = tenant.get("type", "string")
     if column == tenant.get("column") and (dimension.get("type", "string") != wanted or dimension.get("multi_valued")):
         yield keys, f"{column!r} is the tenant's column: it must be a {wanted} with one value in each row"
+
+
+def _deprecation(days: _Json) -> Iterator[Found]:
+    for key in ("since", "sunset"):
+        try:
+            date.fromisoformat(days.get(key, "2000-01-01"))
+        except ValueError:
+            yield (key,), f"there is no day {days[key]}"
+    if days.get("sunset", "9999-12-31") < days.get("since", ""):
+        yield ("sunset",), "a data set cannot be gone before it is deprecated"
 
 
 def _taken(dataset: _Json) -> Iterator[Found]:

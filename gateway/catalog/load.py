@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -10,7 +11,7 @@ from gateway.catalog.check import findings
 from gateway.catalog.contradictions import column_of
 from gateway.catalog.document import Document, Finding, InvalidYaml, Position, read_document
 from gateway.catalog.id_format import id_format
-from gateway.catalog.model import Advice, Dataset, Dimension, Kind, TenantColumns
+from gateway.catalog.model import Advice, Dataset, Deprecation, Dimension, Kind, TenantColumns
 from gateway.catalog.stored import Lookup, Metrics, Rows
 
 EXAMPLES = Path(__file__).with_name("datasets")
@@ -123,7 +124,13 @@ def _dataset(value: dict[str, Any]) -> Dataset:
         dimensions=tuple(_dimension(each, value) for each in value["dimensions"]),
         advice=tuple(Advice(each["dimension"], each["message"]) for each in value.get("advice", ())),
         rows=Rows(**value["rows"]) if "rows" in value else None,
+        deprecation=_deprecation(value["deprecated"]) if "deprecated" in value else None,
     )
+
+
+def _deprecation(value: dict[str, Any]) -> Deprecation:
+    sunset = date.fromisoformat(value["sunset"]) if "sunset" in value else None
+    return Deprecation(date.fromisoformat(value["since"]), sunset, value.get("link"))
 
 
 def _tenant(value: dict[str, Any]) -> TenantColumns:

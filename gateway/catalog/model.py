@@ -6,6 +6,7 @@ the check of ingestion specs) is derived from these values and from nothing else
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import Enum
 from types import MappingProxyType
 
@@ -105,6 +106,15 @@ class Advice:
 
 
 @dataclass(frozen=True, slots=True)
+class Deprecation:
+    """Since when callers should no longer use a data set, from when on it may be gone, and what to use instead."""
+
+    since: date
+    sunset: date | None = None
+    link: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """A table of events in Druid that callers can query."""
 
@@ -116,6 +126,7 @@ class Dataset:
     dimensions: tuple[Dimension, ...]
     advice: tuple[Advice, ...] = ()
     rows: Rows | None = None
+    deprecation: Deprecation | None = None
     by_name: Mapping[str, Dimension] = field(init=False, repr=False, compare=False)
     """Every dimension by its name: those of the data set, then the time parts."""
     columns: Mapping[str, Dimension] = field(init=False, repr=False, compare=False)

@@ -99,6 +99,7 @@ class Report(TypedDict):
     having: NotRequired[Sequence[Comparison]]
     order_by: NotRequired[Sequence[Order]]
     limit: NotRequired[int]
+    offset: NotRequired[int]
     totals: NotRequired[bool]
     compare: NotRequired[Compare]
     top: NotRequired[Top]

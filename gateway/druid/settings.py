@@ -95,7 +95,8 @@ class DruidSettings(BaseModel):
         le=3_600,
         allow_inf_nan=False,
         description="Seconds for which a response of Druid is reused for identical reports of the same organization. "
-        "Later, Druid confirms it without reading the data again if its segments have not changed. 0: no reuse.",
+        "Later, Druid confirms it without reading the data again if its segments have not changed. 0: no reuse, no "
+        "ETags, and no reports in pages.",
     )
     uniques: Uniques = Field(
         default=Uniques.SKETCH,

@@ -1,6 +1,6 @@
 """The aggregations of the language. AGGREGATIONS, at the end, is the only list of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import Enum
@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydruid.utils import aggregators
 
-from gateway.catalog.model import Dataset, Dimension
+from gateway.catalog.model import Dataset, Dimension, Kind
 from gateway.query import sources
 from gateway.query.filters import Filter
 from gateway.query.literals import Json
@@ -63,7 +63,8 @@ class Aggregation:
     over no rows, `weight` how much work it is for Druid, in sums. `build` takes the metric and how unique values are
     counted. `raw_prefix` and the column's name make the name of the aggregator whose value shows that a null stands for
     a number that is not finite; "" if there is none. `parameters` has the JSON Schemas of the keys that only this
-    aggregation has, all of which are required.
+    aggregation has, all of which are required. `exact` are the types of dimensions for which Druid computes the same
+    number each time: the last digit of a sum of fractions depends on the order of the rows, and sketches are random.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Aggregation:
     raw_prefix: str = ""
     weight: int = 1
     parameters: Mapping[str, Json] = field(default_factory=dict)
+    exact: Collection[Kind] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,11 @@ class Metric:
     filter: Filter | None = None
     pointer: str = "/aggregations"
     parameters: tuple[tuple[str, Number], ...] = ()
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether Druid computes the same number each time."""
+        return self.dimension.kind in self.aggregation.exact
 
     @property
     def column(self) -> MetricColumn:
@@ -196,6 +203,9 @@ def _count(metric: Metric, _: Uniques) -> Native:
     return Native({raw: sources.rows(metric.dimension)}, (count,))
 
 
+_EVERY_KIND = tuple(Kind)
+
+
 def _ends_with(suffix: str) -> Callable[[Json], str]:
     return lambda _: suffix
 
@@ -212,8 +222,18 @@ AGGREGATIONS: Mapping[str, Aggregation] = MappingProxyType(
                 None,
                 _avg,
                 raw_prefix=_AVG_SUM,
+                exact=(Kind.LONG,),
             ),
-            Aggregation("sum", "The sum of the rows' values.", _ends_with("sum"), "float", 0.0, _sum, raw_prefix=_SUM),
+            Aggregation(
+                "sum",
+                "The sum of the rows' values.",
+                _ends_with("sum"),
+                "float",
+                0.0,
+                _sum,
+                raw_prefix=_SUM,
+                exact=(Kind.LONG,),
+            ),
             Aggregation(
                 "min",
                 "The smallest of the rows' values; null if there are none.",
@@ -222,6 +242,7 @@ AGGREGATIONS: Mapping[str, Aggregation] = MappingProxyType(
                 None,
                 _min,
                 raw_prefix=_MIN,
+                exact=_EVERY_KIND,
             ),
             Aggregation(
                 "max",
@@ -231,6 +252,7 @@ AGGREGATIONS: Mapping[str, Aggregation] = MappingProxyType(
                 None,
                 _max,
                 raw_prefix=_MAX,
+                exact=_EVERY_KIND,
             ),
             Aggregation(
                 "quantile",
@@ -252,7 +274,16 @@ AGGREGATIONS: Mapping[str, Aggregation] = MappingProxyType(
                 _hyper_unique,
                 weight=4,
             ),
-            Aggregation("count", "The number of rows.", _ends_with("count"), "integer", 0, _count, of_rows=True),
+            Aggregation(
+                "count",
+                "The number of rows.",
+                _ends_with("count"),
+                "integer",
+                0,
+                _count,
+                of_rows=True,
+                exact=_EVERY_KIND,
+            ),
         )
     }
 )

@@ -52,7 +52,7 @@ def too_many_rows(plan: Plan) -> LimitExceeded:
     """Return the error for an answer with more rows than the limit."""
     return LimitExceeded(
         f"The answer has more than {plan.row_limit} rows. Group by fewer dimensions, filter more, or request a "
-        "shorter interval, a coarser granularity or only the first rows (limit)."
+        "shorter interval, a coarser granularity, only the first rows (limit), or pages (limit and offset)."
     )
 
 
@@ -63,12 +63,13 @@ def arranged(plan: Plan, now: Slices, before: Slices | None) -> Slices:
         now, is_sorted = paired(plan, now, before), not plan.report.group_by
     if plan.report.fill:
         now, is_sorted = _filled(plan, now), True
-    if not plan.is_arranged_by_druid:
+    if plan.is_arranged_by_druid:
+        return now
+    if plan.report.having:
         now = _having(plan, now)
-        if plan.report.order_by or not is_sorted:
-            now = _sorted(plan, now)
-        now = _limited(plan, now)
-    return now
+    if plan.report.order_by or not is_sorted:
+        now = _sorted(plan, now)
+    return now if plan.report.limit is None and not plan.report.offset else _limited(plan, now)
 
 
 def empty_values(columns: Iterable[MetricColumn]) -> tuple[Number | None, ...]:
@@ -123,9 +124,12 @@ def _having(plan: Plan, slices: Slices) -> Slices:
 
 def _limited(plan: Plan, slices: Slices) -> Slices:
     # All slices are read even if the limit is reached: unexpected rows of Druid must not pass unnoticed.
+    skip = plan.report.offset or 0
     left = inf if plan.report.limit is None else plan.report.limit
     for found in slices:
-        kept = found if left >= len(found) else found[: int(left)]
+        kept = found[skip:]
+        skip -= len(found) - len(kept)
+        kept = kept if left >= len(kept) else kept[: int(left)]
         left -= len(kept)
         yield kept
 

@@ -10,12 +10,16 @@ that offset. Otherwise Druid computes the label of each row from the offsets in 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from itertools import pairwise
 
 from gateway.query.time import Interval
 from gateway.query.zones import DAY, EPOCH, Span, spans
 
 MINUTE, HOUR = 60_000, 3_600_000
+
+_FEW = 400
+"""As many buckets as a year has days. More of them would take too much memory to keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,10 @@ def buckets(interval: Interval, granularity: Granularity) -> Buckets:
     offsets = spans(interval.zone, interval.start, interval.end)
     if interval.start == interval.end:
         return Buckets(granularity, (), (), offsets)
+    if len(offsets) == 1 and len(spans(interval.zone, _earliest(interval, granularity), interval.end)) == 1:
+        # The usual case: no offset changes, also not within the first bucket before the interval.
+        starts = _at_offset(granularity, offsets[0])
+        return Buckets(granularity, starts, starts, offsets)
     sequence = [label for span in offsets for label in _labels(granularity, span)]
     # A label that occurs in two spans is one bucket: dict keeps the first.
     labels = tuple(dict.fromkeys(sequence))
@@ -108,6 +116,21 @@ def buckets(interval: Interval, granularity: Granularity) -> Buckets:
     if contiguous and (fixed := _fixed_offset(interval, granularity, labels, starts)):
         return Buckets(granularity, _shifted(granularity, labels, fixed.offset), starts, (fixed,))
     return Buckets(granularity, labels, starts, offsets)
+
+
+def _at_offset(granularity: Granularity, span: Span) -> tuple[int, ...]:
+    """Return the starts of the buckets of a time with one offset, which are also their labels."""
+    wall, end = granularity.floor(span.start + span.offset), span.end + span.offset
+    # Reports on the same days have the same buckets.
+    starts = _kept_starts if (end - wall) // granularity.longest <= _FEW else _wall_starts
+    return starts(granularity, wall, end, span.offset)
+
+
+def _wall_starts(granularity: Granularity, wall: int, end: int, offset: int) -> tuple[int, ...]:
+    return tuple(each - offset for each in _wall_labels(granularity, wall, end))
+
+
+_kept_starts = lru_cache(maxsize=256)(_wall_starts)
 
 
 def _labels(granularity: Granularity, span: Span) -> Iterable[int]:
@@ -128,10 +151,13 @@ def _shifted(granularity: Granularity, labels: tuple[int, ...], offset: int) -> 
     return labels if granularity.by_offset else tuple(label - offset for label in labels)
 
 
+def _earliest(interval: Interval, granularity: Granularity) -> int:
+    """Return a moment before the first bucket, which may start before the interval and before an offset change."""
+    return interval.start - granularity.longest - DAY * (not granularity.by_offset)
+
+
 def _starts(interval: Interval, granularity: Granularity, labels: tuple[int, ...]) -> tuple[int, ...]:
-    # The first bucket may start before the interval, and before a change of the offset.
-    earliest = interval.start - granularity.longest - DAY * (not granularity.by_offset)
-    offsets = spans(interval.zone, earliest, interval.end)
+    offsets = spans(interval.zone, _earliest(interval, granularity), interval.end)
     if not granularity.by_offset:
         return tuple(_first_moments(offsets, labels))
     # Where a change is no multiple of the bucket (Lord Howe's half hour), the bucket after it starts with the change.

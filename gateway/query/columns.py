@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from gateway.catalog.model import Kind
-from gateway.query.report import Report
+from gateway.query.report import Report, once_per_report
 
 
 class ColumnType(Enum):
@@ -36,8 +36,14 @@ _TYPES: Mapping[Kind, ColumnType] = MappingProxyType(
 
 def columns_of(report: Report) -> tuple[Column, ...]:
     """Return the columns of the report's answer, in their order."""
+    zone = report.interval.zone.key
+    times = (Column(name, "dimension", ColumnType.TIME, zone) for name in report.time_columns)
+    return (*times, *_other_columns(report))
+
+
+@once_per_report
+def _other_columns(report: Report) -> tuple[Column, ...]:
     return (
-        *(Column(name, "dimension", ColumnType.TIME, report.interval.zone.key) for name in report.time_columns),
         *(Column(dimension.name, "dimension", _TYPES[dimension.kind]) for dimension in report.group_by),
         *(Column(column.name, "metric", ColumnType(column.result)) for column in report.columns),
     )

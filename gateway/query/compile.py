@@ -5,9 +5,11 @@ it does not support is set on its `query_dict`. Every query gets new pydruid obj
 arguments.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+import orjson
 from pydruid.query import QueryBuilder
 from pydruid.utils.aggregators import longmax, longmin
 from pydruid.utils.filters import Filter as DruidFilter
@@ -15,16 +17,13 @@ from pydruid.utils.filters import Filter as DruidFilter
 from gateway.catalog.model import TIME_PARTS, Dataset, Dimension
 from gateway.errors import Forbidden
 from gateway.query import expressions
+from gateway.query.group_selection import LABEL, group_conditions, limit_spec, page_context
 from gateway.query.literals import Json
-from gateway.query.native_metrics import ROWS_WITHOUT_METRIC, native_metrics
+from gateway.query.native_metrics import native_metrics
 from gateway.query.plan import Plan
-from gateway.query.report import COMPARISONS, START_TIME, Having, Order
 from gateway.query.sources import lookup_columns
 from gateway.query.time import FIRST_YEAR, LAST_YEAR, Interval
 from gateway.tenancy.tenant import Tenant
-
-LABEL = "_start_time"
-"""The virtual column of a groupBy with the bucket's label: a dimension like any other, to order and limit by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,10 @@ class DruidQuery:
     tenant: Tenant
     dataset: Dataset
     columns: tuple[str, ...] = ()
+
+
+_Base = tuple[Json, tuple[str, ...]]
+"""A query that lacks its interval and the tenant's filters, and its columns."""
 
 
 def compile_queries(plan: Plan) -> dict[str, DruidQuery]:
@@ -102,15 +105,20 @@ def tenant_filters(tenant: Tenant, dataset: Dataset) -> list[DruidFilter]:
 
 
 def _timeseries(plan: Plan, granularity: Literal["all"] | Json) -> DruidQuery:
+    native, columns = _base(plan, _timeseries_base)
+    return DruidQuery(_complete(plan, native) | {"granularity": granularity}, plan.tenant, plan.dataset, columns)
+
+
+def _timeseries_base(plan: Plan) -> _Base:
     aggregators, post_aggregators = native_metrics(plan)
     query: Json = (
         QueryBuilder()
         .timeseries(
             {
                 "datasource": plan.dataset.data_source,
-                "intervals": _intervals(plan),
-                "granularity": granularity,
-                "filter": _filter(plan),
+                "intervals": [],
+                "granularity": "all",
+                "filter": _own_filter(plan),
                 "aggregations": aggregators,
                 # Druid fills empty buckets only within segments, so the gateway fills all of them.
                 "context": {"skipEmptyBuckets": True},
@@ -118,23 +126,27 @@ def _timeseries(plan: Plan, granularity: Literal["all"] | Json) -> DruidQuery:
         )
         .query_dict
     )
-    query |= {"postAggregations": post_aggregators, **_virtual_columns(plan)}
-    return DruidQuery(query, plan.tenant, plan.dataset)
+    return query | {"postAggregations": post_aggregators, **_virtual_columns(plan)}, ()
 
 
 def _group_by(plan: Plan) -> DruidQuery:
+    native, columns = _base(plan, _group_by_base)
+    return DruidQuery(_complete(plan, native), plan.tenant, plan.dataset, columns)
+
+
+def _group_by_base(plan: Plan) -> _Base:
     aggregators, post_aggregators = native_metrics(plan)
     query: Json = (
         QueryBuilder()
         .groupby(
             {
                 "datasource": plan.dataset.data_source,
-                "intervals": _intervals(plan),
+                "intervals": [],
                 "granularity": "all",
-                "filter": _filter(plan),
+                "filter": _own_filter(plan),
                 "aggregations": aggregators,
-                "limit_spec": _limit(plan, aggregators),
-                "context": {"resultAsArray": True},
+                "limit_spec": limit_spec(plan, aggregators),
+                "context": {"resultAsArray": True, **page_context(plan)},
             }
         )
         .query_dict
@@ -144,14 +156,37 @@ def _group_by(plan: Plan) -> DruidQuery:
         label = {"type": "default", "dimension": LABEL, "outputName": LABEL, "outputType": "LONG"}
         query["dimensions"] = [label, *query["dimensions"]]
     query |= _virtual_columns(plan)
-    if conditions := _group_conditions(plan, aggregators):
+    if conditions := group_conditions(plan, aggregators):
         query["having"] = conditions[0] if len(conditions) == 1 else {"type": "and", "havingSpecs": conditions}
     columns = (
         *(dimension["outputName"] for dimension in query["dimensions"]),
         *aggregators,
         *(each["name"] for each in post_aggregators),
     )
-    return DruidQuery(query | {"postAggregations": post_aggregators}, plan.tenant, plan.dataset, columns)
+    return query | {"postAggregations": post_aggregators}, columns
+
+
+def _base(plan: Plan, build: Callable[[Plan], _Base]) -> _Base:
+    """Return the parts of a query that neither the interval nor the tenant changes, built once for a report."""
+    if plan.compared is not None or plan.groups is not None:
+        # The interval, or the groups of `top`, are in the aggregators or the conditions, too.
+        return build(plan)
+    key = (build, plan.buckets is None, plan.row_limit, plan.uniques)
+    known = plan.report.computed
+    if key not in known:
+        native, columns = build(plan)
+        known[key] = orjson.dumps(native), columns
+    text, columns = known[key]
+    # Read again, so that two queries share nothing that could be modified.
+    return orjson.loads(text), columns
+
+
+def _complete(plan: Plan, native: Json) -> Json:
+    """Return the query for the plan's interval and tenant, whose filters come first."""
+    tenant = map(DruidFilter.build_filter, tenant_filters(plan.tenant, plan.dataset))
+    own: Json = native["filter"]
+    query_filter = {"type": "and", "fields": [*tenant, *own["fields"]]}
+    return native | {"intervals": _intervals(plan), "filter": query_filter, **_virtual_columns(plan)}
 
 
 def _intervals(plan: Plan) -> str | list[str]:
@@ -182,10 +217,9 @@ def _virtual_columns(plan: Plan) -> Json:
     return {"virtualColumns": columns} if columns else {}
 
 
-def _filter(plan: Plan) -> DruidFilter:
+def _own_filter(plan: Plan) -> DruidFilter:
     conditions = (plan.report.filter, None if plan.groups is None else plan.groups[0])
-    own = [condition.to_druid() for condition in conditions if condition is not None]
-    return DruidFilter(type="and", fields=[*tenant_filters(plan.tenant, plan.dataset), *own])
+    return DruidFilter(type="and", fields=[each.to_druid() for each in conditions if each is not None])
 
 
 def _dimension(dimension: Dimension) -> Json:
@@ -195,61 +229,3 @@ def _dimension(dimension: Dimension) -> Json:
         "outputName": dimension.name,
         "outputType": dimension.kind.value,
     }
-
-
-def _group_conditions(plan: Plan, aggregators: Json) -> list[Json]:
-    """Return the having specs of a groupBy."""
-    conditions: list[Json] = []
-    if plan.groups is not None and any(dimension.multi_valued for dimension in plan.report.group_by):
-        # A row that has a value of these groups may have values of other groups, too.
-        within = DruidFilter.build_filter(plan.groups[1].to_druid())
-        conditions.append({"type": "filter", "filter": within})
-    # Without group_by, empty buckets count too, and only the gateway knows them: see respond.
-    if plan.report.having and plan.is_arranged_by_druid:
-        having: Json = {"type": "and", "havingSpecs": [_having(each) for each in plan.report.having]}
-        if ROWS_WITHOUT_METRIC in aggregators:
-            # A row with too small a number must reach the gateway, which rejects it.
-            lacking = {"type": "greaterThan", "aggregation": ROWS_WITHOUT_METRIC, "value": 0}
-            having = {"type": "or", "havingSpecs": [lacking, having]}
-        conditions.append(having)
-    return conditions
-
-
-def _having(having: Having) -> Json:
-    specs = [
-        {"type": comparison, "aggregation": having.metric, "value": having.value}
-        for comparison in COMPARISONS[having.comparison]
-    ]
-    return specs[0] if len(specs) == 1 else {"type": "or", "havingSpecs": specs}
-
-
-def _limit(plan: Plan, aggregators: dict[str, Any]) -> Json:
-    report = plan.report
-    if not report.group_by:
-        return {"type": "default", "limit": plan.row_limit}
-    # One more than the limit shows that there are too many. Without columns, Druid orders by all dimensions.
-    if not plan.is_arranged_by_druid:
-        return {"type": "default", "limit": plan.row_limit + 1}
-    order_by = [order for order in report.order_by if order.column != START_TIME or plan.buckets is not None]
-    if ROWS_WITHOUT_METRIC in aggregators:
-        # Rows with too small a number come first, so that the limit never hides them from the gateway, which rejects
-        # them.
-        order_by = [Order(ROWS_WITHOUT_METRIC, descending=True), *order_by]
-    limit: Json = {"type": "default", "limit": report.limit or plan.row_limit + 1}
-    if order_by:
-        limit["columns"] = _order(plan, order_by)
-    return limit
-
-
-def _order(plan: Plan, order_by: list[Order]) -> list[Json]:
-    kinds = {dimension.name: dimension.kind.value for dimension in plan.report.group_by}
-    rest = [*([START_TIME] if plan.buckets is not None else []), *kinds]
-    descending = {order.column for order in order_by if order.descending}
-    return [
-        {
-            "dimension": LABEL if name == START_TIME else name,
-            "direction": "descending" if name in descending else "ascending",
-            "dimensionOrder": "lexicographic" if kinds.get(name) == "STRING" else "numeric",
-        }
-        for name in dict.fromkeys([*(order.column for order in order_by), *rest])
-    ]

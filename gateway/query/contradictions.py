@@ -5,8 +5,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from gateway.catalog.model import Dataset
 from gateway.errors import Problem
 from gateway.query.compare import PREVIOUS_START_TIME, compared_names
+from gateway.query.filters import dimension_names
 from gateway.query.literals import Json
-from gateway.query.parts import compared_with, interval_of, metrics_of
+from gateway.query.parts import compared_with, filter_of, interval_of, metrics_of
 from gateway.query.report import START_TIME
 from gateway.query.time import Interval
 from gateway.query.validation_errors import Suggestions, pointer, quote
@@ -112,13 +113,52 @@ def _fill_without_groups(body: Json, _: Dataset, __: Suggestions) -> Iterator[Pr
         yield Problem("/fill", "needs a granularity other than all: it adds the buckets that a group lacks")
 
 
+def _offset_without_limit(body: Json, _: Dataset, __: Suggestions) -> Iterator[Problem]:
+    if "limit" not in body:
+        yield Problem("/offset", "needs limit: the number of rows of a page")
+
+
+def _unsteady_pages(body: Json, dataset: Dataset, _: Suggestions) -> Iterator[Problem]:
+    """Each page is a query of its own, so its rows must be the same, in the same order, each time."""
+    exact = [metric.name for metric in metrics_of(body["aggregations"], dataset) if metric.is_exact]
+    if "compare" in body:
+        exact = [each for name in exact for each in compared_names(name)]
+    used = [
+        *((pointer("order_by", index, "column"), each["column"]) for index, each in _parts(body, "order_by")),
+        *((pointer("having", index, "metric"), each["metric"]) for index, each in _parts(body, "having")),
+        *([("/top/by", body["top"]["by"])] if "top" in body else ()),
+    ]
+    unsteady = {*_numbers(body, dataset)} - {*exact}
+    for where, name in used:
+        if name in unsteady:
+            steady = ", ".join(dict.fromkeys([*_times(body), *body.get("group_by", ()), *exact]))
+            message = f"{name} can differ slightly each time it is computed, so that pages would overlap or lack rows"
+            yield Problem(where, f"{message}; with offset, use one of: {steady}")
+    read = _dimensions(body, dataset)
+    for dimension in dataset.dimensions:
+        if dimension.lookup is not None and dimension.name in read:
+            yield Problem("/offset", f"needs a report without {dimension.name}: names can change from page to page")
+
+
+def _dimensions(body: Json, dataset: Dataset) -> set[str]:
+    """Return the names of all dimensions that Druid reads."""
+    metrics = metrics_of(body["aggregations"], dataset)
+    conditions = (filter_of(body.get("filters"), dataset), *(metric.filter for metric in metrics))
+    names = {*body.get("group_by", ()), *(metric.dimension.name for metric in metrics)}
+    return names.union(*map(dimension_names, conditions))
+
+
 def _times(body: Json) -> list[str]:
     paired = "compare" in body and body.get("granularity", "all") != "all"
     return [START_TIME, PREVIOUS_START_TIME] if paired else [START_TIME]
 
 
+def _parts(body: Json, part: str) -> Iterable[tuple[int, Json]]:
+    return enumerate(body.get(part, ()))
+
+
 def _post_aggregations(body: Json) -> Iterable[tuple[int, Json]]:
-    return enumerate(body.get("post_aggregations", ()))
+    return _parts(body, "post_aggregations")
 
 
 def _metric_names(body: Json, dataset: Dataset) -> list[str]:
@@ -151,5 +191,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], tuple[str, ...], _Check], ...] = (
     (("aggregations", "order_by"), _METRICS, _unknown_order),
     (("aggregations", "top"), _METRICS, _top_without_groups),
     (("fill",), ("group_by",), _fill_without_groups),
+    (("offset",), (), _offset_without_limit),
+    (("aggregations", "offset"), (*_METRICS, "filters", "order_by", "having", "top"), _unsteady_pages),
 )
 """The parts that a check needs in the body, the parts that it may also read, and the check."""

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from gateway.catalog.model import Dataset, Kind
+from gateway.catalog.model import Dataset, Deprecation, Kind
 from gateway.query.aggregations import AGGREGATIONS
 from gateway.query.buckets import GRANULARITIES
 from gateway.query.compare import COMPARED_WITH
@@ -49,7 +49,13 @@ def describe(dataset: Dataset, limits: Limits) -> Json:
         "intervals": list(INTERVALS),
         "filters": list(FILTERS),
         "compare": list(COMPARED_WITH),
+        **({} if dataset.deprecation is None else {"deprecated": _deprecated(dataset.deprecation)}),
         "advice": [asdict(advice) for advice in dataset.advice],
         "limits": asdict(limits),
         "tz_database": TZDATA_VERSION,
     }
+
+
+def _deprecated(deprecation: Deprecation) -> Json:
+    days = {"since": deprecation.since.isoformat(), "sunset": deprecation.sunset and deprecation.sunset.isoformat()}
+    return {**days, "link": deprecation.link}

@@ -1,16 +1,14 @@
 """Druid's expressions for local time: a row's bucket, and the parts of its time. None contains text of the caller."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from types import MappingProxyType
-from zoneinfo import ZoneInfo
 
 from gateway.catalog.model import TIME_PARTS
 from gateway.query.buckets import Buckets
 from gateway.query.literals import Json
-from gateway.query.time import Interval, format_moment
-from gateway.query.zones import Span, spans
-
-_UTC = ZoneInfo("UTC")
+from gateway.query.time import Interval
+from gateway.query.zones import EPOCH, Span, spans
 
 _UNITS: Mapping[str, str] = MappingProxyType(
     {"hour_of_day": "HOUR", "day_of_week": "DOW", "day_of_month": "DAY", "month_of_year": "MONTH"}
@@ -20,7 +18,7 @@ _UNITS: Mapping[str, str] = MappingProxyType(
 
 def instant(moment: int) -> str:
     """Return the moment in UTC as Druid reads it."""
-    return format_moment(moment, _UTC).replace("+00:00", "Z")
+    return f"{(EPOCH + timedelta(milliseconds=moment)).isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def interval_text(interval: Interval) -> str:

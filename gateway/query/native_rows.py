@@ -1,12 +1,11 @@
 """Reading Druid's rows: where each value is, and what it means."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from itertools import repeat
 from operator import itemgetter
-from typing import Any, Self
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.catalog.model import Kind
@@ -16,6 +15,7 @@ from gateway.query.aggregations import MetricColumn, Number, Uniques
 from gateway.query.compile import DruidQuery
 from gateway.query.native_metrics import ROWS_WITHOUT_METRIC
 from gateway.query.plan import Plan
+from gateway.query.report import Report, once_per_report
 from gateway.query.time import format_moment
 from gateway.query.validation_errors import pointer
 from gateway.query.zones import EPOCH
@@ -25,7 +25,7 @@ Values = Sequence[Any]
 _NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 """How Druid writes numbers that JSON does not have."""
 
-_NUMBERS = (int, float)
+_NUMBERS = frozenset({int, float})
 
 _UNIQUE_METRICS_MISSING = (
     "Part of the data has no metrics for unique values, so hyperUnique cannot count them there. Request other "
@@ -50,121 +50,132 @@ def read_time_range(rows: Sequence[Any]) -> tuple[str, str] | None:
     return first, last
 
 
-NativeRow = tuple[object, Any]
-"""A row of Druid: its label, and the object or array with its values."""
-
-
-def timeseries_rows(rows: Iterable[Any]) -> Iterator[NativeRow]:
-    """Yield the label and the result of each row of a timeseries."""
-    for row in rows:
-        try:
-            yield _moment_of(row["timestamp"]), row["result"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise unexpected("rows of another shape") from error
-
-
 # Reports on the same days have the same buckets.
 @lru_cache(maxsize=16_384)
 def _moment_of(timestamp: str) -> int:
     return (datetime.fromisoformat(timestamp) - EPOCH) // timedelta(milliseconds=1)
 
 
-def group_by_rows(query: DruidQuery, rows: Iterable[Any]) -> Iterator[NativeRow]:
-    """Yield the first value, which is the label if the query has one, and the array of each row of a groupBy."""
-    width = len(query.columns)
-    for row in rows:
-        if not isinstance(row, list) or len(row) != width:
-            raise unexpected("rows of another shape")
-        yield row[0], row
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where the values of a row are: `keys` are the keys or positions of the columns in it, by name.
+
+    `doubles` are the positions of the dimensions whose numbers may not be finite.
+    """
+
+    columns: tuple[MetricColumn, ...]
+    keys: Mapping[str, Any]
+    dimensions: Callable[[Any], Values]
+    numbers: Callable[[Any], Values]
+    doubles: tuple[int, ...]
+
+
+Rows = tuple[Sequence[object], Sequence[Values], Sequence[Values]]
+"""Some rows of Druid: their labels, the values of their dimensions, their numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowReader:
-    """Reads the values of Druid's rows for one answer, and adds to its `warnings`.
-
-    `keys` are the keys or positions of the columns in a row, by name.
-    """
+    """Reads Druid's rows for one query of a plan, and adds to its `warnings`."""
 
     plan: Plan
-    keys: Mapping[str, Any]
+    query: DruidQuery
     warnings: dict[ReportWarning, None]
-    _columns: tuple[MetricColumn, ...]
-    _dimensions: Callable[[Any], Values]
-    _metrics: Callable[[Any], Values]
-    _doubles: tuple[int, ...]
-    _types: tuple[type, ...]
 
-    @classmethod
-    def of_timeseries(cls, plan: Plan, warnings: dict[ReportWarning, None]) -> Self:
-        """Return a reader for the results of a timeseries."""
-        columns = plan.native_columns
-        metrics = [column.name for column in columns]
-        names = [*metrics, *(column.raw for column in columns), ROWS_WITHOUT_METRIC]
-        keys = dict(zip(names, names, strict=True))
-        return cls(plan, keys, warnings, columns, _getter([]), _getter(metrics), (), _types(columns))
+    def slices(self, rows: Sequence[Any], size: int) -> Iterator[Rows]:
+        """Yield what the rows contain, `size` rows at a time. Raises as `read`."""
+        for start in range(0, len(rows), size):
+            yield self.read(rows[start : start + size])
 
-    @classmethod
-    def of_group_by(cls, plan: Plan, query: DruidQuery, warnings: dict[ReportWarning, None]) -> Self:
-        """Return a reader for the arrays of a groupBy."""
-        position = {name: index for index, name in enumerate(query.columns)}
-        groups = plan.report.group_by
-        dimensions = _getter([position[dimension.name] for dimension in groups])
-        columns = plan.native_columns
-        metrics = _getter([position[column.name] for column in columns])
-        doubles = tuple(index for index, dimension in enumerate(groups) if dimension.kind is Kind.DOUBLE)
-        return cls(plan, position, warnings, columns, dimensions, metrics, doubles, _types(columns))
+    def read(self, rows: Sequence[Any]) -> Rows:
+        """Return what the rows contain; null for numbers that are not finite.
 
-    def dimensions(self, values: Any) -> Values:  # noqa: ANN401 - an object or an array
-        """Return the values of the dimensions; null for numbers that are not finite."""
-        found = self._dimensions(values)
-        for index in self._doubles:
-            if found[index] in _NOT_FINITE:
-                self._warn(self.plan.report.group_by[index].name, pointer("group_by", index))
-                found = [*found[:index], None, *found[index + 1 :]]
-        return found
-
-    def metrics(self, values: Any) -> tuple[Number | None, ...]:  # noqa: ANN401 - an object or an array
-        """Return the values of the metrics; null for numbers that are not finite.
-
-        Raises DataUnavailable if a number is too small because the data lacks a metric.
+        The label of a groupBy's row is its first value. Raises InvalidDruidResponse for rows that the query did not
+        request, and DataUnavailable if a number is too small because the data lacks a metric.
         """
+        layout = _layout(self.plan.report, self.query.columns, self.plan.has_both_sides)
         try:
-            found = self._metrics(values)
-        except (KeyError, TypeError) as error:
+            labels, values = self._labelled(rows)
+            dimensions, numbers = list(map(layout.dimensions, values)), list(map(layout.numbers, values))
+        except (KeyError, TypeError, ValueError) as error:
             raise unexpected("rows of another shape") from error
-        if self.plan.uniques is Uniques.METRIC and self._other(values, ROWS_WITHOUT_METRIC):
+        if layout.doubles:
+            dimensions = [self._finite(layout, each) for each in dimensions]
+        if self.plan.uniques is Uniques.METRIC and any(_other(layout, each, ROWS_WITHOUT_METRIC) for each in values):
             raise DataUnavailable(_UNIQUE_METRICS_MISSING)
-        # The usual case: every value has the type of its column already.
-        if tuple(map(type, found)) == self._types:
-            return tuple(found)
-        return tuple(map(self._number, self._columns, found, repeat(values)))
+        columns = [self._column(layout, index, found, values) for index, found in enumerate(zip(*numbers, strict=True))]
+        return labels, dimensions, list(zip(*columns, strict=True))
 
-    def _number(self, column: MetricColumn, value: object, values: Any) -> Number | None:  # noqa: ANN401
-        if isinstance(value, _NUMBERS) and not isinstance(value, bool):
+    def _labelled(self, rows: Sequence[Any]) -> tuple[Sequence[object], Sequence[Any]]:
+        if not self.plan.has_groups:
+            return [_moment_of(row["timestamp"]) for row in rows], [row["result"] for row in rows]
+        width = len(self.query.columns)
+        if not all(isinstance(row, list) and len(row) == width for row in rows):
+            raise unexpected("rows of another shape")
+        return [row[0] for row in rows], rows
+
+    def _finite(self, layout: _Layout, dimensions: Values) -> Values:
+        for index in layout.doubles:
+            if dimensions[index] in _NOT_FINITE:
+                self._warn(self.plan.report.group_by[index].name, pointer("group_by", index))
+                dimensions = (*dimensions[:index], None, *dimensions[index + 1 :])
+        return dimensions
+
+    def _column(self, layout: _Layout, index: int, found: Values, rows: Sequence[Any]) -> Sequence[Number | None]:
+        column, types = layout.columns[index], {*map(type, found)}
+        result = float if column.result == "float" else int
+        if types == {result}:
+            return found
+        if types <= _NUMBERS:
+            return [*map(result, found)]
+        return [self._number(layout, column, *each) for each in zip(found, rows, strict=True)]
+
+    def _number(self, layout: _Layout, column: MetricColumn, value: Any, values: Any) -> Number | None:  # noqa: ANN401
+        if type(value) in _NUMBERS:
             return float(value) if column.result == "float" else int(value)
-        if value in _NOT_FINITE or (value is None and self._other(values, column.raw) in _NOT_FINITE):
+        if value in _NOT_FINITE or (value is None and _other(layout, values, column.raw) in _NOT_FINITE):
             self._warn(column.name, column.pointer)
             return None
         if value is None:
             return column.null
         raise unexpected(f"something other than a number for {column.name}")
 
-    def _other(self, values: Any, name: str) -> object:  # noqa: ANN401
-        """Return the value of any column; None if the row does not have it."""
-        try:
-            return values[self.keys[name]]
-        except KeyError:
-            return None
-
     def _warn(self, column: str, cause: str) -> None:
         message = f"{column} is null in at least one row because the data or its sum is not a finite number"
         self.warnings[ReportWarning("not_finite", message, cause)] = None
 
 
-def _types(columns: Iterable[MetricColumn]) -> tuple[type, ...]:
-    return tuple(float if column.result == "float" else int for column in columns)
+@once_per_report
+def _layout(report: Report, names: tuple[str, ...], has_both_sides: bool) -> _Layout:  # noqa: FBT001 - hashed
+    """Return the layout of the arrays of a groupBy with these columns or, without any, of a timeseries' objects."""
+    columns = report.columns if has_both_sides else report.side_columns
+    numbers = [column.name for column in columns]
+    every = [*numbers, *(column.raw for column in columns), ROWS_WITHOUT_METRIC]
+    keys: Mapping[str, Any] = {name: index for index, name in enumerate(names)} or dict(zip(every, every, strict=True))
+    groups = report.group_by if names else ()
+    return _Layout(
+        columns,
+        keys,
+        _getter([keys[dimension.name] for dimension in groups]),
+        _getter([keys[name] for name in numbers]),
+        tuple(index for index, dimension in enumerate(groups) if dimension.kind is Kind.DOUBLE),
+    )
+
+
+def _other(layout: _Layout, values: Any, name: str) -> object:  # noqa: ANN401 - an object or an array
+    """Return the value of any column; None if the row does not have it."""
+    try:
+        return values[layout.keys[name]]
+    except KeyError:
+        return None
 
 
 def _getter(keys: Sequence[Any]) -> Callable[[Any], Values]:
-    # itemgetter returns a tuple only for two keys or more.
-    return itemgetter(*keys) if len(keys) > 1 else lambda values: [values[each] for each in keys]
+    """Return the function that takes the values of these keys from a row, as a tuple."""
+    match keys:
+        case []:
+            return lambda _: ()
+        case [key]:
+            return lambda values: (values[key],)
+        case _:
+            return itemgetter(*keys)

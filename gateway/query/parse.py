@@ -54,6 +54,7 @@ def _report(body: Json, dataset: Dataset) -> Report:
         having=tuple(Having(each["type"], each["metric"], each["value"]) for each in body.get("having", ())),
         order_by=tuple(order_of(each["column"], each.get("direction")) for each in body.get("order_by", ())),
         limit=int(body["limit"]) if "limit" in body else None,
+        offset=int(body["offset"]) if "offset" in body else None,
         totals=body.get("totals", False),
         compare=Compare(compared_with(body["compare"]["to"], interval)) if "compare" in body else None,
         top=top_of(body["top"]) if "top" in body else None,

@@ -10,7 +10,7 @@ from gateway.query.buckets import MINUTE, Buckets, Granularity, buckets
 from gateway.query.filters import And, Filter, Not
 from gateway.query.limits import Limits
 from gateway.query.precision import check_buckets, check_precision
-from gateway.query.report import Report
+from gateway.query.report import Report, once_per_report
 from gateway.query.schema import ReportSchema
 from gateway.query.time import Interval
 from gateway.tenancy.tenant import Tenant
@@ -74,14 +74,19 @@ class Plan:
         return bool(self.report.group_by) and not self.report.fill and not self.has_two_queries
 
     @property
+    def has_both_sides(self) -> bool:
+        """Whether one query computes both sides of a comparison."""
+        return self.compared is not None and self.buckets is None
+
+    @property
     def native_columns(self) -> tuple[MetricColumn, ...]:
         """The columns of numbers in Druid's rows."""
-        return self.report.side_columns if self.compared is None or self.has_two_queries else self.report.columns
+        return self.report.columns if self.has_both_sides else self.report.side_columns
 
     def earlier(self) -> "Plan":
         """Return the plan of the other side of a comparison that has two queries."""
         assert self.compared is not None  # noqa: S101 - the caller has checked it
-        report = replace(self.report, having=(), order_by=(), limit=None)
+        report = replace(self.report, having=(), order_by=(), limit=None, offset=None)
         interval, found = self.compared.paired, self.compared.buckets
         return replace(self, report=report, interval=interval, buckets=found, compared=None)
 
@@ -99,7 +104,15 @@ class Plan:
 
     def _without_groups(self, condition: Filter | None) -> "Plan":
         report = replace(
-            self.report, group_by=(), filter=condition, having=(), order_by=(), limit=None, fill=False, top=None
+            self.report,
+            group_by=(),
+            filter=condition,
+            having=(),
+            order_by=(),
+            limit=None,
+            offset=None,
+            fill=False,
+            top=None,
         )
         return replace(self, report=report, groups=None)
 
@@ -110,12 +123,21 @@ def cost(planned: Plan) -> int:
     One unit is roughly one sum over one day. A comparison counts both sides.
     """
     report = planned.report
-    work = 1 + sum(metric.aggregation.weight for metric in report.metrics)
     days = planned.interval.days + (0 if planned.compared is None else planned.compared.interval.days)
-    sizes = [len(dimension.allowed) + 1 if dimension.allowed else _UNKNOWN_GROUPS for dimension in report.group_by]
     rows = sum(len(each.labels) for each in (planned.buckets, planned.compared and planned.compared.buckets) if each)
+    return _work(report) * (days * _groups(report) + rows // 2)
+
+
+@once_per_report
+def _work(report: Report) -> int:
     passes = 1 + (report.top is not None) + (report.top is not None and report.top.other)
-    return passes * work * (days * min(_UNKNOWN_GROUPS, prod(sizes)) + rows // 2)
+    return passes * (1 + sum(metric.aggregation.weight for metric in report.metrics))
+
+
+@once_per_report
+def _groups(report: Report) -> int:
+    sizes = [len(dimension.allowed) + 1 if dimension.allowed else _UNKNOWN_GROUPS for dimension in report.group_by]
+    return min(_UNKNOWN_GROUPS, prod(sizes))
 
 
 def is_heavy(planned: Plan) -> bool:

@@ -1,9 +1,11 @@
 """What a body means: the report that the caller wants, with every name resolved."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import wraps
+from operator import attrgetter
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal, TypeVar, TypeVarTuple
 
 from gateway.catalog.model import Dimension
 from gateway.query.aggregations import Metric, MetricColumn
@@ -68,11 +70,34 @@ class Top:
         return {"groups": self.groups, "by": by["column"], "direction": by["direction"], "other": self.other}
 
 
+_Ts = TypeVarTuple("_Ts")
+_T = TypeVar("_T")
+
+
+def once_per_report(compute: Callable[["Report", *_Ts], _T]) -> Callable[["Report", *_Ts], _T]:
+    """Compute what follows from a report, whatever its interval, once for each combination of further arguments.
+
+    Nothing may change the result: reports that differ only in their intervals share it.
+    """
+
+    @wraps(compute)
+    def computed(report: "Report", *arguments: *_Ts) -> _T:
+        key = (compute, *arguments)
+        try:
+            found: _T = report.computed[key]
+        except KeyError:
+            found = report.computed[key] = compute(report, *arguments)
+        return found
+
+    return computed
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """A valid report. `granularity` None is `all`: one bucket, which starts where the interval starts.
 
     `filter` includes the default filters of the dimensions in `defaults`, on which the report itself does not filter.
+    `offset` is the number of rows to skip. A report that has one, 0 included, is a page of the report without it.
     """
 
     interval: IntervalForm
@@ -84,12 +109,21 @@ class Report:
     having: tuple[Having, ...] = ()
     order_by: tuple[Order, ...] = ()
     limit: int | None = None
+    offset: int | None = None
     totals: bool = False
     compare: Compare | None = None
     top: Top | None = None
     fill: bool = False
     freshness: bool = False
     defaults: tuple[Dimension, ...] = ()
+    # For once_per_report. dataclasses.replace() gives the new report an empty one.
+    computed: dict[tuple[object, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def with_interval(self, interval: IntervalForm) -> "Report":
+        """Return the same report on another interval. It must not compare intervals."""
+        report = Report(interval, *_without_interval(self))
+        object.__setattr__(report, "computed", self.computed)
+        return report
 
     @property
     def time_columns(self) -> tuple[str, ...]:
@@ -98,6 +132,7 @@ class Report:
         return (START_TIME, PREVIOUS_START_TIME) if paired else (START_TIME,)
 
     @property
+    @once_per_report
     def side_columns(self) -> tuple[MetricColumn, ...]:
         """The columns of numbers of one side of a comparison: the metrics, then the post-aggregations."""
         columns = [metric.column for metric in self.metrics]
@@ -109,15 +144,17 @@ class Report:
         return tuple(columns)
 
     @property
+    @once_per_report
     def columns(self) -> tuple[MetricColumn, ...]:
         """The columns of numbers in the answer."""
         return self.side_columns if self.compare is None else compared(self.side_columns)
 
-    def dimension_names(self) -> set[str]:
+    @once_per_report
+    def dimension_names(self) -> frozenset[str]:
         """Return the names of all dimensions that Druid reads."""
         conditions = (self.filter, *(metric.filter for metric in self.metrics))
         dimensions = (*self.group_by, *(metric.dimension for metric in self.metrics))
-        return {dimension.name for dimension in dimensions}.union(*map(dimension_names, conditions))
+        return frozenset(dimension.name for dimension in dimensions).union(*map(dimension_names, conditions))
 
     def to_json(self) -> Json:
         """Return the report as the language writes it, with every default written out."""
@@ -131,9 +168,13 @@ class Report:
             "having": [{"type": h.comparison, "metric": h.metric, "value": h.value} for h in self.having],
             "order_by": [order.to_json() for order in self.order_by],
             **({} if self.limit is None else {"limit": self.limit}),
+            **({} if self.offset is None else {"offset": self.offset}),
             "totals": self.totals,
             **({} if self.compare is None else {"compare": self.compare.to_json()}),
             **({} if self.top is None else {"top": self.top.to_json()}),
             "fill": self.fill,
             "freshness": self.freshness,
         }
+
+
+_without_interval = attrgetter(*(each.name for each in fields(Report) if each.init and each.name != "interval"))

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import islice
+from itertools import chain
 from typing import Any
 
 from gateway.query.advice import ReportWarning
@@ -20,7 +19,7 @@ from gateway.query.arrange import (
 from gateway.query.columns import Column, columns_of
 from gateway.query.compile import DruidQuery
 from gateway.query.literals import Json
-from gateway.query.native_rows import NativeRow, RowReader, group_by_rows, timeseries_rows, unexpected
+from gateway.query.native_rows import RowReader, unexpected
 from gateway.query.plan import Plan
 from gateway.query.time import format_moment
 
@@ -131,37 +130,28 @@ def _shown(plan: Plan, slices: Slices) -> Iterator[list[Row]]:
     starts = [_starts(plan)]
     if plan.has_two_queries:
         starts.append(_starts(plan.earlier()))
-
+    zone = plan.interval.zone
     # There are few buckets for many rows: each start is formatted once.
-    @lru_cache(maxsize=1024)
-    def times(index: int) -> tuple[str | None, ...]:
-        zone = plan.interval.zone
-        return tuple(format_moment(each[index], zone) if index < len(each) else None for each in starts)
-
+    times: dict[int, tuple[str | None, ...]] = {}
     count = 0
     for found in slices:
         count += len(found)
         if count > plan.row_limit:
             raise too_many_rows(plan)
-        yield [(*times(index), *dimensions, *numbers) for index, dimensions, numbers in found]
+        for index in {row[0] for row in found}.difference(times):
+            times[index] = tuple(format_moment(each[index], zone) if index < len(each) else None for each in starts)
+        yield [(*times[index], *dimensions, *numbers) for index, dimensions, numbers in found]
 
 
 def _starts(plan: Plan) -> Sequence[int]:
     return (plan.interval.start,) if plan.buckets is None else plan.buckets.starts
 
 
-def _native(plan: Plan, result: Result, warnings: Warnings) -> tuple[Iterator[NativeRow], RowReader]:
-    if plan.has_groups:
-        return group_by_rows(result.query, result.rows), RowReader.of_group_by(plan, result.query, warnings)
-    return timeseries_rows(result.rows), RowReader.of_timeseries(plan, warnings)
-
-
 def _existing(plan: Plan, result: Result, warnings: Warnings) -> Slices:
     """Yield Druid's rows."""
-    rows, reader = _native(plan, result, warnings)
     index = _indexes(plan)
-    for batch in batches(rows, slice_size(plan)):
-        yield [(index(label), reader.dimensions(values), reader.metrics(values)) for label, values in batch]
+    for labels, *values in RowReader(plan, result.query, warnings).slices(result.rows, slice_size(plan)):
+        yield list(zip(map(index, labels), *values, strict=True))
 
 
 def _indexes(plan: Plan) -> Callable[[object], int]:
@@ -179,40 +169,48 @@ def _indexes(plan: Plan) -> Callable[[object], int]:
 
 
 def _every(plan: Plan, result: Result, warnings: Warnings) -> Slices:
-    """Yield a row for each bucket of the interval."""
-    rows, reader = _native(plan, result, warnings)
-    yield from batches(_every_bucket(plan, rows, reader), slice_size(plan))
-
-
-def _every_bucket(plan: Plan, rows: Iterator[NativeRow], reader: RowReader) -> Iterator[Found]:
-    """Yield every bucket of the interval in order. Druid omits empty ones."""
+    """Yield a row for each bucket of the interval, in order. Druid omits empty ones."""
+    reader, size = RowReader(plan, result.query, warnings), slice_size(plan)
     if plan.buckets is None:
-        yield 0, (), _only(plan, rows, reader)
-        return
-    nothing = empty_values(plan.native_columns)
-    following = next(rows, None)
-    for index, label in enumerate(plan.buckets.labels):
+        yield [(0, (), _only(plan, reader, result.rows))]
+    elif len(result.rows) < len(plan.buckets.labels):
+        yield from batches(_with_empty_buckets(plan.buckets.labels, reader, result.rows, size), size)
+    else:
+        count = 0
+        for labels, _, numbers in reader.slices(result.rows, size):
+            if tuple(labels) != plan.buckets.labels[count : count + size]:
+                raise unexpected("a bucket that is not in the interval")
+            yield [(index, (), each) for index, each in enumerate(numbers, count)]
+            count += size
+
+
+def _with_empty_buckets(labels: Sequence[int], reader: RowReader, rows: Sequence[Any], size: int) -> Iterator[Found]:
+    nothing = empty_values(reader.plan.native_columns)
+    read = (zip(found, numbers, strict=True) for found, _, numbers in reader.slices(rows, size))
+    not_empty = chain.from_iterable(read)
+    following = next(not_empty, None)
+    for index, label in enumerate(labels):
         if following is not None and following[0] == label:
-            yield index, (), reader.metrics(following[1])
-            following = next(rows, None)
+            yield index, (), following[1]
+            following = next(not_empty, None)
         else:
             yield index, (), nothing
     if following is not None:
         raise unexpected("a bucket that is not in the interval")
 
 
-def _only(plan: Plan, rows: Iterator[NativeRow], reader: RowReader) -> Sequence[Number | None]:
+def _only(plan: Plan, reader: RowReader, rows: Sequence[Any]) -> Sequence[Number | None]:
     """Return the metrics of granularity `all`. Druid labels its row with the time of the first row, or omits it."""
-    found = list(islice(rows, 2))
-    if len(found) > 1:
+    if len(rows) > 1:
         raise unexpected("more than one row for one bucket")
-    return reader.metrics(found[0][1]) if found else empty_values(plan.native_columns)
+    _, _, numbers = reader.read(rows)
+    return numbers[0] if numbers else empty_values(plan.native_columns)
 
 
 def _totals(plan: Plan, result: Result) -> Slice:
     warnings: Warnings = {}
     whole = plan.whole()
-    values = _only(whole, timeseries_rows(result.rows), RowReader.of_timeseries(whole, warnings))
+    values = _only(whole, RowReader(whole, result.query, warnings), result.rows)
     intervals = [plan.interval, *([] if plan.compared is None else [plan.compared.interval])]
     times = [format_moment(each.start, each.zone) for each in intervals][: len(plan.report.time_columns)]
     return Slice([(*times, *(None for _ in plan.report.group_by), *values)], tuple(warnings))

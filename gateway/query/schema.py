@@ -23,6 +23,8 @@ from gateway.query.zones import TIME_ZONES
 
 _COLUMN_NAME: Json = {"description": "The name of the column.", "type": "string", "pattern": COLUMN_NAME}
 
+_LARGEST_OFFSET = 1_000_000_000
+"""Druid computes with the sum of offset and limit in 32 bits."""
 MOST_GROUPS = 1_000
 """The maximum number of groups of `top`: each is a part of a filter."""
 
@@ -136,6 +138,12 @@ def report_schema(dataset: Dataset, limits: Limits) -> Json:
                 "type": "integer",
                 "minimum": 1,
                 "maximum": limits.rows,
+            },
+            "offset": {
+                "description": "For reports in pages, with limit: the number of rows to skip, 0 for the first page.",
+                "type": "integer",
+                "minimum": 0,
+                "maximum": _LARGEST_OFFSET,
             },
             "totals": {
                 "description": "Whether to add a row over all rows that the filters match; uniques do not add up.",

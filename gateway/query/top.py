@@ -8,7 +8,7 @@ from gateway.catalog.model import Dimension
 from gateway.query.compile import DruidQuery, compile_report
 from gateway.query.filters import And, Filter, Or
 from gateway.query.leaf_filters import In, Selector
-from gateway.query.native_rows import RowReader, group_by_rows, unexpected
+from gateway.query.native_rows import RowReader, unexpected
 from gateway.query.plan import Plan
 from gateway.query.report import Top
 
@@ -28,6 +28,7 @@ def top_plan(plan: Plan, top: Top) -> Plan:
         having=(),
         order_by=(top.by,),
         limit=top.groups,
+        offset=None,
         totals=False,
         compare=None,
         top=None,
@@ -43,11 +44,8 @@ def compile_top(plan: Plan, top: Top) -> DruidQuery:
 
 def with_groups(plan: Plan, top: Top, query: DruidQuery, rows: Sequence[Any]) -> Plan:
     """Return the plan restricted to the groups in Druid's rows for the query of compile_top."""
-    reader = RowReader.of_group_by(top_plan(plan, top), query, {})
-    found: list[Group] = []
-    for _, values in group_by_rows(query, rows):
-        reader.metrics(values)  # it may reject the row
-        found.append(tuple(reader.dimensions(values)))
+    _, groups, _ = RowReader(top_plan(plan, top), query, {}).read(rows)
+    found: list[Group] = list(map(tuple, groups))
     if len(found) > top.groups:
         raise unexpected("more groups than requested")
     dimensions = plan.report.group_by

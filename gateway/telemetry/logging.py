@@ -9,6 +9,7 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from gateway.telemetry.log_context import with_log_context
 from gateway.telemetry.log_writer import LogWriter
 from gateway.telemetry.tracing import with_trace_id
 
@@ -21,7 +22,7 @@ def configure_logging(log_format: Literal["auto", "json", "text"]) -> LogWriter:
     text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     writer = LogWriter(sys.stderr.fileno())
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
+        with_log_context,
         with_trace_id,
         structlog.stdlib.add_log_level,
     ]

@@ -1,6 +1,7 @@
 """The id of an organization, in the one form in which accounts, limits, logs and queries have it."""
 
 import re
+from functools import lru_cache
 from typing import Final, NewType
 
 OrganizationId = NewType("OrganizationId", str)
@@ -13,6 +14,7 @@ _FORM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
+@lru_cache(maxsize=4_096)
 def parse_organization_id(text: str) -> OrganizationId:
     """Return the id that the text names; raises ValueError. Only UUIDs are equal in upper and lower case."""
     if not _FORM.fullmatch(text):

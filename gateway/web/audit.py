@@ -3,14 +3,17 @@
 from gateway.query.filters import inner_filters
 from gateway.query.literals import Json
 from gateway.query.plan import Plan
-from gateway.query.report import Report
+from gateway.query.report import Report, once_per_report
 
 
 def shape_of(plan: Plan) -> Json:
     """Return the report's types and dimensions, without filter values and without names that the caller chose."""
-    report = plan.report
+    return {**plan.interval.to_json(), **_shape_of(plan.report)}
+
+
+@once_per_report
+def _shape_of(report: Report) -> Json:
     return {
-        **plan.interval.to_json(),
         "granularity": report.granularity.name if report.granularity else "all",
         "group_by": [dimension.name for dimension in report.group_by],
         "aggregations": [

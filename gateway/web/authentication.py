@@ -4,17 +4,19 @@ import asyncio
 
 import structlog
 from aiohttp import web
-from structlog.contextvars import bind_contextvars
 
 from gateway.accounts.api_tokens import ApiToken
 from gateway.auth.credentials import TOKEN_CHALLENGE, parse
 from gateway.catalog.model import Dataset
 from gateway.errors import DeadlineExceeded, Unauthenticated
+from gateway.telemetry.log_context import add_log_fields
 from gateway.telemetry.tracing import stage, tell
 from gateway.tenancy.principal import Principal
 from gateway.tenancy.tenant import Tenant, authorize
 from gateway.web.client_address import address_of_request
 from gateway.web.context import CONTEXT
+from gateway.web.deadlines import until
+from gateway.web.response_headers import deprecation_headers
 
 _log = structlog.get_logger(__name__)
 
@@ -34,10 +36,12 @@ def deadline_of(request: web.Request) -> float:
 
 async def tenant_of(request: web.Request, dataset: Dataset, deadline: float) -> Tenant:
     """Authenticate the caller, count the request, and authorize the caller for the organization in the path."""
-    request[CONTEXT].data_set = dataset.name
+    context = request[CONTEXT]
+    context.data_set = dataset.name
+    if dataset.deprecation is not None:
+        context.headers = deprecation_headers(dataset.deprecation)
     try:
-        async with asyncio.timeout_at(deadline):
-            return await _tenant_of(request, dataset)
+        return await until(deadline, _tenant_of(request, dataset))
     except TimeoutError as error:
         raise DeadlineExceeded("Authentication took too long. Retry.") from error
 
@@ -48,7 +52,7 @@ async def principal_of(request: web.Request) -> Principal:
     with stage("authenticate"):
         principal = await _authenticate(request)
     context.organization_id = principal.organization_id
-    bind_contextvars(credential=principal.credential, user=principal.user_id)
+    add_log_fields(credential=principal.credential, user=principal.user_id)
     context.services.cpu_budget.check(principal.organization_id)
     context.quota = await context.services.limiter.count_request(principal.organization_id)
     return principal
@@ -56,12 +60,12 @@ async def principal_of(request: web.Request) -> Principal:
 
 async def _tenant_of(request: web.Request, dataset: Dataset) -> Tenant:
     principal = await principal_of(request)
-    bind_contextvars(data_set=dataset.name)
+    add_log_fields(data_set=dataset.name)
     with stage("authorize"):
         organization_id, id_format = request.match_info["organization_id"], dataset.tenant.id_format
         tenant = await authorize(principal, organization_id, id_format, request[CONTEXT].services.accounts)
     tell({"gateway.data_set": dataset.name, "gateway.organization_id": tenant.owner_organization_id})
-    bind_contextvars(organization=tenant.owner_organization_id, partner=tenant.involved_organization_id)
+    add_log_fields(organization=tenant.owner_organization_id, partner=tenant.involved_organization_id)
     return tenant
 
 

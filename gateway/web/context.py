@@ -2,10 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
+from types import TracebackType
 from typing import Any
 
 from aiohttp import web
@@ -72,14 +72,24 @@ class RequestTimer:
         """Count time during which the gateway waited for the caller or for Druid."""
         self._waited += seconds
 
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Count the time of the body as waiting."""
-        began = perf_counter()
-        try:
-            yield
-        finally:
-            self._waited += perf_counter() - began
+    def waiting(self) -> "_Waiting":
+        """Return a context manager that counts the time of its body as waiting."""
+        return _Waiting(self)
+
+
+class _Waiting:
+    __slots__ = ("_began", "_timer")
+
+    def __init__(self, timer: RequestTimer) -> None:
+        self._timer = timer
+
+    def __enter__(self) -> None:
+        self._began = perf_counter()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.add_wait(perf_counter() - self._began)
 
 
 @dataclass(slots=True)
@@ -96,6 +106,8 @@ class RequestContext:
     """What is left of the organization's rate limit, once it is known."""
     cpu_seconds: float = 0.0
     """CPU time spent on the request so far."""
+    headers: Sequence[tuple[str, str]] = ()
+    """Headers of every response of the data set."""
     log_fields: dict[str, Any] = field(default_factory=dict)
     """What the request's log line says beside the fields that all its lines have."""
     leases: list[MemoryLease] = field(default_factory=list)

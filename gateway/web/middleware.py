@@ -6,9 +6,9 @@ from http import HTTPStatus
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from structlog.contextvars import bind_contextvars
 
 from gateway.errors import GatewayError, InternalError
+from gateway.telemetry.log_context import begin_log_context
 from gateway.telemetry.tracing import record_response, tell
 from gateway.web.client_address import address_of_request
 from gateway.web.context import CONTEXT, SERVICES, RequestContext
@@ -55,8 +55,8 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
 
 async def _respond(request: web.Request, handler: Handler, context: RequestContext) -> web.StreamResponse:
     """Return the handler's response, or the one that its error stands for (RFC 9457)."""
-    # aiohttp runs each request in a task of its own, so that these variables end with it.
-    bind_contextvars(request_id=context.request_id)
+    # aiohttp runs each request in a task of its own, so that the log context ends with it.
+    begin_log_context(request_id=context.request_id)
     tell({"gateway.request_id": context.request_id})
     code = None
     try:
@@ -90,6 +90,8 @@ def _note_abandoned(method: str, context: RequestContext) -> None:
 def _finish(request: web.Request, response: web.StreamResponse, code: str | None, context: RequestContext) -> None:
     """Complete the response's headers, log and count it."""
     response.headers["X-Request-Id"] = context.request_id
+    for name, value in context.headers:
+        response.headers.add(name, value)
     context.services.response_headers.complete(request, response)
     if context.quota is not None and "RateLimit" not in response.headers:
         # An error that has these headers describes the limit that refused the request.

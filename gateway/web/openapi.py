@@ -27,6 +27,7 @@ _DESCRIPTIONS: Final = {
     404: "No such organization.",
     406: "None of the response formats is acceptable.",
     408: "The body did not arrive in time.",
+    409: "The data has changed since the first page of the report.",
     413: "The body is too large.",
     415: "The body is compressed, or that of QUERY is not declared as JSON.",
     422: "The report needs more of Druid's memory than one report may use.",
@@ -37,7 +38,7 @@ _DESCRIPTIONS: Final = {
     503: "Druid, the data set or the account database is not available; Retry-After says when to retry.",
     504: "The report took too long.",
 }
-_ONLY_REPORTS: Final = (400, 406, 408, 413, 422)
+_ONLY_REPORTS: Final = (400, 406, 408, 409, 413, 422)
 _WITH_ORGANIZATION: Final = (404, *_ONLY_REPORTS)
 
 
@@ -53,11 +54,13 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
         dataset = schema.dataset
         components |= _components(schema)
         tags.append({"name": dataset.name, "description": dataset.description})
+        deprecated = {} if dataset.deprecation is None else {"deprecated": True}
         paths[dataset_path("{organization_id}", dataset.name)] = {
             "parameters": [_organization(dataset.tenant.id_format)],
             "post": {
                 "operationId": f"report_{dataset.name}",
                 "tags": [dataset.name],
+                **deprecated,
                 "summary": f"Request a report on {dataset.title.lower()}",
                 "description": dataset.description,
                 "parameters": [_EXPLAIN, _FORMAT],
@@ -67,11 +70,12 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
                         JSON: {"schema": _ref(dataset.name), "examples": {"daily": {"value": example(schema)}}}
                     },
                 },
-                "responses": _responses({"oneOf": [_ref("Answer"), _ref("Explanation")]}, _TABLES),
+                "responses": _responses(_REPORTED, _TABLES, headers=_PAGE_HEADERS),
             },
             "get": {
                 "operationId": f"describe_{dataset.name}",
                 "tags": [dataset.name],
+                **deprecated,
                 "summary": f"Describe the reports on {dataset.title.lower()}",
                 "responses": _responses(_ref("Description"), without=_ONLY_REPORTS),
             },
@@ -81,10 +85,11 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
             "get": {
                 "operationId": f"report_{dataset.name}_by_link",
                 "tags": [dataset.name],
+                **deprecated,
                 "summary": f"Request a report on {dataset.title.lower()} by a link",
                 "description": "The response is that to POST, and the method QUERY with a body does the same.",
-                "parameters": [_REPORT, _EXPLAIN, _FORMAT],
-                "responses": _responses({"oneOf": [_ref("Answer"), _ref("Explanation")]}, _TABLES, without=(413, 415)),
+                "parameters": [_REPORT, _EXPLAIN, _FORMAT, _PAGE],
+                "responses": _responses(_REPORTED, _TABLES, headers=_PAGE_HEADERS, without=(413, 415)),
             },
         }
         paths[f"{dataset_path('{organization_id}', dataset.name)}/dimensions/{{dimension}}/values"] = {
@@ -92,9 +97,10 @@ def openapi(schemas: Iterable[ReportSchema]) -> Json:
             "get": {
                 "operationId": f"values_{dataset.name}",
                 "tags": [dataset.name],
+                **deprecated,
                 "summary": "List the values of a dimension, the most frequent first",
                 "parameters": _VALUE_PARAMETERS,
-                "responses": _responses(_ref("ValueList"), without=(406, 408, 413, 415)),
+                "responses": _responses(_ref("ValueList"), without=(406, 408, 409, 413, 415)),
             },
         }
     return {
@@ -164,10 +170,12 @@ def _ref(name: str) -> Json:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _responses(body: Json, others: Json | None = None, *, without: tuple[int, ...] = ()) -> Json:
+def _responses(
+    body: Json, others: Json | None = None, *, headers: Json | None = None, without: tuple[int, ...] = ()
+) -> Json:
     answer = {
         "description": "The response.",
-        "headers": _HEADERS,
+        "headers": _HEADERS | (headers or {}),
         "content": {JSON: {"schema": body}} | (others or {}),
     }
     return {"200": answer, **{str(status): _PROBLEMS[status] for status in _DESCRIPTIONS if status not in without}}
@@ -212,6 +220,13 @@ _HEADERS: Final[Json] = {
         "schema": {"type": "string"},
     }
 }
+_PAGE_HEADERS: Final[Json] = {
+    "Link": {
+        "description": "With `offset`, except on the last page: the link to the next page (RFC 8288, `rel=next`).",
+        "schema": {"type": "string"},
+    }
+}
+_REPORTED: Final[Json] = {"oneOf": [_ref("Answer"), _ref("Explanation")]}
 _PROBLEMS: Final = dict(_problems())
 _REPORT: Final[Json] = {
     "name": "q",
@@ -231,6 +246,12 @@ _FORMAT: Final[Json] = {
     "in": "query",
     "description": "The response format; it has precedence over the header Accept.",
     "schema": {"type": "string", "enum": list(FORMATS), "default": "json"},
+}
+_PAGE: Final[Json] = {
+    "name": "page",
+    "in": "query",
+    "description": "Only in links to the next page, as the header Link gives them.",
+    "schema": {"type": "string"},
 }
 _VALUE_PARAMETERS: Final[list[Json]] = [
     {"name": name, "in": "query", "required": name in ("start", "end"), "description": text, "schema": schema}

@@ -9,19 +9,18 @@ The header fields are those of https://datatracker.ietf.org/doc/html/draft-ietf-
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Iterator, Mapping
 from math import ceil
 from time import monotonic, time
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, Self, TypeVar
 
 import structlog
 from limits.errors import StorageError
 
 from gateway.errors import RateLimited
 from gateway.settings import Settings
-from gateway.web.rate_limit_storage import Counters, Storage
+from gateway.web.rate_limit_storage import Counters
 
 if TYPE_CHECKING:
     from gateway.web.shared_counters import SharedCounters
@@ -45,8 +44,7 @@ _WINDOW: Final = 60
 """Seconds in which requests and failures are counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(NamedTuple):
     """What is left of a limit of so many per minute: `remaining`, for another `seconds`."""
 
     name: str
@@ -137,10 +135,17 @@ class Limiter:
         """Hold one of the organization's slots while a report is received, computed and encoded."""
         return ReportSlot(self, organization_id)
 
-    async def take(self, organization_id: str) -> tuple[Storage, str]:
-        """Take one of the organization's slots, in a storage; raises RateLimited if none is free."""
-        taken = await self._use(lambda storage: self._take_in(storage, organization_id))
+    async def take(self, organization_id: str) -> "Taken":
+        """Take one of the organization's slots; raises RateLimited if none is free.
+
+        A slot is an expiring counter that only the report which raises it from 0 to 1 may hold.
+        """
+        taken = None
+        if (shared := self._shared_now()) is not None:
+            taken = await self._result_of(self._take_shared(shared, organization_id))
         if taken is None:
+            taken = self._take_local(organization_id)
+        if not taken.slot:
             policy = f'"concurrent-reports";q={self._concurrent};qu="concurrent-requests"'
             raise RateLimited(
                 f"{self._concurrent} reports of your organization are running already. Retry when one has ended.",
@@ -148,54 +153,64 @@ class Limiter:
             )
         return taken
 
-    async def release(self, storage: Storage, slot: str) -> None:
-        """Release a slot in the storage that it was taken from: in the other one it is another report's."""
-        if storage is self._local:
-            await storage.drop(slot)
-            return
-        try:
-            async with asyncio.timeout(_REDIS_SECONDS):
-                await storage.drop(slot)
-        except (StorageError, OSError, TimeoutError) as error:
-            self._note_outage(error)
+    async def release(self, taken: "Taken") -> None:
+        """Release a slot where it was taken: elsewhere it is another report's."""
+        if isinstance(taken.storage, Counters):
+            taken.storage.drop(taken.slot)
+        else:
+            await self._result_of(taken.storage.drop(taken.slot))
 
-    async def _take_in(self, storage: Storage, organization_id: str) -> tuple[Storage, str] | None:
-        """Take a free slot: an expiring counter that only the report which raises it from 0 to 1 may hold."""
-        first = random.randrange(self._concurrent)  # noqa: S311 - only to make collisions rare
-        for number in range(self._concurrent):
-            slot = f"report/{organization_id}/{(first + number) % self._concurrent}"
-            if await storage.increase(slot, self._slot_seconds) == 1:
-                return storage, slot
-        return None
+    async def _take_shared(self, shared: "SharedCounters", organization_id: str) -> "Taken":
+        for slot in self._slots_of(organization_id):
+            if await shared.increase(slot, self._slot_seconds) == 1:
+                return Taken(shared, slot)
+        return Taken(shared, "")
+
+    def _take_local(self, organization_id: str) -> "Taken":
+        for slot in self._slots_of(organization_id):
+            if self._local.count(slot, self._slot_seconds).value == 1:
+                return Taken(self._local, slot)
+        return Taken(self._local, "")
+
+    def _slots_of(self, organization_id: str) -> Iterator[str]:
+        """Yield the names of the organization's slots, from a random one on: this makes collisions rare."""
+        first = int(random.random() * self._concurrent)  # noqa: S311
+        for number in range(first, first + self._concurrent):
+            yield f"report/{organization_id}/{number % self._concurrent}"
 
     async def _counted(self, name: str, most: int, key: str) -> tuple[int, Quota]:
-        count, expires = await self._use(lambda storage: _count_in(storage, key))
+        counter = None
+        if (shared := self._shared_now()) is not None:
+            counter = await self._result_of(shared.count(key, _WINDOW))
+        count, expires = self._local.count(key, _WINDOW) if counter is None else counter
         return count, Quota(name, most, max(0, most - count), max(1, ceil(expires - time())))
 
-    async def _use(self, operation: Callable[[Storage], Awaitable[T]]) -> T:
-        """Use the shared counters, or this process's own while the shared ones do not respond."""
-        if self._shared is not None and monotonic() >= self._shared_from:
-            try:
-                async with asyncio.timeout(_REDIS_SECONDS):
-                    result = await operation(self._shared)
-            except (StorageError, OSError, TimeoutError) as error:
-                self._note_outage(error)
-            else:
-                if self._failing:
-                    self._failing = False
-                    _log.info("limits_shared_again")
-                return result
-        return await operation(self._local)
+    def _shared_now(self) -> "SharedCounters | None":
+        """Return the shared counters, unless there are none or they did not respond lately."""
+        return None if self._shared is None or monotonic() < self._shared_from else self._shared
 
-    def _note_outage(self, error: Exception) -> None:
-        self._shared_from = monotonic() + _REDIS_PAUSE
-        if not self._failing:
-            self._failing = True
-            _log.error("limits_storage_unavailable", error=type(error.__cause__ or error).__name__)
+    async def _result_of(self, operation: Awaitable[T]) -> T | None:
+        """Return the result of an operation of the shared counters; None if they do not respond."""
+        try:
+            async with asyncio.timeout(_REDIS_SECONDS):
+                result = await operation
+        except (StorageError, OSError, TimeoutError) as error:
+            self._shared_from = monotonic() + _REDIS_PAUSE
+            if not self._failing:
+                self._failing = True
+                _log.error("limits_storage_unavailable", error=type(error.__cause__ or error).__name__)
+            return None
+        if self._failing:
+            self._failing = False
+            _log.info("limits_shared_again")
+        return result
 
 
-async def _count_in(storage: Storage, key: str) -> tuple[int, float]:
-    return await storage.increase(key, _WINDOW), await storage.expires(key)
+class Taken(NamedTuple):
+    """A slot, and the counters that it was taken from; without a name if none was free."""
+
+    storage: "Counters | SharedCounters"
+    slot: str
 
 
 class ReportSlot:
@@ -213,4 +228,4 @@ class ReportSlot:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._limiter.release(*self._taken)
+        await self._limiter.release(self._taken)

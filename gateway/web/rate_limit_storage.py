@@ -2,24 +2,21 @@
 
 from itertools import islice
 from time import time
-from typing import Protocol
+from typing import Final, NamedTuple
 
 MOST_COUNTERS = 100_000
 """The most counters that are kept, of some 200 bytes each; beyond that the oldest are dropped."""
 _FEW_COUNTERS = 1024
 
 
-class Storage(Protocol):
-    """Counters that expire."""
+class Counter(NamedTuple):
+    """A counter's value, and when it expires, in seconds since 1970."""
 
-    async def increase(self, key: str, seconds: int) -> int:
-        """Increase the counter by 1 and return it. It expires so many seconds after it was created."""
+    value: int
+    expires: float
 
-    async def expires(self, key: str) -> float:
-        """Return when the counter expires, in seconds since 1970."""
 
-    async def drop(self, key: str) -> None:
-        """Drop the counter."""
+_NEW: Final = Counter(0, 0.0)
 
 
 class Counters:
@@ -30,35 +27,31 @@ class Counters:
     """
 
     def __init__(self) -> None:
-        self._counters: dict[str, tuple[int, float]] = {}
+        self._counters: dict[str, Counter] = {}
         self._drop_at = _FEW_COUNTERS
 
     def __len__(self) -> int:
         return len(self._counters)
 
-    async def increase(self, key: str, seconds: int) -> int:
-        """Increase the counter."""
+    def count(self, key: str, seconds: int) -> Counter:
+        """Increase the counter by 1 and return it. It expires so many seconds after it was created."""
         now = time()
-        count, until = self._counters.get(key, (0, 0.0))
-        if until <= now:
+        value, expires = self._counters.get(key, _NEW)
+        if expires <= now:
             # Removed first, so that the oldest counters come first in the dict.
             self._counters.pop(key, None)
-            count, until = 0, now + seconds
+            value, expires = 0, now + seconds
             if len(self._counters) >= self._drop_at:
                 self._drop_expired(now)
-        self._counters[key] = (count + 1, until)
-        return count + 1
+        counter = self._counters[key] = Counter(value + 1, expires)
+        return counter
 
-    async def expires(self, key: str) -> float:
-        """Return when the counter expires."""
-        return self._counters[key][1] if key in self._counters else time()
-
-    async def drop(self, key: str) -> None:
+    def drop(self, key: str) -> None:
         """Drop the counter."""
         self._counters.pop(key, None)
 
     def _drop_expired(self, now: float) -> None:
-        kept = {key: counter for key, counter in self._counters.items() if counter[1] > now}
+        kept = {key: counter for key, counter in self._counters.items() if counter.expires > now}
         for key in islice(list(kept), max(0, len(kept) - MOST_COUNTERS // 2)):
             del kept[key]
         self._counters = kept

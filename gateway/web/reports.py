@@ -30,8 +30,16 @@ from gateway.web.conditional import etag_of, known_tag, mark_cacheable, not_modi
 from gateway.web.context import CONTEXT
 from gateway.web.encoders import encode, json_response
 from gateway.web.execution import run_queries
+from gateway.web.paging import Page, requested_page, version_of
 from gateway.web.request_body import expected_size, receive
-from gateway.web.response_format import VARY, is_link, linked_report, respond_with, wanted_response
+from gateway.web.response_format import (
+    VARY,
+    WantedResponse,
+    is_link,
+    linked_report,
+    respond_with,
+    wanted_response,
+)
 
 _LARGE_BODY: Final = 2_048
 """From this size on, describing the problems of a body may take too long for the event loop."""
@@ -48,8 +56,8 @@ def report_on(schema: ReportSchema) -> Handler:
         tenant = await tenant_of(request, schema.dataset, deadline)
         wanted = wanted_response(request)
         async with services.limiter.report_slot(tenant.owner_organization_id):
-            report = await _read_report(request, parsed, tenant, deadline)
-            now = int(time() * 1000)
+            report, page = await _read_report(request, wanted, parsed, tenant, deadline)
+            now = int(time() * 1000) if page is None else page.now
             with stage("plan"):
                 planned = plan(report, tenant, schema, services.settings.uniques, now=now)
             if wanted.explanation:
@@ -59,6 +67,8 @@ def report_on(schema: ReportSchema) -> Handler:
             with stage("compile"):
                 queries = compile_queries(planned)
             results = await run_queries(request, queries, deadline, heavy=is_heavy(planned))
+            if page is not None:
+                page.check(version_of(results.responses))
             with stage("respond"):
                 found = {name: Result(query, results.responses[name].rows) for name, query in queries.items()}
                 fresh = freshness(planned, now, _unpublished(request, planned)) if report.freshness else None
@@ -76,6 +86,8 @@ def report_on(schema: ReportSchema) -> Handler:
         context.log_fields |= shape_of(planned) | {"rows": encoded.rows}
         response = respond_with(encoded, wanted.format, planned)
         response.headers.update(cache_status)
+        if page is not None:
+            response.headers.update(page.links(version_of(results.responses), encoded.rows))
         if await compress(request, response, tenant.owner_organization_id):
             results.keep_only(response.content_length or 0)
         mark_cacheable(response, etag)
@@ -84,8 +96,13 @@ def report_on(schema: ReportSchema) -> Handler:
     return report
 
 
-async def _read_report(request: web.Request, parsed: ParsedReports, tenant: Tenant, deadline: float) -> Report:
-    """Receive and parse the body; its memory is reserved from before the first byte until it is parsed."""
+async def _read_report(
+    request: web.Request, wanted: WantedResponse, parsed: ParsedReports, tenant: Tenant, deadline: float
+) -> tuple[Report, Page | None]:
+    """Receive and parse the body; its memory is reserved from before the first byte until it is parsed.
+
+    Return the report and, if it is requested in pages, the page.
+    """
     context = request[CONTEXT]
     services = context.services
     limit = services.settings.max_body_bytes
@@ -95,10 +112,12 @@ async def _read_report(request: web.Request, parsed: ParsedReports, tenant: Tena
             body = linked_report(request) if is_link(request) else await receive(request, limit, min(deadline, until))
         with stage("parse"):
             if len(body) < _LARGE_BODY:
-                return parsed.parse(read_json(body))
-            return await services.worker.run(
-                lambda: parse(read_json(body), parsed.schema), tenant.owner_organization_id, context
-            )
+                report = parsed.parse(body)
+            else:
+                report = await services.worker.run(
+                    lambda: parse(read_json(body), parsed.schema), tenant.owner_organization_id, context
+                )
+        return report, requested_page(request, wanted, body, report, tenant)
 
 
 def _unpublished(request: web.Request, planned: Plan) -> Iterable[tuple[int, int]]:

@@ -1,13 +1,12 @@
 """Receiving request bodies: only from authenticated callers, within a memory budget, and within a time limit."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 from aiohttp import HttpVersion11, StreamReader, web
 
 from gateway.errors import BodyTimeout, MemoryExhausted
+from gateway.web.deadlines import until
 
 EXPECTATION: web.RequestKey[str] = web.RequestKey("expectation", str)
 """The value of the request's Expect header, in lower case."""
@@ -18,25 +17,49 @@ class BodyBudget:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._reserved: Counter[str] = Counter()
-
-    @property
-    def reserved(self) -> int:
+        self._of_organizations: dict[str, int] = {}
+        self.reserved = 0
         """Bytes that are reserved at the moment."""
-        return self._reserved.total()
 
-    @contextmanager
-    def reserve(self, organization_id: str, size: int) -> Iterator[None]:
-        """Reserve memory for one body; raises MemoryExhausted if the budget does not allow it."""
-        if self.reserved + size > self._most or self._reserved[organization_id] + size > self._most // 2:
+    def reserve(self, organization_id: str, size: int) -> "_Reservation":
+        """Return a context manager that reserves memory for one body."""
+        return _Reservation(self, organization_id, size)
+
+    def add(self, organization_id: str, size: int) -> None:
+        """Reserve memory; raises MemoryExhausted if the budget does not allow it."""
+        of_organization = self._of_organizations.get(organization_id, 0) + size
+        if self.reserved + size > self._most or of_organization > self._most // 2:
             raise MemoryExhausted("Too many request bodies are in transit. Retry later.", headers={"Retry-After": "1"})
-        self._reserved[organization_id] += size
-        try:
-            yield
-        finally:
-            self._reserved[organization_id] -= size
-            if not self._reserved[organization_id]:
-                del self._reserved[organization_id]
+        self.reserved += size
+        self._of_organizations[organization_id] = of_organization
+
+    def remove(self, organization_id: str, size: int) -> None:
+        """Release reserved memory."""
+        self.reserved -= size
+        left = self._of_organizations[organization_id] - size
+        if left:
+            self._of_organizations[organization_id] = left
+        else:
+            del self._of_organizations[organization_id]
+
+
+class _Reservation:
+    """Memory of the budget, while the context manager is entered."""
+
+    __slots__ = ("_budget", "_organization_id", "_size")
+
+    def __init__(self, budget: BodyBudget, organization_id: str, size: int) -> None:
+        self._budget = budget
+        self._organization_id = organization_id
+        self._size = size
+
+    def __enter__(self) -> None:
+        self._budget.add(self._organization_id, self._size)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._budget.remove(self._organization_id, self._size)
 
 
 def expected_size(request: web.Request, limit: int) -> int:
@@ -49,10 +72,10 @@ def expected_size(request: web.Request, limit: int) -> int:
     return size
 
 
-async def receive(request: web.Request, limit: int, until: float) -> bytes:
+async def receive(request: web.Request, limit: int, deadline: float) -> bytes:
     """Return the body, having asked for it if the caller waits for 100 Continue.
 
-    `until` is a time of the event loop. Raises BodyTimeout, HTTPRequestEntityTooLarge, or HTTPBadRequest for a body
+    `deadline` is a time of the event loop. Raises BodyTimeout, HTTPRequestEntityTooLarge, or HTTPBadRequest for a body
     whose chunks are malformed.
     """
     if EXPECTATION in request and request.version >= HttpVersion11:
@@ -60,11 +83,7 @@ async def receive(request: web.Request, limit: int, until: float) -> bytes:
         # aiohttp takes any output for the beginning of the response.
         request.writer.output_size = 0
     try:
-        if request.content.is_eof():
-            # The usual case: head and body arrived together, so that no timer is needed.
-            return await _read(request.content, limit)
-        async with asyncio.timeout_at(until):
-            return await _read(request.content, limit)
+        return await until(deadline, _read(request.content, limit))
     except TimeoutError as error:
         raise BodyTimeout("The body did not arrive in time.") from error
     except web.RequestPayloadError as error:
@@ -73,8 +92,8 @@ async def receive(request: web.Request, limit: int, until: float) -> bytes:
 
 async def _read(content: StreamReader, limit: int) -> bytes:
     body = bytearray()
-    while chunk := await content.readany():
-        body += chunk
+    while not content.at_eof():
+        body += await content.readany()
         if len(body) > limit:
             raise web.HTTPRequestEntityTooLarge(max_size=limit, actual_size=len(body))
         if not content.is_eof():

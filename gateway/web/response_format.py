@@ -17,8 +17,11 @@ _BY_MEDIA_TYPE: Final = {form.media_type: name for name, form in FORMATS.items()
 """The formats that the header Accept can name; `spreadsheet` is another kind of text/csv."""
 REPORT: Final = "q"
 """The query parameter with the report of a link."""
+PAGE: Final = "page"
+"""The query parameter of a link to the next page, which proves where the link comes from."""
 _PARAMETERS: Final = {
     REPORT: "the report as JSON",
+    PAGE: "only in links to the next page",
     "explain": "true or false",
     "format": ", ".join(FORMATS),
 }
@@ -57,8 +60,19 @@ def wanted_response(request: web.Request) -> WantedResponse:
     Raises InvalidReport for other parameters or values, NotAcceptable if no format is acceptable, and
     UnsupportedMediaType for the content of QUERY in another format.
     """
+    name, explain = _parameters_of(request) if "?" in request.raw_path else (None, "false")
+    if request.method == "QUERY" and request.content_type != JSON:
+        # RFC 10008 leaves no room for a missing or other content type.
+        raise UnsupportedMediaType(f"Send the report as {JSON}.", headers={"Accept-Query": f'"{JSON}"'})
+    if name is None:
+        name = _accepted(tuple(request.headers.getall("Accept", ())))
+    return WantedResponse(name, explain == "true")
+
+
+def _parameters_of(request: web.Request) -> tuple[str | None, str]:
+    """Return the query parameters `format` and `explain`."""
     parameters = request.query
-    known = _PARAMETERS if is_link(request) else _PARAMETERS.keys() - {REPORT}
+    known = _PARAMETERS if is_link(request) else _PARAMETERS.keys() - {REPORT, PAGE}
     explain, name = parameters.get("explain", "false"), parameters.get("format")
     if (
         len(parameters) > len(parameters.keys() & known)
@@ -66,12 +80,7 @@ def wanted_response(request: web.Request) -> WantedResponse:
         or (name is not None and name not in FORMATS)
     ):
         raise InvalidReport(f"The query parameters, each at most once, are: {_explained(known)}.")
-    if request.method == "QUERY" and request.content_type != JSON:
-        # RFC 10008 leaves no room for a missing or other content type.
-        raise UnsupportedMediaType(f"Send the report as {JSON}.", headers={"Accept-Query": f'"{JSON}"'})
-    if name is None:
-        name = _accepted(tuple(request.headers.getall("Accept", ())))
-    return WantedResponse(name, explain == "true")
+    return name, explain
 
 
 def _explained(parameters: Collection[str]) -> str:

@@ -4,10 +4,15 @@ A page can send the Authorization header only if it knows a credential. There ar
 from a visitor's browser, and any origin may read responses unless the setting restricts it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, time
+from email.utils import format_datetime
+from functools import cache
 from typing import Final
 
 from aiohttp import web
+
+from gateway.catalog.model import Deprecation
 
 SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "Server": "gateway",
@@ -53,6 +58,21 @@ class ResponseHeaders:
             if origin in self._origins:
                 headers["Access-Control-Allow-Origin"] = origin
                 headers["Access-Control-Expose-Headers"] = _EXPOSED
+
+
+@cache
+def deprecation_headers(deprecation: Deprecation) -> Sequence[tuple[str, str]]:
+    """Return the headers that announce the end of a data set: RFC 9745 and, for the day, RFC 8594."""
+    headers = [("Deprecation", f"@{int(_midnight(deprecation.since).timestamp())}")]
+    if deprecation.sunset is not None:
+        headers.append(("Sunset", format_datetime(_midnight(deprecation.sunset), usegmt=True)))
+    if deprecation.link is not None:
+        headers.append(("Link", f'<{deprecation.link}>; rel="deprecation"'))
+    return headers
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
 
 
 async def options(request: web.Request) -> web.Response:

@@ -6,8 +6,8 @@ import asyncio
 import gc
 import signal
 import socket
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, cast
 
 import structlog
 from aiohttp import web
@@ -142,7 +142,14 @@ class _Protocol(web.RequestHandler):
         """Limit what the system receives ahead: a body may arrive before it is known whether it will be read."""
         if (connection := transport.get_extra_info("socket")) is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SYSTEM_BUFFER_BYTES)
+        # Without this, a part of a response could wait in the transport's own buffer without any time limit.
+        cast("asyncio.Transport", transport).set_write_buffer_limits(high=0)
         super().connection_made(transport)
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's signature
+        """Resume reading if it is paused. aiohttp calls this for every part of a body, and runs its parser."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
 
     def data_received(self, data: bytes) -> None:
         """Parse the data in pieces: aiohttp discards all requests of a piece that contains a malformed one."""
@@ -177,13 +184,14 @@ class _Protocol(web.RequestHandler):
         return malformed(request, status, exc, self._instruments)
 
 
-def _pieces(data: bytes) -> Iterator[bytes]:
+def _pieces(data: bytes) -> Sequence[bytes]:
     """Cut the data behind the heads of requests, so that no piece has a part of more than two requests."""
-    start = 0
+    pieces, start = [], 0
     for _ in range(_MOST_PIECES):
         end = data.find(_HEAD_END, start) + len(_HEAD_END)
         if end < len(_HEAD_END) or end == len(data):
             break
-        yield data[start:end]
+        pieces.append(data[start:end])
         start = end
-    yield data[start:] if start else data
+    pieces.append(data[start:])
+    return pieces

@@ -5,6 +5,8 @@ from typing import Any, Final
 from coredis import ConnectionPool
 from limits.aio.storage import RedisStorage
 
+from gateway.web.rate_limit_storage import Counter
+
 
 class SharedCounters:
     """Counters in Redis. Every method raises StorageError or OSError if it does not respond."""
@@ -15,12 +17,12 @@ class SharedCounters:
         self._redis = RedisStorage(f"async+{url}", wrap_exceptions=True, key_prefix="gateway-limits", **options)
 
     async def increase(self, key: str, seconds: int) -> int:
-        """Increase the counter."""
+        """Increase the counter by 1 and return its value. It expires so many seconds after it was created."""
         return await self._redis.incr(key, seconds)
 
-    async def expires(self, key: str) -> float:
-        """Return when the counter expires."""
-        return await self._redis.get_expiry(key)
+    async def count(self, key: str, seconds: int) -> Counter:
+        """Increase the counter by 1 and return it."""
+        return Counter(await self.increase(key, seconds), await self._redis.get_expiry(key))
 
     async def drop(self, key: str) -> None:
         """Drop the counter."""

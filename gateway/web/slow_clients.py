@@ -7,6 +7,8 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from gateway.web.deadlines import until
+
 SEND_SECONDS = 30.0
 SEND_BYTES_PER_SECOND = 65_536
 """A client has SEND_SECONDS to read a response, and one more second per SEND_BYTES_PER_SECOND."""
@@ -27,15 +29,9 @@ async def send(request: web.Request, response: web.StreamResponse) -> bool:
     transport = request.transport
     if transport is None:
         return True
-    # Without this, a part of the response could wait in the transport's own buffer without any time limit.
-    transport.set_write_buffer_limits(high=0)
+    deadline = asyncio.get_running_loop().time() + SEND_SECONDS + size / SEND_BYTES_PER_SECOND
     try:
-        async with asyncio.timeout(SEND_SECONDS + size / SEND_BYTES_PER_SECOND):
-            writer = await response.prepare(request)
-            if writer is not None and size > _SEPARATE_HEAD_BYTES:
-                # Otherwise aiohttp joins head and body, which copies the body.
-                writer.send_headers()
-            await response.write_eof()
+        await until(deadline, _write(request, response, size))
     except (TimeoutError, ConnectionError, asyncio.CancelledError) as error:
         _log.info("response_not_read", reason=type(error).__name__, size=size)
         transport.abort()
@@ -43,6 +39,14 @@ async def send(request: web.Request, response: web.StreamResponse) -> bool:
             raise
         return False
     return True
+
+
+async def _write(request: web.Request, response: web.StreamResponse, size: int) -> None:
+    writer = await response.prepare(request)
+    if writer is not None and size > _SEPARATE_HEAD_BYTES:
+        # Otherwise aiohttp joins head and body, which copies the body.
+        writer.send_headers()
+    await response.write_eof()
 
 
 def drop_body(request: web.Request) -> None:

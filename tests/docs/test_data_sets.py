@@ -51,13 +51,14 @@ def test_the_tables_list_every_key() -> None:
     assert keys("`tenant`") == list(properties["tenant"]["properties"])
     assert keys("`rows`") == list(properties["rows"]["properties"])
     assert keys("`dimensions`") == list(dimension)
+    assert keys("`deprecated`") == list(properties["deprecated"]["properties"])
     metrics = re.findall(r"^\| (`.*?`) \| `", PAGE.split("| Key of `metrics` |")[1].split("\n\n")[0], re.MULTILINE)
     assert re.findall(r"`(\w+)`", ", ".join(metrics)) == list(dimension["metrics"]["properties"])
 
 
 def test_required_keys_are_marked() -> None:
     dimension = SCHEMA["properties"]["dimensions"]["items"]
-    parts = (SCHEMA, dimension, SCHEMA["properties"]["tenant"], SCHEMA["properties"]["rows"])
+    parts = (SCHEMA, dimension, *(SCHEMA["properties"][name] for name in ("tenant", "rows", "deprecated")))
     required = {name for part in parts for name in part["required"]}
     assert set(re.findall(r"^\| `(\w+)` \| required \|", PAGE, re.MULTILINE)) == required
 
@@ -67,7 +68,7 @@ def test_reserved_names_are_listed() -> None:
     assert re.findall(r"`(\w+)`", line) == SCHEMA["definitions"]["dimension_name"]["not"]["enum"]
 
 
-@pytest.mark.parametrize("part", ["tenant", "rows", "dimensions", "advice"])
+@pytest.mark.parametrize("part", ["tenant", "rows", "dimensions", "advice", "deprecated"])
 def test_the_parts_are_valid(part: str, tmp_path: Path) -> None:
     rest = {
         "tenant": "tenant: {column: customer}\n",

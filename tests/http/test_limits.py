@@ -182,18 +182,18 @@ def test_proxies_and_redis_are_settings(monkeypatch: pytest.MonkeyPatch) -> None
     assert "password" not in str(wrong.value)
 
 
-async def test_counters_expire_and_their_number_is_bounded(clock: Clock) -> None:
+def test_counters_expire_and_their_number_is_bounded(clock: Clock) -> None:
     storage = Counters()
-    assert [await storage.increase("one", 60) for _ in range(3)] == [1, 2, 3]
+    assert [storage.count("one", 60).value for _ in range(3)] == [1, 2, 3]
     for number in range(MOST_COUNTERS + 10):
-        await storage.increase(f"other {number}", 60)
+        storage.count(f"other {number}", 60)
     assert len(storage) <= MOST_COUNTERS
     clock.ahead = 61
-    assert await storage.increase("one", 60) == 1
+    assert storage.count("one", 60).value == 1
     for number in range(MOST_COUNTERS):
-        await storage.increase("one", 60)
-        await storage.drop(f"other {number}")
-    assert await storage.increase("one", 60) == MOST_COUNTERS + 2
+        storage.count("one", 60)
+        storage.drop(f"other {number}")
+    assert storage.count("one", 60).value == MOST_COUNTERS + 2
 
 
 async def test_checking_the_limits_takes_tens_of_microseconds() -> None:

@@ -129,6 +129,7 @@ def reports(draw: st.DrawFn) -> dict[str, Any]:
         body["having"] = [{"type": "greaterThanOrEqualTo", "metric": name, "value": 0}]
         body["order_by"] = [{"column": name, "direction": "descending"}]
         body["limit"] = draw(st.integers(1, 100))
+        body["offset"] = draw(st.integers(0, 100))
         body["totals"] = draw(st.booleans())
     return body
 

@@ -8,6 +8,7 @@ import structlog
 from aiohttp import ClientSession
 from structlog.testing import LogCapture
 
+from gateway.telemetry.log_context import with_log_context
 from tests.isolation.stand_in import standing_in
 from tests.serving import D, P, serving, settings_for
 
@@ -36,7 +37,7 @@ def lines() -> Any:
     """The log with its context, as configure_logging has it."""
     capture = LogCapture()
     before = structlog.get_config()["processors"]
-    structlog.configure(processors=[structlog.contextvars.merge_contextvars, capture])
+    structlog.configure(processors=[with_log_context, capture])
     yield capture.entries
     structlog.configure(processors=before)
 

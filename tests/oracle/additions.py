@@ -1,5 +1,6 @@
 """Hypothesis strategies for the parts of a report that few reports have: each is added to a body."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -81,14 +82,31 @@ def _make_relative(draw: st.DrawFn, body: Body, *, real_time: bool) -> None:
         body["granularity"] = draw(st.sampled_from(("day", "week", "month", "quarter", "year")))
 
 
-def _select(draw: st.DrawFn, body: Body, columns: Columns) -> None:
-    exact = [
+def exact_names(body: Body, columns: Columns) -> list[str]:
+    """The metrics that are the same numbers each time that they are computed."""
+    return [
         name
         for each in body["aggregations"]
         if each["type"] in ("count", "min", "max")
         or (each["type"] == "sum" and all(field in columns.integers for field in each["fields"]))
         for name in metric_names([each])
     ]
+
+
+def can_have_pages(body: Body, columns: Columns) -> bool:
+    """Whether its rows are the same, in the same order, each time."""
+    exact = exact_names(body, columns)
+    exact += [f"{name}_{of}" for name in exact for of in ("previous", "change") if "compare" in body]
+    steady = {"start_time", *body.get("group_by", ()), *exact}
+    used = [each["column"] for each in body.get("order_by", ())] + [each["metric"] for each in body.get("having", ())]
+    if "top" in body:
+        used.append(body["top"]["by"])
+    text = json.dumps(body)
+    return "limit" in body and steady.issuperset(used) and not any(f'"{name}"' in text for name in columns.looked_up)
+
+
+def _select(draw: st.DrawFn, body: Body, columns: Columns) -> None:
+    exact = exact_names(body, columns)
     if not exact:
         body["aggregations"].append({"type": "count", "name": "rows"})
         exact = ["rows"]

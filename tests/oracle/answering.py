@@ -1,4 +1,4 @@
-"""From the numbers of each group to an answer: comparison, top, fill, having, order, limit."""
+"""From the numbers of each group to an answer: comparison, top, fill, having, order, offset, limit."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -79,7 +79,8 @@ class Ask:
         )  # fmt: skip
         rows = [each for each in candidates if passes(each, expected.columns, body.get("having", ()))]
         rows = in_order(rows, expected.columns, body.get("order_by", ()))
-        return replace(expected, rows=rows[: body.get("limit")])
+        skipped = rows[body.get("offset", 0) :]
+        return replace(expected, rows=skipped[: body.get("limit")])
 
     def _interval(self, sides: Sequence[Interval]) -> Mapping[str, str] | None:
         if "start" in self.body["interval"]:

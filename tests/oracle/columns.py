@@ -28,7 +28,8 @@ class Columns:
     """The columns of a data set, which are also the keys of its original rows.
 
     `computed` are the fields of each aggregation. `only_computed` are numbers and sets that can neither be filtered nor
-    grouped by. `involved` is the column with the partners, which is not public.
+    grouped by. `looked_up` are names that lookups give to ids. `involved` is the column with the partners, which is not
+    public.
     """
 
     text: tuple[str, ...]
@@ -38,6 +39,7 @@ class Columns:
     computed: Mapping[str, tuple[str, ...]]
     enumerated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     only_computed: tuple[str, ...] = ()
+    looked_up: tuple[str, ...] = ()
     owner: str = "owner_organization_id"
     involved: str | None = None
     timestamp: str = "timestamp"

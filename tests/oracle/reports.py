@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 
 from tests.oracle import clock
-from tests.oracle.additions import additions, metric_names
+from tests.oracle.additions import additions, can_have_pages, metric_names
 from tests.oracle.columns import Columns
 from tests.oracle.expected import COMPARISONS
 from tests.oracle.odd_rows import TEXTS, ZONES
@@ -90,6 +90,8 @@ def reports(draw: st.DrawFn, data: Data, *, real_time: bool = True) -> Body:
         body["having"] = draw(st.lists(havings(names), max_size=2))
     if not draw(st.integers(0, 3)):
         body["limit"] = draw(st.integers(1, 8) | st.integers(1, 100_000))
+        if can_have_pages(body, data.columns):
+            _with(draw, body, "offset", st.integers(0, 8) | st.integers(0, 1_000))
     if not draw(st.integers(0, 3)):
         body["totals"] = draw(st.booleans())
     return body

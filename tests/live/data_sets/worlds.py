@@ -177,6 +177,7 @@ dimensions:
                 **dict.fromkeys(_OF_NUMBERS, ("pieces", "price")),
                 "hyperUnique": ("user_id", "user_name", "room_ids", "room_names"),
             },
+            looked_up=("user_name", "room_names", "city_name"),
             owner="customer",
             involved="partners",
         ),

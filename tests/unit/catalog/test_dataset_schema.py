@@ -35,7 +35,7 @@ def objects(schema: Any) -> Iterator[dict[str, Any]]:
 def test_it_is_a_schema_that_rejects_unknown_keys_and_describes_each_key() -> None:
     Draft7Validator.check_schema(SCHEMA)
     found = list(objects(SCHEMA))
-    assert len(found) == 6
+    assert len(found) == 7
     for each in found:
         assert each["additionalProperties"] is False
         assert all(part["description"].endswith(".") for part in each["properties"].values())

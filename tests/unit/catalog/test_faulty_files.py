@@ -75,6 +75,21 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "[hyperUnique, sum]",
         "20:33: sum cannot be computed from a string; possible: hyperUnique",
     ),
+    "a day that does not exist": (
+        "advice:",
+        'deprecated: {since: "2026-02-30"}\nadvice:',
+        "22:21: there is no day 2026-02-30",
+    ),
+    "an end before the beginning": (
+        "advice:",
+        'deprecated: {since: "2026-02-02", sunset: "2026-02-01"}\nadvice:',
+        "22:43: a data set cannot be gone before it is deprecated",
+    ),
+    "a link that is no URL": (
+        "advice:",
+        'deprecated: {since: "2026-02-02", link: "https://a>; rel=next"}\nadvice:',
+        "22:41: link: 'https://a>; rel=next' must be the URL of a page, such as https://docs.example/new",
+    ),
     "a name that is reserved": (
         "name: item_ids",
         "name: start_time",

@@ -4,6 +4,7 @@ import copy
 import json
 import os
 from contextlib import suppress
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from gateway.catalog.document import InvalidYaml, read_document
 from gateway.catalog.load import LARGEST_FILE, CatalogInvalid, load_catalog
-from gateway.catalog.model import Advice, Dataset, Dimension, Kind, TenantColumns
+from gateway.catalog.model import Advice, Dataset, Deprecation, Dimension, Kind, TenantColumns
 from gateway.catalog.stored import Lookup, Metrics, Rows
 from gateway.query.limits import Limits
 from gateway.query.schema import compile_schema
@@ -72,6 +73,15 @@ MORE = """\
     aggregations: [avg, sum]
     metrics: {sum: worth_sum, count: worth_count}
 """
+
+
+def test_the_days_of_a_deprecated_data_set(tmp_path: Path) -> None:
+    (tmp_path / "orders.yaml").write_text(VALID + 'deprecated: {since: "2026-01-01"}\n')
+    assert load_catalog([tmp_path])["orders"].deprecation == Deprecation(date(2026, 1, 1))
+    page = "https://docs.example/new?a=1#b"
+    more = f'deprecated: {{since: "2026-01-01", sunset: "2026-01-01", link: "{page}"}}\n'
+    (tmp_path / "orders.yaml").write_text(VALID + more)
+    assert load_catalog([tmp_path])["orders"].deprecation == Deprecation(date(2026, 1, 1), date(2026, 1, 1), page)
 
 
 def test_no_and_yes_are_words(tmp_path: Path) -> None:

@@ -43,11 +43,6 @@ class Counted(Sequence[Any]):
     def __init__(self, rows: list[Any]) -> None:
         self.rows, self.read = rows, 0
 
-    def __iter__(self) -> Iterator[Any]:
-        for row in self.rows:
-            self.read += 1
-            yield row
-
     def __len__(self) -> int:
         return len(self.rows)
 
@@ -56,7 +51,9 @@ class Counted(Sequence[Any]):
     @overload
     def __getitem__(self, index: slice) -> Sequence[Any]: ...
     def __getitem__(self, index: int | slice) -> Any:
-        return self.rows[index]
+        found = self.rows[index]
+        self.read += len(found) if isinstance(index, slice) else 1
+        return found
 
 
 def minutes(planned: Plan, value: int | None = None) -> list[Any]:

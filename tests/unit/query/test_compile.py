@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from gateway.catalog.model import TIME_PARTS, Dataset
 from gateway.druid.tenant_guard import check_query
 from gateway.query.aggregations import Uniques
-from gateway.query.compile import LABEL, DruidQuery, compile_report, compile_time_range, compile_totals
+from gateway.query.compile import DruidQuery, compile_report, compile_time_range, compile_totals
+from gateway.query.group_selection import LABEL
 from gateway.query.limits import Limits
 from gateway.query.literals import Json
 from gateway.query.parse import parse
@@ -156,3 +157,24 @@ def test_a_dimension_is_grouped_by_its_own_type(dataset: Dataset) -> None:
         made = planned((dataset.name, body, TENANTS[0], Uniques.SKETCH))
         (spec,) = compile_report(made).native["dimensions"]
         assert (spec["dimension"], spec["outputType"]) == (dimension.name, dimension.kind.value)
+
+
+def test_the_version_of_a_page_does_not_depend_on_its_limit(planner: Planner) -> None:
+    """Druid's ETag includes what the historicals apply."""
+    report = {"interval": DAY, "group_by": ["scope"], "aggregations": [{"type": "count"}], "limit": 5}
+    pages = [compile_report(planner(report | {"offset": offset})).native for offset in (0, 5)]
+    assert [page["context"]["applyLimitPushDown"] for page in pages] == [False, False]
+    assert [page["limitSpec"] for page in pages] == [
+        {"type": "default", "limit": 5},
+        {"type": "default", "limit": 5, "offset": 5},
+    ]
+    assert "applyLimitPushDown" not in compile_report(planner(report)).native["context"]
+
+
+def test_the_queries_of_pages_that_the_gateway_arranges_are_the_same(planner: Planner) -> None:
+    day = {"interval": DAY, "granularity": "hour", "aggregations": [{"type": "count"}], "limit": 5}
+    filled = day | {"group_by": ["scope"], "fill": True}
+    compared = day | {"group_by": ["scope"], "compare": {"to": "previous_period"}}
+    for report in (day, filled, compared):
+        first, second = (compile_report(planner(report | {"offset": offset})).native for offset in (0, 5))
+        assert first == second

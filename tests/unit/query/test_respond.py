@@ -219,3 +219,11 @@ def test_a_limit_never_hides_rows_without_the_metric(planner: Planner) -> None:
         "value": 0,
     }
     assert native["having"]["type"] == "or"
+
+
+@pytest.mark.parametrize(("offset", "limit", "expected"), [(0, 1, [FIRST]), (1, 5, [SECOND, THIRD]), (3, 1, [])])
+def test_the_gateway_skips_rows_that_druid_does_not_order(
+    planner: Planner, offset: int, limit: int, expected: list[str]
+) -> None:
+    report = {"interval": DAYS, "granularity": "day", "aggregations": EVERY, "limit": limit, "offset": offset}
+    assert [row[0] for row in answered(planner(report), [])] == expected
