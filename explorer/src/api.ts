@@ -39,7 +39,7 @@ export interface Answer {
   other?: Cell[][];
   warnings?: Warning[];
   interval?: { start: string; end: string };
-  freshness?: { complete_until: string | null; partial: string[] };
+  freshness?: { complete_until: string; partial: string[] };
 }
 
 export interface Explanation {

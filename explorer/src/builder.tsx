@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import type { Description, FieldProblem } from "./api";
+import { ComputedFields } from "./computedfields";
 import { DateFields } from "./datefields";
 import { Field } from "./field";
 import { FilterFields, type Suggest } from "./filterfields";
@@ -86,6 +87,9 @@ function MetricFields({ report, offer, problems, onChange }: PartProps) {
       </ul>
       <Problems problems={problems} at="/aggregations" />
       <Picker label={texts.builder.addMetric} choices={choices} onPick={(key) => onChange({ aggregations: [...report.aggregations, JSON.parse(key)] })} />
+      {offer.has("post_aggregations") && (
+        <ComputedFields report={report} problems={problems} onChange={(computed) => onChange({ post_aggregations: computed })} />
+      )}
     </fieldset>
   );
 }
@@ -168,8 +172,9 @@ function OptionFields({ report, offer, problems, onChange }: Omit<PartProps, "on
       )}
       {offer.has("fill") && (stepped || report["fill"] === true) && <Check label={texts.builder.fill} on={report["fill"] === true} onChange={(on) => set("fill", on || undefined)} />}
       <Check label={texts.builder.totals} on={report["totals"] === true} onChange={(on) => set("totals", on || undefined)} />
+      {offer.has("freshness") && <Check label={texts.builder.freshness} on={report["freshness"] === true} onChange={(on) => set("freshness", on || undefined)} />}
       <Field label={texts.builder.limit} type="number" value={String(report["limit"] ?? "")} onChange={(text) => set("limit", text ? Number(text) : undefined)} />
-      {["/compare", "/top", "/fill", "/totals", "/limit", "/having", "/order_by", "/post_aggregations", "/freshness"].map((pointer) => (
+      {["/compare", "/top", "/fill", "/totals", "/limit", "/having", "/order_by", "/freshness"].map((pointer) => (
         <Problems key={pointer} problems={problems} at={pointer} />
       ))}
       <JsonField report={report} onChange={onChange} />

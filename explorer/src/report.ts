@@ -60,6 +60,7 @@ export function toBody(report: Report): Record<string, unknown> {
   if (!report.group_by.length) delete body["group_by"];
   if (!report.filters.length) delete body["filters"];
   if (report.granularity === "all") delete body["granularity"];
+  if (!(report["post_aggregations"] as unknown[] | undefined)?.length) delete body["post_aggregations"];
   return body;
 }
 

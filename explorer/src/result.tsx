@@ -5,7 +5,7 @@ import { Actions } from "./actions";
 import { bars, type ChartKind, heat, isHeat, kindsFor, metricsOf, type Result, timeChart, zoneOf } from "./answer";
 import type { Cell, Explanation } from "./api";
 import { BarPanel, NumberTile } from "./barchart";
-import { insideBucket } from "./dates";
+import { insideBucket, showMoment } from "./dates";
 import { HeatPanel } from "./heatmap";
 import { showNumber } from "./numbers";
 import type { Offer } from "./offer";
@@ -98,6 +98,7 @@ export function ResultView({ result, question, token, offer, title, explanation,
           )}
         </div>
       )}
+      {answer.freshness && <p class="muted">{texts.result.final(showMoment(Date.parse(answer.freshness.complete_until), zoneOf(report), "minute"))}</p>}
       {answer.data.length > 0 && (
         <>
           <p class="muted">

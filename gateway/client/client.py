@@ -2,7 +2,7 @@
 
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -14,6 +14,7 @@ from gateway.client.answers import Answer, Cell, Organization
 from gateway.client.connection import Gateway, Scheme
 from gateway.client.exchange import NoResponse, Operation, Outcome, Request, Response
 from gateway.client.operations import DataSetPath
+from gateway.client.paging import Page, first_page
 from gateway.client.reports import Fixed, Report
 from gateway.client.retries import DEFAULT_LIMITS, Attempts, Limits
 from gateway.client.stored import StoredResponses
@@ -76,6 +77,14 @@ class Client:
                 return operation.result(outcome)
             time.sleep(pause)
 
+    def pages(self, operation: Operation[T]) -> Iterator[T]:
+        """Run an operation, and go on with the links to further pages."""
+        following: Operation[Page[T]] | None = first_page(operation)
+        while following is not None:
+            page = self.run(following)
+            yield page.content
+            following = page.following
+
     def _send(self, request: Request, stored: Response | None, attempts: Attempts) -> Outcome:
         seconds = attempts.seconds_left
         try:
@@ -129,6 +138,14 @@ class DataSet:
     def table(self, report: Report) -> Table:
         """Request a report's rows for a data frame."""
         return self._client.run(self._path.table(report))
+
+    def answers(self, report: Report) -> Iterator[Answer]:
+        """Request a report in pages of `limit` rows, from `offset`."""
+        return self._client.pages(self._path.answer(report))
+
+    def tables(self, report: Report) -> Iterator[Table]:
+        """Request a report's rows for data frames in pages of `limit` rows, from `offset`."""
+        return self._client.pages(self._path.table(report))
 
     def explain(self, report: Report) -> Mapping[str, Any]:
         """Describe how the gateway understands a report, without running it."""

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from gateway.client import Limits, ReportingError
 from gateway.client.exchange import NoResponse, Request, Response
+from gateway.client.paging import first_page
 from gateway.client.retries import Attempts
 from gateway.client.stored import StoredResponses
 from tests.clients.conftest import REPORT, SESSIONS, Open
@@ -118,6 +119,15 @@ async def test_a_response_of_another_server_is_an_error(
             await run(operation)
         assert raised.value.code == "unexpected_response"
         assert raised.value.request_id is None
+
+
+@pytest.mark.parametrize("link", ["https://elsewhere.example/api/reporting/v1/orgs", "//elsewhere.example/", "/other"])
+async def test_a_link_to_another_server_is_not_followed(server: Server, open_client: Open, link: str) -> None:
+    server.answers = [lambda: web.json_response(ANSWER, headers={"Link": f'<{link}>; rel="next"'})]
+    run = await open_client(server.url)
+    with pytest.raises(ReportingError) as raised:
+        await run(first_page(SESSIONS.answer(REPORT)))
+    assert raised.value.code == "unexpected_response"
 
 
 async def test_the_gateway_may_be_behind_a_path_and_is_told_how_long_the_client_waits(

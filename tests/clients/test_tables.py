@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.client import Client, DataSet, Fixed, Report
+from gateway.client import AsyncClient, Client, DataSet, Fixed, Report
 from tests.serving import D, Gateway
 
 REPORT: Report = {
@@ -45,6 +45,27 @@ def test_every_data_frame_has_the_rows_of_the_answer(sessions: DataSet) -> None:
     assert pandas["start_time"].dt.tz == ZoneInfo("Europe/Helsinki")
     assert pandas["start_time"].tolist() == [row[0] for row in rows]
     assert pandas["count"].tolist() == [row[2] for row in rows]
+
+
+PAGED: Report = {
+    "interval": {"start": "2018-12-01", "end": "2020-01-01"},
+    "granularity": "month",
+    "group_by": ["scope", "chat_type"],
+    "aggregations": [{"type": "count"}],
+}
+
+
+async def test_the_pages_of_a_report_have_all_of_its_rows(sessions: DataSet, hand_counted_gateway: Gateway) -> None:
+    rows = sessions.answer(PAGED).data
+    paged: Report = {**PAGED, "limit": 4, "offset": 0}
+    pages = [page.data for page in sessions.answers(paged)]
+    assert [row for page in pages for row in page] == rows
+    assert len(pages) == len(rows) // 4 + 1 > 2
+    assert [page.to_arrow().num_rows for page in sessions.tables(paged)] == [len(page) for page in pages]
+    async with AsyncClient(hand_counted_gateway.url, hand_counted_gateway.tokens[D]) as client:
+        found = [page.data async for page in client.data_set(D, "chat_sessions").answers(paged)]
+    assert found == pages
+    assert [page.data for page in sessions.answers(PAGED)] == [rows]
 
 
 def test_a_data_set_has_a_description_and_values(sessions: DataSet) -> None:

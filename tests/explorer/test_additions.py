@@ -68,3 +68,75 @@ def test_the_api_reference_sends_the_documented_example(explorer: Explorer) -> N
     assert answered.value.status == 200
     [[start, _]] = answered.value.json()["data"]
     assert start == "2019-01-01T00:00:00.000+02:00"
+
+
+def test_a_filter_suggests_the_values_of_the_data(explorer: Explorer) -> None:
+    explorer.sign_in(fragment=link(BY_TYPE))
+    page = explorer.page
+    explorer.pick("Add a filter", "user_id")
+    row = explorer.filter("user_id")
+    field = row.get_by_label("user_id: Add a value")
+    options = row.locator("datalist option")
+    with page.expect_response(lambda response: "/dimensions/user_id/values" in response.url) as suggested:
+        field.focus()
+    values = {value: count for value, count in suggested.value.json()["values"] if value is not None}
+    expect(options).to_have_count(len(values))
+    assert {option.get_attribute("value"): option.inner_text() for option in options.all()} == {
+        value: str(count) for value, count in values.items()
+    }
+    wanted = next(iter(values))
+    with page.expect_response(lambda response: f"search={wanted[:4]}" in response.url) as suggested:
+        field.press_sequentially(wanted[:4])
+    found = [value for value, _ in suggested.value.json()["values"]]
+    assert wanted in found
+    expect(options).to_have_count(len(found))
+    assert all(wanted[:4] in str(option.get_attribute("value")) for option in options.all())
+    # As Chromium does when a person clicks an option.
+    field.evaluate(
+        "(field, value) => { field.value = value; field.dispatchEvent(new Event('input', {bubbles: true})); }", wanted
+    )
+    expect(row.locator(".chip")).to_contain_text(wanted)
+    explorer.run()
+    assert {"type": "selector", "dimension": "user_id", "value": wanted} in report_of(page)["filters"]
+
+
+def test_a_number_is_computed_from_others(explorer: Explorer) -> None:
+    explorer.sign_in(fragment=link(BY_TYPE))
+    page = explorer.page
+    page.get_by_role("button", name="Compute a number").click()
+    form = page.get_by_role("group", name="Compute a number")
+    form.get_by_role("combobox", name="Number", exact=True).select_option("sales_sum")
+    form.get_by_label("Other number").fill("count")
+    assert explorer.violations() == []
+    form.get_by_role("button", name="Add", exact=True).click()
+    explorer.run()
+    report = report_of(page)
+    assert report["post_aggregations"] == [
+        {"type": "arithmetic", "name": "sales_sum_per_count", "fn": "/", "fields": ["sales_sum", "count"]}
+    ]
+    expect(page.locator("#charts canvas")).to_have_count(3)
+    page.get_by_role("button", name="Compute a number").click()
+    form.get_by_role("combobox", name="Number", exact=True).select_option("sales_sum_per_count")
+    form.get_by_role("combobox", name="Operation").select_option("multiplied by")
+    form.get_by_label("Other number").fill("100")
+    form.get_by_label("Name of the column").fill("cents")
+    form.get_by_role("button", name="Add", exact=True).click()
+    explorer.run()
+    assert report_of(page)["post_aggregations"][1]["fields"] == ["sales_sum_per_count", 100]
+    expected = explorer.gateway.post(report_of(page)).data
+    assert all(row[-1] is None or abs(row[-1] - 100 * row[-2]) < 1e-6 for row in expected)
+    assert len(explorer.rows()) == len(expected)
+    explorer.remove("cents")
+    explorer.remove("sales_sum_per_count")
+    explorer.run()
+    assert "post_aggregations" not in report_of(page)
+
+
+def test_the_page_says_until_when_the_numbers_are_final(explorer: Explorer) -> None:
+    explorer.sign_in(fragment=link(BY_TYPE))
+    page = explorer.page
+    expect(page.get_by_text("The numbers are final until")).to_have_count(0)
+    page.get_by_label("Show until when the numbers are final").check()
+    explorer.run()
+    assert report_of(page)["freshness"] is True
+    expect(page.get_by_text("The numbers are final until 1 Feb 2019, 0:00.")).to_be_visible()
