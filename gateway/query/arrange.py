@@ -58,9 +58,9 @@ def too_many_rows(plan: Plan) -> LimitExceeded:
 
 def arranged(plan: Plan, now: Slices, before: Slices | None) -> Slices:
     """Return the answer's rows from those of both sides; `before` is None if there is only one."""
-    is_sorted = True
+    is_sorted = before is None
     if before is not None:
-        now, is_sorted = paired(plan, now, before), not plan.report.group_by
+        now = paired(plan, now, before)
     if plan.report.fill:
         now, is_sorted = _filled(plan, now), True
     if plan.is_arranged_by_druid:

@@ -77,19 +77,24 @@ class ArrowEncoder:
 
 
 def _array(schema: Any, values: Sequence[Any], buffers: _Buffers) -> Any:  # noqa: ANN401 - nanoarrow's types
-    validity, nulls = None, values.count(None)
-    if nulls:
+    try:
+        validity, nulls, made = None, 0, buffers.make(values)
+    except (TypeError, AttributeError):
+        # Asking for nulls in advance would take as long as making the buffers.
+        nulls = values.count(None)
         # The first value is the lowest bit. int() and to_bytes() are faster than setting bits in a loop.
         bits = "".join(["0" if value is None else "1" for value in reversed(values)])
         validity = int(bits, 2).to_bytes(-(-len(values) // 8), "little")
-        values = [buffers.absent if value is None else value for value in values]
-    made = buffers.make(values)
+        made = buffers.make([buffers.absent if value is None else value for value in values])
     return nanoarrow.c_array_from_buffers(
         schema, len(values), [validity, *made], null_count=nulls, validation_level="minimal"
     )
 
 
 def _times(values: Sequence[str]) -> Iterable[Any]:
+    if values.count(values[0]) == len(values):
+        # Often all rows of a slice have one time.
+        return (array("q", [_milliseconds(values[0])]) * len(values),)
     return (array("q", map(_milliseconds, values)),)
 
 
@@ -103,9 +108,17 @@ def _strings(values: Sequence[str]) -> Iterable[Any]:
     text = "".join(values)
     if text.isascii():
         # Encoding the whole column at once is several times as fast.
-        return array("i", accumulate(map(len, values), initial=0)), text.encode()
+        return _offsets(list(map(len, values))), text.encode()
     encoded = [value.encode() for value in values]
-    return array("i", accumulate(map(len, encoded), initial=0)), b"".join(encoded)
+    return _offsets(list(map(len, encoded))), b"".join(encoded)
+
+
+def _offsets(lengths: Sequence[int]) -> Any:  # noqa: ANN401 - array's type
+    length = lengths[0]
+    if lengths.count(length) == len(lengths):
+        # Ids usually have one length.
+        return array("i", range(0, length * len(lengths) + 1, length) if length else [0] * (len(lengths) + 1))
+    return array("i", accumulate(lengths, initial=0))
 
 
 _BUFFERS: Final[Mapping[ColumnType, _Buffers]] = {

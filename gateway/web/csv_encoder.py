@@ -28,8 +28,16 @@ class CsvEncoder:
 
     def rows(self, rows: Sequence[Row]) -> bytes:
         """Return one line for each row. Working by column is several times as fast as working by row."""
-        columns = [cells(values) for cells, values in zip(self._cells, zip(*rows, strict=True), strict=True)]
-        return ("\r\n".join(map(",".join, zip(*columns, strict=True))) + "\r\n").encode()
+        width = 2 * len(self._cells) + 1
+        pieces = [""] * (width * len(rows))
+        before = ""
+        for index, (cells, values) in enumerate(zip(self._cells, zip(*rows, strict=True), strict=True)):
+            quote, fields = cells(values)
+            pieces[2 * index :: width] = [before + quote] * len(rows)
+            pieces[2 * index + 1 :: width] = fields
+            before = f"{quote},"
+        pieces[width - 1 :: width] = [f"{before[:-1]}\r\n"] * len(rows)
+        return "".join(pieces).encode()
 
     def tail(self, _: Json) -> bytes:
         """Return nothing: lines are rows only."""
@@ -52,23 +60,27 @@ def _not_a_formula(value: Any) -> Any:  # noqa: ANN401 - any value of a row
     return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 
-def _times(values: Sequence[str | None]) -> Iterable[str]:
-    return ["" if value is None else value for value in values]
+_Fields = tuple[str, Iterable[str]]
+"""The quote before and after each field of a column, which may be empty, and the fields."""
 
 
-def _strings(values: Sequence[str | None]) -> Iterable[str]:
-    if None not in values and '"' not in "".join(values):  # type: ignore[arg-type]  # there is no None
-        # The usual case is twice as fast.
-        return [f'"{value}"' for value in values]
-    return ["" if value is None else '"' + value.replace('"', '""') + '"' for value in values]
+def _times(values: Sequence[str | None]) -> _Fields:
+    return "", ["" if value is None else value for value in values]
 
 
-def _numbers(values: Sequence[float | None]) -> Iterable[str]:
+def _strings(values: Sequence[Any]) -> _Fields:
+    if None not in values and '"' not in "".join(values):
+        # The usual case is much faster: the values are fields as they are.
+        return '"', values
+    return "", ["" if value is None else '"' + value.replace('"', '""') + '"' for value in values]
+
+
+def _numbers(values: Sequence[float | None]) -> _Fields:
     # Written as in JSON, and all at once.
-    return orjson.dumps(values).decode()[1:-1].replace("null", "").split(",")
+    return "", orjson.dumps(values).decode()[1:-1].replace("null", "").split(",")
 
 
-_CELLS: Final[Mapping[ColumnType, Callable[[Sequence[Any]], Iterable[str]]]] = {
+_CELLS: Final[Mapping[ColumnType, Callable[[Sequence[Any]], _Fields]]] = {
     ColumnType.TIME: _times,
     ColumnType.STRING: _strings,
     ColumnType.INTEGER: _numbers,

@@ -139,4 +139,4 @@ def test_the_page_says_until_when_the_numbers_are_final(explorer: Explorer) -> N
     page.get_by_label("Show until when the numbers are final").check()
     explorer.run()
     assert report_of(page)["freshness"] is True
-    expect(page.get_by_text("The numbers are final until 1 Feb 2019, 0:00.")).to_be_visible()
+    expect(page.get_by_text("The numbers are final until 1 Feb 2019")).to_be_visible()

@@ -1,6 +1,7 @@
 """Responses are reused while the data changes constantly and servers fail: none is wrong, none is older than promised.
 
-Each ingestion replaces a day by another number of rows, so that an answer shows which data it comes from.
+Most requests are conditional: a caller has a response, and a 304 says that it is still right. Each ingestion replaces a
+day by another number of rows, so that an answer shows which data it comes from.
 """
 
 import asyncio
@@ -12,9 +13,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from druid.services import Service
 from gateway import ingest
@@ -30,6 +33,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 DATA_SOURCE = "reused"
 REUSE_SECONDS = 0.5
 REQUESTS = 20_000
+"""Conditional requests, and half as many of the others."""
+CONDITIONAL = 2 / 3
 CALLERS = 8
 DAY = {"start": "2019-01-01", "end": "2019-01-02"}
 COUNT = {"type": "count"}
@@ -87,40 +92,79 @@ class Changes:
         return max((rows for at, rows in self.seen if at <= moment), default=0)
 
 
+Counts = tuple[int, ...]
+"""The numbers of rows that a response tells: those of the groups, then the total."""
+
+
 @dataclass(slots=True)
 class Callers:
-    """Callers that repeat the reports, some of them without reuse."""
+    """Callers that repeat the reports, some of them without reuse, most of them as conditional requests.
+
+    `stored` has the ETag of the last response to a link, and what the response says.
+    """
 
     gateway: Gateway
     changes: Changes
     outcomes: Counter[str] = field(default_factory=Counter)
     reuse: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
+    conditional: int = 0
+    stored: dict[str, tuple[str, Counts]] = field(default_factory=dict)
 
     async def ask_for_ever(self, session: aiohttp.ClientSession) -> None:
         while True:
-            await self._ask(session, random.choice(REPORTS), random.choice((D, T)), fresh=random.random() < 0.02)
+            body, organization = random.choice(REPORTS), random.choice((D, T))
+            if random.random() < CONDITIONAL:
+                await self._ask_again(session, body, organization)
+            else:
+                await self._ask(session, body, organization, fresh=random.random() < 0.05)
 
     async def _ask(
         self, session: aiohttp.ClientSession, body: Mapping[str, Any], organization: str, *, fresh: bool
     ) -> None:
-        headers = {"Authorization": f"Token {self.gateway.tokens[organization]}"}
-        headers |= {"Cache-Control": "no-cache"} if fresh else {}
+        headers = self._authorization(organization) | ({"Cache-Control": "no-cache"} if fresh else {})
         asked = asyncio.get_running_loop().time()
         url = self.gateway.url + self.gateway.path(organization)
         async with session.post(url, json=body, headers=headers) as response:
             answer = await response.json(content_type=None)
-        self.outcomes["200" if response.status == 200 else answer["code"]] += 1
+        self._note(response, answer, asked - (0 if fresh else REUSE_SECONDS))
+
+    async def _ask_again(self, session: aiohttp.ClientSession, body: Mapping[str, Any], organization: str) -> None:
+        """Request a link, with the ETag of its last response if there is one."""
+        url = f"{self.gateway.url}{self.gateway.path(organization)}/report?q={quote(json.dumps(body))}"
+        etag, told = self.stored.get(url, ("", ()))
+        headers = self._authorization(organization) | ({"If-None-Match": etag} if etag else {})
+        self.conditional += bool(etag)
+        asked = asyncio.get_running_loop().time() - REUSE_SECONDS
+        async with session.get(URL(url, encoded=True), headers=headers) as response:
+            if response.status == 304:
+                self._check(told, asked, response)
+                return
+            answer = await response.json(content_type=None)
+        counts = self._note(response, answer, asked)
+        if "ETag" in response.headers:
+            self.stored[url] = response.headers["ETag"], counts
+
+    def _authorization(self, organization: str) -> dict[str, str]:
+        return {"Authorization": f"Token {self.gateway.tokens[organization]}"}
+
+    def _note(self, response: aiohttp.ClientResponse, answer: Any, moment: float) -> Counts:
+        """Check a response that has content. Its data must be that of the moment, or newer."""
         if response.status != 200:
-            return
+            self.outcomes[answer["code"]] += 1
+            return ()
         self.reuse[response.headers["Cache-Status"]] += 1
-        counts = [row[-1] for row in answer["data"]]
-        least = self.changes.oldest_allowed(asked - (0 if fresh else REUSE_SECONDS))
-        if len(counts) != 1 or not least <= counts[0] <= self.changes.rows:
-            self.wrong.append(f"{counts} rows, at least {least}: {response.headers['Cache-Status']}, {body}")
-        totals = answer.get("totals", counts)[-1]
-        if not least <= totals <= self.changes.rows:
-            self.wrong.append(f"{totals} rows in total, at least {least}")
+        counts = tuple(row[-1] for row in answer["data"])
+        counts += (answer.get("totals", counts)[-1],) if counts else ()
+        self._check(counts, moment, response)
+        return counts
+
+    def _check(self, counts: Counts, moment: float, response: aiohttp.ClientResponse) -> None:
+        self.outcomes[str(response.status)] += 1
+        least = self.changes.oldest_allowed(moment)
+        if len(counts) != 2 or not all(least <= count <= self.changes.rows for count in counts):
+            told = f"{response.status} {response.headers['Cache-Status']}"
+            self.wrong.append(f"{counts} rows, at least {least}: {told}, {response.url}")
 
 
 @asynccontextmanager
@@ -196,13 +240,15 @@ async def test_no_reused_response_is_wrong_or_too_old(reused: Reused, druid: Vic
     await druid.is_well()
 
     async def are_enough() -> bool:
-        return callers.outcomes["200"] >= REQUESTS and changes.oldest_allowed(float("inf")) == changes.rows
+        return callers.conditional >= REQUESTS and changes.oldest_allowed(float("inf")) == changes.rows
 
     # Druid itself must have shown the last change.
     await until(are_enough, seconds=PATIENCE)
-    print(callers.outcomes, callers.reuse, changes.seen)
+    print(callers.outcomes, callers.conditional, callers.reuse, changes.seen)
     assert callers.wrong == []
-    assert callers.outcomes.keys() <= {"200", "data_unavailable", "bad_upstream_answer", "upstream_unavailable"}
+    assert callers.outcomes.keys() <= {"200", "304", "data_unavailable", "bad_upstream_answer", "upstream_unavailable"}
+    assert callers.outcomes["200"] >= REQUESTS // 4
+    assert callers.outcomes["304"] >= REQUESTS // 4
     assert changes.rows == 6
     assert callers.reuse["gateway; hit"] > 0
     assert callers.reuse["gateway; fwd=stale; fwd-status=304"] > 0

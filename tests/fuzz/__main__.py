@@ -38,33 +38,29 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--inputs", type=int, default=1_000_000, help="how many inputs (%(default)s)")
     given = options.parse_args()
-    console = Console()
     began = perf_counter()
-    with Progress(console=console) as progress:
+    # Without a terminal, such as in a log file, findings and totals are printed, but no bars.
+    with Progress(console=Console()) as progress:
         found = asyncio.run(_all(given.inputs, progress))
-    inputs, findings = sum(tried for tried, _ in found), [each for _, output in found for each in output]
-    for each in findings:
-        console.print(each, markup=False, highlight=False)
-    print(f"{inputs} inputs, {perf_counter() - began:.0f} seconds, {len(findings)} findings")
+    inputs, findings = sum(tried for tried, _ in found), sum(failed for _, failed in found)
+    print(f"{inputs} inputs, {perf_counter() - began:.0f} seconds, {findings} findings")
     return 1 if findings or inputs < given.inputs else 0
 
 
-async def _all(inputs: int, progress: Progress) -> list[tuple[int, list[str]]]:
-    runs = []
-    for target, share in SHARES.items():
-        number = round(inputs * share)
-        bar = progress.add_task(target, total=number)
-        runs.append(_one(target, number, lambda done, bar=bar: progress.update(bar, completed=done)))  # type: ignore[misc]
-    return await asyncio.gather(*runs)
+async def _all(inputs: int, progress: Progress) -> list[tuple[int, bool]]:
+    return await asyncio.gather(*(_one(target, round(inputs * share), progress) for target, share in SHARES.items()))
 
 
-async def _one(target: str, inputs: int, on_progress: Callable[[int], None]) -> tuple[int, list[str]]:
-    """Return how many inputs were tried, and the findings: each a traceback and the path of the input."""
+async def _one(target: str, inputs: int, progress: Progress) -> tuple[int, bool]:
+    """Return how many inputs were tried, and whether there is a finding. Print it: a traceback and the input's path."""
+    bar = progress.add_task(target, total=inputs)
     with TemporaryDirectory() as folder:
-        return await _fuzz(target, inputs, Path(folder), on_progress)
+        done, story = await _fuzz(target, inputs, Path(folder), lambda done: progress.update(bar, completed=done))
+    progress.console.print(f"{target}: {done} inputs\n{story}".strip(), markup=False, highlight=False)
+    return done, bool(story)
 
 
-async def _fuzz(target: str, inputs: int, folder: Path, on_progress: Callable[[int], None]) -> tuple[int, list[str]]:
+async def _fuzz(target: str, inputs: int, folder: Path, on_progress: Callable[[int], None]) -> tuple[int, str]:
     corpus = folder / "corpus"
     corpus.mkdir()
     VAR.mkdir(parents=True, exist_ok=True)
@@ -84,9 +80,9 @@ async def _fuzz(target: str, inputs: int, folder: Path, on_progress: Callable[[i
         done = max([done, *(int(first or last) for first, last in _RUNS.findall(told))])
         on_progress(done)
     if await process.wait() == 0:
-        return done, []
+        return done, ""
     _, _, story = told.decode(errors="replace").rpartition(_STORY)
-    return done, [f"{target}:{_STORY}{story}"]
+    return done, f"{_STORY}{story}"
 
 
 def _words() -> set[str]:

@@ -244,3 +244,37 @@ def test_a_report_that_is_more_precise_than_the_data_is_rejected(orders: Dataset
 def test_whole_hours_are_accepted(orders: Dataset, zone: str) -> None:
     interval = {"start": "2024-03-01T00:00Z", "end": "2024-03-02T23:59:59.999Z", "time_zone": zone}
     planned(orders, interval=interval, granularity="hour" if zone != "America/St_Johns" else "all")
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        ({"group_by": ["user_name"]}, "user_name"),
+        (
+            {"filters": {"type": "not", "field": {"type": "in", "dimension": "room_names", "values": ["x"]}}},
+            "room_names",
+        ),
+        ({"aggregations": [{"type": "hyperUnique", "fields": ["user_name"]}]}, "user_name"),
+        ({"aggregations": [{"type": "count", "filter": STATE | {"dimension": "user_name"}}]}, "user_name"),
+    ],
+)
+def test_a_report_with_names_has_no_pages(orders: Dataset, part: Json, name: str) -> None:
+    """A lookup can change between two pages, and has no version."""
+    body = {"interval": DAY, "aggregations": [{"type": "count"}], "limit": 5, **part}
+    parse(body, compile_schema(orders, Limits()))
+    with pytest.raises(InvalidReport) as caught:
+        parse(body | {"offset": 0}, compile_schema(orders, Limits()))
+    (problem,) = caught.value.problems
+    assert (problem.pointer, name in problem.message) == ("/offset", True)
+
+
+@pytest.mark.parametrize(("name", "exact"), [("pieces_sum", True), ("pieces_avg", True), ("amount_sum", False)])
+def test_pages_are_ordered_by_sums_of_integers_only(orders: Dataset, name: str, exact: bool) -> None:  # noqa: FBT001
+    fields = {"type": name.partition("_")[2], "fields": [name.partition("_")[0]]}
+    body = {"interval": DAY, "group_by": ["state"], "aggregations": [fields], "limit": 5, "offset": 0}
+    body["order_by"] = [{"column": name}]
+    if exact:
+        parse(body, compile_schema(orders, Limits()))
+    else:
+        with pytest.raises(InvalidReport):
+            parse(body, compile_schema(orders, Limits()))
