@@ -120,7 +120,9 @@ function partialBuckets({ answer, report }: Result, starts: string[]): Set<strin
   if (answer.freshness) return new Set(answer.freshness.partial);
   const end = Date.parse(answer.interval?.end ?? report.interval.end ?? "");
   const last = starts.at(-1);
-  return last !== undefined && report.granularity !== "all" && end > Date.now() ? new Set([last]) : new Set();
+  // A current day or month ends with the current minute, which is over.
+  const goesOn = "current" in report.interval || end > Date.now();
+  return last !== undefined && report.granularity !== "all" && goesOn ? new Set([last]) : new Set();
 }
 
 export interface Bar {

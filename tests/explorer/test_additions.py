@@ -3,7 +3,7 @@
 from playwright.sync_api import expect
 
 from tests.explorer.page import Explorer
-from tests.explorer.reports import BY_TYPE, link, report_of
+from tests.explorer.reports import BY_TYPE, ORG, link, report_of
 from tests.serving import D
 
 
@@ -140,3 +140,19 @@ def test_the_page_says_until_when_the_numbers_are_final(explorer: Explorer) -> N
     explorer.run()
     assert report_of(page)["freshness"] is True
     expect(page.get_by_text("The numbers are final until 1 Feb 2019")).to_be_visible()
+
+
+def test_partial_and_missing_buckets_are_marked(explorer: Explorer) -> None:
+    until_now = {"interval": {"current": "year"}, "granularity": "month", "filters": ORG}
+    explorer.sign_in(fragment=link({**until_now, "aggregations": [{"type": "avg", "fields": ["sales"]}]}))
+    page = explorer.page
+    # The interval ends with the current minute, so the last month is not over. There are no rows, so no average.
+    expect(page.get_by_text("Not complete yet")).to_be_visible()
+    plot = page.locator("#charts .u-over").first
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] - 3, box["y"] + box["height"] / 2)
+    tip = page.locator(".tip").first
+    expect(tip).to_contain_text("Not complete yet")
+    expect(tip).to_contain_text("No data")
