@@ -73,15 +73,16 @@ def create_app(settings: Settings, datasets: Iterable[Dataset]) -> web.Applicati
     app.on_shutdown.append(_finish_requests)
     app.router.add_get("/healthz", alive)
     app.router.add_get("/readyz", readiness())
-    add_resource(app, PREFIX, {"GET": index_of(datasets)})
-    add_resource(app, f"{PREFIX}/orgs", {"GET": organizations_of(datasets)})
-    add_resource(app, f"{PREFIX}/openapi.json", {"GET": document(schemas)})
+    # aiohttp tries the routes of paths with placeholders in this order.
     for schema in schemas:
         path = dataset_path("{organization_id}", schema.dataset.name)
         report = report_on(schema)
         add_resource(app, path, {"GET": description_of(schema), "POST": report, "QUERY": report})
         add_resource(app, f"{path}/report", {"GET": report})
         add_resource(app, f"{path}/dimensions/{{dimension}}/values", {"GET": values_of(schema)})
+    add_resource(app, PREFIX, {"GET": index_of(datasets)})
+    add_resource(app, f"{PREFIX}/orgs", {"GET": organizations_of(datasets)})
+    add_resource(app, f"{PREFIX}/openapi.json", {"GET": document(schemas)})
     app.router.add_routes(routes(settings))
     return app
 

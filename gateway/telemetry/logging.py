@@ -33,7 +33,7 @@ def configure_logging(log_format: Literal["auto", "json", "text"]) -> LogWriter:
             structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
         ]
         if text
-        else [structlog.processors.format_exc_info, _json]
+        else [_json]
     )
     structlog.configure(
         processors=[*shared, *render],
@@ -61,8 +61,10 @@ class _LibraryEvents(logging.Handler):
         self._writer.msg(self.format(record))
 
 
-def _json(_: WrappedLogger, __: str, event: EventDict) -> bytes:
+def _json(logger: WrappedLogger, name: str, event: EventDict) -> bytes:
     """Return the line. orjson formats the time, which takes a tenth of structlog's time for it."""
+    if "exc_info" in event:
+        event = structlog.processors.format_exc_info(logger, name, event)
     event["timestamp"] = datetime.now(UTC)
     return orjson.dumps(event, default=repr, option=orjson.OPT_UTC_Z)
 

@@ -26,7 +26,9 @@ _FRESH: Final = "gateway; fwd=request"
 
 def wants_fresh(request: web.Request) -> bool:
     """Whether the caller wants Druid to compute the response, for this request alone."""
-    directives = ",".join(request.headers.getall("Cache-Control", ()))
+    if "Cache-Control" not in request.headers:
+        return False
+    directives = ",".join(request.headers.getall("Cache-Control"))
     return any(each.strip().lower() == "no-cache" for each in directives.split(","))
 
 
