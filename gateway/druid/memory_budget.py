@@ -73,7 +73,13 @@ class _Allocation:
         self.holders = 0
 
     def resize(self, size: int) -> None:
-        self.budget.change(self.organization_id, self.size, size)
+        try:
+            self.budget.change(self.organization_id, self.size, size)
+        except MemoryExhausted:
+            # Given back at once. The response ends a moment later, and until then all others that grow would be refused.
+            self.budget.change(self.organization_id, self.size, 0)
+            self.size = 0
+            raise
         self.size = size
 
 

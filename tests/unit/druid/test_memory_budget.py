@@ -42,9 +42,21 @@ def test_the_budget_is_never_exceeded() -> None:
         other.resize(40)
         with pytest.raises(MemoryExhausted):
             other.resize(41)
-        assert memory.used == 100
         one.resize(59)
         other.resize(41)
+        assert memory.used == 100
+
+
+def test_a_refused_response_gives_its_memory_back_at_once() -> None:
+    """Otherwise responses that grow at the same time would all be refused before the first of them has ended."""
+    memory = budget(100)
+    with memory.lease("a") as one, memory.lease("b") as other:
+        one.resize(50)
+        other.resize(50)
+        with pytest.raises(MemoryExhausted):
+            one.resize(51)
+        other.resize(60)
+        assert memory.used == 60
 
 
 def test_a_single_response_may_use_all_of_it() -> None:
