@@ -76,7 +76,7 @@ class _Allocation:
         try:
             self.budget.change(self.organization_id, self.size, size)
         except MemoryExhausted:
-            # Given back at once. The response ends a moment later, and until then all others that grow would be refused.
+            # At once: the response ends a moment later, and until then all others that grow would be refused, too.
             self.budget.change(self.organization_id, self.size, 0)
             self.size = 0
             raise
