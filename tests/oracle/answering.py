@@ -3,10 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cmp_to_key
-from typing import Any, Protocol
+from itertools import islice
+from typing import Any, Final, Protocol
 
 from tests.oracle import clock
 from tests.oracle.expected import Expected, Metric, Row, Value, arithmetic, change, compare_values, in_order, passes
+
+MOST_ROWS: Final = 50_000
+"""Answers with more rows, close to the gateway's limits, are not compared; other tests cover them."""
 
 Interval = tuple[int, int]
 Key = tuple[int, Row]
@@ -51,7 +55,9 @@ class Ask:
         if not dimensions:
             keys = {(index, ()) for index in range(count)}
         if body.get("fill"):
-            keys = {(index, group) for index in range(count) for _, group in keys}
+            # More rows than MOST_ROWS are not compared, and millions would take minutes.
+            groups = islice({group for _, group in keys}, MOST_ROWS // count + 1)
+            keys = {(index, group) for group in groups for index in range(count)}
         paired = compares and granularity != "all"
         times = ("start_time", "previous_start_time") if paired else ("start_time",)
 

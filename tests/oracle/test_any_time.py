@@ -25,6 +25,7 @@ from gateway.query.top import compile_top, with_groups
 from gateway.tenancy.tenant import Tenant
 from tests.conftest import Data as Rows
 from tests.conftest import Druid
+from tests.oracle.answering import MOST_ROWS
 from tests.oracle.disagreement import SKETCH, disagreements
 from tests.oracle.odd_rows import FIRST, LAST
 from tests.oracle.oracle import Oracle
@@ -55,7 +56,7 @@ def test_the_pipeline_and_the_oracle_agree_at_any_time(oracle: Oracle, proven: R
     def agree(now: int, body: dict[str, Any], who: str) -> None:
         owner, involved = TENANTS[who]
         expected = oracle.answer(body, owner=owner, involved=involved, now=now)
-        if len(expected.candidates) > 50_000 or expected.buckets > 45_000:
+        if len(expected.candidates) > MOST_ROWS or expected.buckets > 45_000:
             return
         found = list(
             disagreements(body, expected, _answer(body, tenant_of(owner, involved), schema, now, druid), SKETCH)

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.oracle import clock, disagreement
+from tests.oracle.answering import MOST_ROWS
 from tests.oracle.oracle import Oracle
 from tests.oracle.reports import Data, reports
 from tests.serving import D, Gateway, P
@@ -82,7 +83,7 @@ def ask_both(body: dict[str, Any], who: str, how: str, gateways: Mapping[str, Ga
     while True:
         now = int(time() * 1000)
         expected = oracle.answer(body, owner=asked["caller"], involved=involved, now=now)
-        if len(expected.candidates) > 50_000 or expected.buckets > 45_000:
+        if len(expected.candidates) > MOST_ROWS or expected.buckets > 45_000:
             # Close to the limits, which other tests cover.
             return ""
         answer = gateways[how].post(body, **asked)

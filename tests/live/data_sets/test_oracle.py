@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tests.live.data_sets.conftest import Served
 from tests.oracle import clock, disagreement
+from tests.oracle.answering import MOST_ROWS
 from tests.oracle.reports import reports
 
 LOT: Final = 25
@@ -47,7 +48,7 @@ def test_the_gateway_and_the_oracle_agree(lot: int, served: Served) -> None:
         while True:
             now = int(time() * 1000)
             expected = served.oracle.answer(body, owner=caller, involved=involved, now=now)
-            if len(expected.candidates) > 50_000 or expected.buckets > 45_000:
+            if len(expected.candidates) > MOST_ROWS or expected.buckets > 45_000:
                 # Close to the limits, which other tests cover.
                 return
             answer = served.gateway.post(body, caller=caller, organization=organization, dataset=served.world.name)
