@@ -17,6 +17,7 @@ from aiohttp import web
 from gateway import cli
 from gateway.app import create_app
 from gateway.catalog.model import Dataset
+from gateway.cli import process
 from gateway.druid.single_flight import Coalesce
 from gateway.settings import Settings
 from gateway.web.context import SERVICES
@@ -75,5 +76,5 @@ def _observed(settings: Settings, datasets: Iterable[Dataset]) -> web.Applicatio
 
 
 if __name__ == "__main__":
-    with patch.object(cli, "create_app", _observed):
+    with patch.object(process, "create_app", _observed):
         cli.main()
