@@ -64,4 +64,5 @@ def test_a_reader_that_stops_reading_stops_nothing() -> None:
     assert written == sorted(written)
     # The thread may hold as many lines as wait, while it waits for the reader.
     assert 0 < len(written) <= 2 * log_writer.MOST_LINES + 1_000
-    assert dropped == 3 * log_writer.MOST_LINES - len(written)
+    # The line about dropped lines may take the place of one more.
+    assert 3 * log_writer.MOST_LINES - len(written) - dropped in (0, 1)
