@@ -32,7 +32,8 @@ def _previous_period(whole: Interval) -> Interval:
 
 def _previous_year(whole: Interval) -> Interval:
     start, end = (a_year_earlier(at, whole.zone) for at in (whole.start, whole.end))
-    return replace(whole, start=start, end=end)
+    # Where the clocks go back, an interval can end at an earlier local time than it starts.
+    return replace(whole, start=start, end=max(start, end))
 
 
 COMPARED_WITH: Mapping[str, Callable[[Interval], Interval]] = MappingProxyType(

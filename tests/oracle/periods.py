@@ -47,7 +47,9 @@ def _other(to: Any, start: int, end: int, zone: str) -> tuple[int, int]:
         return clock.moment(to["start"], zone), clock.moment(to["end"], zone, end=True)
     if to == "previous_year":
         return _year_earlier(start, zone), _year_earlier(end, zone)
-    for unit in ("year", "quarter", "month", "week", "day"):
+    # Elsewhere the clocks change by whole hours, so that hours are time that has passed.
+    hours = ("hour",) if zone == "Australia/Lord_Howe" else ()
+    for unit in ("year", "quarter", "month", "week", "day", *hours):
         if _unit(start, unit, zone)[0] == start and _unit(end, unit, zone)[0] == end:
             count, at = 0, start
             while at < end:
