@@ -16,8 +16,10 @@ from gateway.catalog.document import Document, Finding, Keys
 from gateway.catalog.wording import TYPE_NAMES, nearest, shown
 
 SCHEMA_FILE = Path(__file__).with_name("dataset.schema.json")
+SCHEMA: Mapping[str, Any] = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+"""The shape of a data set file."""
 
-_VALIDATOR = Draft7Validator(json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
+_VALIDATOR = Draft7Validator(SCHEMA)
 
 
 def findings(document: Document) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.catalog.check import SCHEMA_FILE
+from gateway.catalog.check import SCHEMA
 from gateway.catalog.data_source import Column, Schema
 from gateway.catalog.id_format import UUID
 from gateway.catalog.stored import GRANULARITIES
@@ -23,9 +23,7 @@ _METRICS: Final = {
     "COMPLEX<hyperUnique>": "hyper_unique",
 }
 _ENDINGS: Final = re.compile(r"_(sum|total|unique|hll|theta|sketch)$")
-_RESERVED: Final[frozenset[str]] = frozenset(
-    json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))["definitions"]["dimension_name"]["not"]["enum"]
-)
+_RESERVED: Final[frozenset[str]] = frozenset(SCHEMA["definitions"]["dimension_name"]["not"]["enum"])
 
 
 @dataclass(frozen=True, slots=True)

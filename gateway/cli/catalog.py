@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from gateway.catalog.check import SCHEMA_FILE
+from gateway.catalog.check import SCHEMA, SCHEMA_FILE
 from gateway.catalog.draft import Inspection
 from gateway.catalog.draft import draft as drafted
 from gateway.catalog.load import CatalogInvalid, load_catalog
@@ -43,7 +43,7 @@ CoordinatorOption = Annotated[
     ),
 ]
 Comparison = tuple[Mismatch, ...] | SchemaNotRead
-_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}", re.ASCII)
+_NAME: Final = re.compile(SCHEMA["definitions"]["dataset_name"]["pattern"])
 
 app = typer.Typer(help="Write and check the files that describe data sets.", no_args_is_help=True)
 

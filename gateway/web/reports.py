@@ -67,8 +67,9 @@ def report_on(schema: ReportSchema) -> Handler:
             with stage("compile"):
                 queries = compile_queries(planned)
             results = await run_queries(request, queries, deadline, heavy=is_heavy(planned))
+            version = None if page is None else version_of(results.responses)
             if page is not None:
-                page.check(version_of(results.responses))
+                page.check(version)
             with stage("respond"):
                 found = {name: Result(query, results.responses[name].rows) for name, query in queries.items()}
                 fresh = freshness(planned, now, _unpublished(request, planned)) if report.freshness else None
@@ -87,7 +88,7 @@ def report_on(schema: ReportSchema) -> Handler:
         response = respond_with(encoded, wanted.format, planned)
         response.headers.update(cache_status)
         if page is not None:
-            response.headers.update(page.links(version_of(results.responses), encoded.rows))
+            response.headers.update(page.links(version, encoded.rows))
         if await compress(request, response, tenant.owner_organization_id):
             results.keep_only(response.content_length or 0)
         mark_cacheable(response, etag)
