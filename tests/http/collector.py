@@ -36,12 +36,19 @@ class Collector:
             for span in scope.spans
         ]
 
-    async def trace(self, count: int = 0, *, until: str | None = None) -> dict[str, Span]:
-        """Return spans by name, once so many came, and one of this name."""
+    async def trace(self, requests: int = 1, *names: str) -> dict[str, Span]:
+        """Return spans by name, once those of so many requests came, and one of each name.
+
+        The span of a request ends after those of its stages, and spans come in the order of their ends.
+        """
+
+        def complete() -> bool:
+            spans = self.spans
+            ended = sum(span.kind == Span.SPAN_KIND_SERVER for span in spans)
+            return ended >= requests and {span.name for span in spans}.issuperset(names)
+
         async with asyncio.timeout(10), self._changed:
-            await self._changed.wait_for(
-                lambda: len(self.spans) >= count and (until is None or until in {span.name for span in self.spans})
-            )
+            await self._changed.wait_for(complete)
         return {span.name: span for span in self.spans}
 
     async def _post(self, request: web.Request) -> web.Response:
