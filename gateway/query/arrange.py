@@ -1,7 +1,7 @@
 """What the gateway does with Druid's rows where Druid cannot: pairing the sides of a comparison, filling, selecting.
 
-Each stage takes slices of rows and yields slices of rows. While a stage collects rows or sorts them, it yields empty
-slices, so that other requests can run.
+It works on single rows. Each stage takes slices of rows and yields slices of rows. While a stage collects rows or sorts
+them, it yields empty slices, so that other requests can run.
 """
 
 import heapq
@@ -15,14 +15,11 @@ from typing import Any, TypeVar
 
 from gateway.errors import LimitExceeded
 from gateway.query.aggregations import MetricColumn, Number
+from gateway.query.batch import Batch, Found, Values
 from gateway.query.compare import join
 from gateway.query.plan import Plan
 from gateway.query.report import Comparison, Order
 
-Values = Sequence[Any]
-
-Found = tuple[int, Values, Sequence[Number | None]]
-"""A row: the index of its bucket, the values of the dimensions, the numbers."""
 Slices = Iterator[list[Found]]
 
 _T = TypeVar("_T")
@@ -56,20 +53,26 @@ def too_many_rows(plan: Plan) -> LimitExceeded:
     )
 
 
-def arranged(plan: Plan, now: Slices, before: Slices | None) -> Slices:
+def arranged(plan: Plan, now: Iterator[Batch], before: Iterator[Batch] | None) -> Iterator[Batch]:
     """Return the answer's rows from those of both sides; `before` is None if there is only one."""
+    report = plan.report
+    is_limited = report.limit is not None or bool(report.offset)
+    changed = before is not None or report.fill or report.having or report.order_by or is_limited
+    if plan.is_arranged_by_druid or not changed:
+        return now
+    rows: Slices = map(Batch.rows, now)
     is_sorted = before is None
     if before is not None:
-        now = paired(plan, now, before)
-    if plan.report.fill:
-        now, is_sorted = _filled(plan, now), True
-    if plan.is_arranged_by_druid:
-        return now
-    if plan.report.having:
-        now = _having(plan, now)
-    if plan.report.order_by or not is_sorted:
-        now = _sorted(plan, now)
-    return now if plan.report.limit is None and not plan.report.offset else _limited(plan, now)
+        rows = paired(plan, rows, map(Batch.rows, before))
+    if report.fill:
+        rows, is_sorted = _filled(plan, rows), True
+    if report.having:
+        rows = _having(plan, rows)
+    if report.order_by or not is_sorted:
+        rows = _sorted(plan, rows)
+    if is_limited:
+        rows = _limited(plan, rows)
+    return map(Batch.of, rows)
 
 
 def empty_values(columns: Iterable[MetricColumn]) -> tuple[Number | None, ...]:

@@ -99,4 +99,4 @@ def _problems(parameters: Mapping[str, str], dimension: Dimension, search: str) 
 def read_values(plan: Plan, query: DruidQuery, rows: Sequence[Any]) -> Json:
     """Return the values and the number of rows that have each."""
     answer = respond(plan, {"report": Result(query, rows)})
-    return {"values": [[value, count] for each in answer.slices() for _, value, count in each.rows]}
+    return {"values": [row[1:] for each in answer.slices() for row in each.rows]}

@@ -1,10 +1,9 @@
-"""Reading Druid's rows: where each value is, and what it means."""
+"""Reading Druid's rows by column: where each value is, and what it means."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,6 +20,8 @@ from gateway.query.validation_errors import pointer
 from gateway.query.zones import EPOCH
 
 Values = Sequence[Any]
+_ColumnOf = Callable[[str], Values]
+"""Returns a column by its name, or raises KeyError."""
 
 _NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 """How Druid writes numbers that JSON does not have."""
@@ -58,20 +59,18 @@ def _moment_of(timestamp: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Where the values of a row are: `keys` are the keys or positions of the columns in it, by name.
+    """Which columns a query has, and where they are in the rows of a groupBy.
 
     `doubles` are the positions of the dimensions whose numbers may not be finite.
     """
 
     columns: tuple[MetricColumn, ...]
-    keys: Mapping[str, Any]
-    dimensions: Callable[[Any], Values]
-    numbers: Callable[[Any], Values]
+    positions: Mapping[str, int]
     doubles: tuple[int, ...]
 
 
-Rows = tuple[Sequence[object], Sequence[Values], Sequence[Values]]
-"""Some rows of Druid: their labels, the values of their dimensions, their numbers."""
+Rows = tuple[Sequence[object], Sequence[Values], Sequence[Sequence[Number | None]]]
+"""Some rows of Druid: their labels, and by column their dimensions and numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,47 +92,51 @@ class RowReader:
         The label of a groupBy's row is its first value. Raises InvalidDruidResponse for rows that the query did not
         request, and DataUnavailable if a number is too small because the data lacks a metric.
         """
-        layout = _layout(self.plan.report, self.query.columns, self.plan.has_both_sides)
+        report = self.plan.report
+        layout = _layout(report, self.query.columns, self.plan.has_both_sides)
         try:
-            labels, values = self._labelled(rows)
-            dimensions, numbers = list(map(layout.dimensions, values)), list(map(layout.numbers, values))
+            labels, column = self._by_column(layout, rows)
+            dimensions = [column(dimension.name) for dimension in report.group_by]
+            numbers = [column(each.name) for each in layout.columns]
         except (KeyError, TypeError, ValueError) as error:
             raise unexpected("rows of another shape") from error
-        if layout.doubles:
-            dimensions = [self._finite(layout, each) for each in dimensions]
-        if self.plan.uniques is Uniques.METRIC and any(_other(layout, each, ROWS_WITHOUT_METRIC) for each in values):
-            raise DataUnavailable(_UNIQUE_METRICS_MISSING)
-        columns = [self._column(layout, index, found, values) for index, found in enumerate(zip(*numbers, strict=True))]
-        return labels, dimensions, list(zip(*columns, strict=True))
-
-    def _labelled(self, rows: Sequence[Any]) -> tuple[Sequence[object], Sequence[Any]]:
-        if not self.plan.has_groups:
-            return [_moment_of(row["timestamp"]) for row in rows], [row["result"] for row in rows]
-        width = len(self.query.columns)
-        if not all(isinstance(row, list) and len(row) == width for row in rows):
-            raise unexpected("rows of another shape")
-        return [row[0] for row in rows], rows
-
-    def _finite(self, layout: _Layout, dimensions: Values) -> Values:
         for index in layout.doubles:
-            if dimensions[index] in _NOT_FINITE:
-                self._warn(self.plan.report.group_by[index].name, pointer("group_by", index))
-                dimensions = (*dimensions[:index], None, *dimensions[index + 1 :])
-        return dimensions
+            dimensions[index] = self._finite(index, dimensions[index])
+        if self.plan.uniques is Uniques.METRIC and any(_optional(column, ROWS_WITHOUT_METRIC)):
+            raise DataUnavailable(_UNIQUE_METRICS_MISSING)
+        return labels, dimensions, [self._numbers(*each, column) for each in zip(layout.columns, numbers, strict=True)]
 
-    def _column(self, layout: _Layout, index: int, found: Values, rows: Sequence[Any]) -> Sequence[Number | None]:
-        column, types = layout.columns[index], {*map(type, found)}
-        result = float if column.result == "float" else int
-        if types == {result}:
+    def _by_column(self, layout: _Layout, rows: Sequence[Any]) -> tuple[Sequence[object], _ColumnOf]:
+        """Return the labels of the rows, and the function that returns a column by its name or raises KeyError."""
+        if not self.plan.has_groups:
+            results = [row["result"] for row in rows]
+            return [_moment_of(row["timestamp"]) for row in rows], lambda name: [each[name] for each in results]
+        width = len(self.query.columns)
+        if not ({*map(type, rows)} <= {list} and {*map(len, rows)} <= {width}):
+            raise unexpected("rows of another shape")
+        columns = list(zip(*rows, strict=True)) or [()] * width
+        return columns[0], lambda name: columns[layout.positions[name]]
+
+    def _finite(self, index: int, values: Values) -> Values:
+        if str not in {*map(type, values)}:
+            return values
+        if any(value in _NOT_FINITE for value in values):
+            self._warn(self.plan.report.group_by[index].name, pointer("group_by", index))
+        return [None if value in _NOT_FINITE else value for value in values]
+
+    def _numbers(self, column: MetricColumn, found: Values, column_of: _ColumnOf) -> Sequence[Number | None]:
+        types, result = {*map(type, found)}, float if column.result == "float" else int
+        if types <= {result}:
             return found
         if types <= _NUMBERS:
             return [*map(result, found)]
-        return [self._number(layout, column, *each) for each in zip(found, rows, strict=True)]
+        raw = _optional(column_of, column.raw) or [None] * len(found)
+        return [self._number(column, *each) for each in zip(found, raw, strict=True)]
 
-    def _number(self, layout: _Layout, column: MetricColumn, value: Any, values: Any) -> Number | None:  # noqa: ANN401
+    def _number(self, column: MetricColumn, value: Any, raw: object) -> Number | None:  # noqa: ANN401 - parsed JSON
         if type(value) in _NUMBERS:
             return float(value) if column.result == "float" else int(value)
-        if value in _NOT_FINITE or (value is None and _other(layout, values, column.raw) in _NOT_FINITE):
+        if value in _NOT_FINITE or (value is None and raw in _NOT_FINITE):
             self._warn(column.name, column.pointer)
             return None
         if value is None:
@@ -148,34 +151,16 @@ class RowReader:
 @once_per_report
 def _layout(report: Report, names: tuple[str, ...], has_both_sides: bool) -> _Layout:  # noqa: FBT001 - hashed
     """Return the layout of the arrays of a groupBy with these columns or, without any, of a timeseries' objects."""
-    columns = report.columns if has_both_sides else report.side_columns
-    numbers = [column.name for column in columns]
-    every = [*numbers, *(column.raw for column in columns), ROWS_WITHOUT_METRIC]
-    keys: Mapping[str, Any] = {name: index for index, name in enumerate(names)} or dict(zip(every, every, strict=True))
-    groups = report.group_by if names else ()
     return _Layout(
-        columns,
-        keys,
-        _getter([keys[dimension.name] for dimension in groups]),
-        _getter([keys[name] for name in numbers]),
-        tuple(index for index, dimension in enumerate(groups) if dimension.kind is Kind.DOUBLE),
+        report.columns if has_both_sides else report.side_columns,
+        {name: index for index, name in enumerate(names)},
+        tuple(index for index, dimension in enumerate(report.group_by) if dimension.kind is Kind.DOUBLE),
     )
 
 
-def _other(layout: _Layout, values: Any, name: str) -> object:  # noqa: ANN401 - an object or an array
-    """Return the value of any column; None if the row does not have it."""
+def _optional(column: _ColumnOf, name: str) -> Values:
+    """Return a column that a query need not have; an empty one if it does not have it."""
     try:
-        return values[layout.keys[name]]
+        return column(name)
     except KeyError:
-        return None
-
-
-def _getter(keys: Sequence[Any]) -> Callable[[Any], Values]:
-    """Return the function that takes the values of these keys from a row, as a tuple."""
-    match keys:
-        case []:
-            return lambda _: ()
-        case [key]:
-            return lambda values: (values[key],)
-        case _:
-            return itemgetter(*keys)
+        return ()

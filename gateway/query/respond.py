@@ -1,6 +1,6 @@
 """From Druid's rows to the answer: columns in the request's order, and every bucket of a report without groups."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -8,14 +8,13 @@ from typing import Any
 from gateway.query.advice import ReportWarning
 from gateway.query.aggregations import Number
 from gateway.query.arrange import (
-    Found,
-    Slices,
     arranged,
     batches,
     empty_values,
     slice_size,
     too_many_rows,
 )
+from gateway.query.batch import Batch, Found
 from gateway.query.columns import Column, columns_of
 from gateway.query.compile import DruidQuery
 from gateway.query.literals import Json
@@ -25,6 +24,9 @@ from gateway.query.time import format_moment
 
 Row = tuple[Any, ...]
 """One row of the answer: the times, the dimensions, the metrics."""
+
+Columns = Sequence[Sequence[Any]]
+"""Some rows of the answer by column; no columns if there are no rows."""
 
 Warnings = dict[ReportWarning, None]
 
@@ -39,10 +41,20 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One piece of the work on an answer: its rows, which may be none, and all warnings so far."""
+    """One piece of the work on an answer: some rows by column, without columns if there are none, and all warnings."""
 
-    rows: Sequence[Row]
+    columns: Sequence[Sequence[Any]] = ()
     warnings: tuple[ReportWarning, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """The number of rows."""
+        return len(self.columns[0]) if self.columns else 0
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """The rows one by one."""
+        return list(zip(*self.columns, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +78,8 @@ class Answer:
         before the end.
         """
         warnings: Warnings = {}
-        for rows in _rows(self._plan, self._results, ("report", "comparison"), warnings):
-            yield Slice(rows, tuple(warnings))
+        for columns in _columns(self._plan, self._results, ("report", "comparison"), warnings):
+            yield Slice(columns, tuple(warnings))
 
     @property
     def has_other(self) -> bool:
@@ -77,11 +89,11 @@ class Answer:
     def other_slices(self) -> Iterator[Slice]:
         """Yield these rows in slices as `slices` does."""
         warnings: Warnings = {}
-        nothing = tuple(None for _ in self._plan.report.group_by)
-        times = len(self._plan.report.time_columns)
+        times, groups = len(self._plan.report.time_columns), len(self._plan.report.group_by)
         names = ("other", "other_comparison")
-        for rows in _rows(self._plan.others(), self._results, names, warnings, sparse=True):
-            yield Slice([(*row[:times], *nothing, *row[times:]) for row in rows], tuple(warnings))
+        for columns in _columns(self._plan.others(), self._results, names, warnings, sparse=True):
+            nothing = [[None] * len(columns[0])] * groups if columns else []
+            yield Slice([*columns[:times], *nothing, *columns[times:]], tuple(warnings))
 
     def members(self, warnings: Mapping[ReportWarning, None], other: Sequence[Row] = ()) -> Json:
         """Return what the answer has beside its columns and rows, given the warnings and rows of all slices."""
@@ -115,78 +127,74 @@ def respond(
     return Answer(columns_of(report), totals, advice, freshness, plan, results)
 
 
-def _rows(
+def _columns(
     plan: Plan, results: Mapping[str, Result], names: tuple[str, str], warnings: Warnings, *, sparse: bool = False
-) -> Iterator[list[Row]]:
+) -> Iterator[Columns]:
     """Yield the rows of the answer. Without groups, they are those of every bucket, unless `sparse`."""
     read = _existing if plan.report.group_by or sparse else _every
     now, before = (results.get(name) for name in names)
     assert now is not None  # noqa: S101 - every report has its query
     other = None if before is None else read(plan.earlier(), before, warnings)
-    yield from _shown(plan, arranged(plan, read(plan, now, warnings), other))
+    yield from _with_times(plan, arranged(plan, read(plan, now, warnings), other))
 
 
-def _shown(plan: Plan, slices: Slices) -> Iterator[list[Row]]:
+def _with_times(plan: Plan, found: Iterator[Batch]) -> Iterator[Columns]:
+    """Replace the indexes of the buckets by the times at which they start."""
     starts = [_starts(plan)]
     if plan.has_two_queries:
         starts.append(_starts(plan.earlier()))
     zone = plan.interval.zone
     # There are few buckets for many rows: each start is formatted once.
-    times: dict[int, tuple[str | None, ...]] = {}
+    texts: list[dict[int, str | None]] = [{} for _ in starts]
     count = 0
-    for found in slices:
-        count += len(found)
+    for batch in found:
+        count += len(batch.indexes)
         if count > plan.row_limit:
             raise too_many_rows(plan)
-        for index in {row[0] for row in found}.difference(times):
-            times[index] = tuple(format_moment(each[index], zone) if index < len(each) else None for each in starts)
-        yield [(*times[index], *dimensions, *numbers) for index, dimensions, numbers in found]
+        for index in set(batch.indexes).difference(texts[0]):
+            for known, each in zip(texts, starts, strict=True):
+                known[index] = format_moment(each[index], zone) if index < len(each) else None
+        times = [[known[index] for index in batch.indexes] for known in texts]
+        yield [*times, *batch.dimensions, *batch.numbers] if batch.indexes else ()
 
 
 def _starts(plan: Plan) -> Sequence[int]:
     return (plan.interval.start,) if plan.buckets is None else plan.buckets.starts
 
 
-def _existing(plan: Plan, result: Result, warnings: Warnings) -> Slices:
+def _existing(plan: Plan, result: Result, warnings: Warnings) -> Iterator[Batch]:
     """Yield Druid's rows."""
-    index = _indexes(plan)
-    for labels, *values in RowReader(plan, result.query, warnings).slices(result.rows, slice_size(plan)):
-        yield list(zip(map(index, labels), *values, strict=True))
-
-
-def _indexes(plan: Plan) -> Callable[[object], int]:
-    """Return the function that gives the index of the bucket with a label."""
-    if plan.buckets is None:
-        return lambda _: 0
-    indexes = {label: index for index, label in enumerate(plan.buckets.labels)}
-
-    def index(label: object) -> int:
-        if not isinstance(label, int) or label not in indexes:
+    indexes: dict[object, int] | None = None
+    if plan.buckets is not None:
+        indexes = {label: index for index, label in enumerate(plan.buckets.labels)}
+    for labels, dimensions, numbers in RowReader(plan, result.query, warnings).slices(result.rows, slice_size(plan)):
+        if indexes is None:
+            yield Batch([0] * len(labels), dimensions, numbers)
+        elif {*map(type, labels)} == {int} and indexes.keys() >= set(labels):
+            yield Batch([indexes[label] for label in labels], dimensions, numbers)
+        else:
             raise unexpected("a bucket that is not in the interval")
-        return indexes[label]
-
-    return index
 
 
-def _every(plan: Plan, result: Result, warnings: Warnings) -> Slices:
+def _every(plan: Plan, result: Result, warnings: Warnings) -> Iterator[Batch]:
     """Yield a row for each bucket of the interval, in order. Druid omits empty ones."""
     reader, size = RowReader(plan, result.query, warnings), slice_size(plan)
     if plan.buckets is None:
-        yield [(0, (), _only(plan, reader, result.rows))]
+        yield Batch.of([(0, (), _only(plan, reader, result.rows))])
     elif len(result.rows) < len(plan.buckets.labels):
-        yield from batches(_with_empty_buckets(plan.buckets.labels, reader, result.rows, size), size)
+        yield from map(Batch.of, batches(_with_empty_buckets(plan.buckets.labels, reader, result.rows, size), size))
     else:
         count = 0
         for labels, _, numbers in reader.slices(result.rows, size):
             if tuple(labels) != plan.buckets.labels[count : count + size]:
                 raise unexpected("a bucket that is not in the interval")
-            yield [(index, (), each) for index, each in enumerate(numbers, count)]
+            yield Batch(range(count, count + len(labels)), (), numbers)
             count += size
 
 
 def _with_empty_buckets(labels: Sequence[int], reader: RowReader, rows: Sequence[Any], size: int) -> Iterator[Found]:
     nothing = empty_values(reader.plan.native_columns)
-    read = (zip(found, numbers, strict=True) for found, _, numbers in reader.slices(rows, size))
+    read = (zip(found, zip(*numbers, strict=True), strict=True) for found, _, numbers in reader.slices(rows, size))
     not_empty = chain.from_iterable(read)
     following = next(not_empty, None)
     for index, label in enumerate(labels):
@@ -204,7 +212,7 @@ def _only(plan: Plan, reader: RowReader, rows: Sequence[Any]) -> Sequence[Number
     if len(rows) > 1:
         raise unexpected("more than one row for one bucket")
     _, _, numbers = reader.read(rows)
-    return numbers[0] if numbers else empty_values(plan.native_columns)
+    return [values[0] for values in numbers] if rows else empty_values(plan.native_columns)
 
 
 def _totals(plan: Plan, result: Result) -> Slice:
@@ -213,4 +221,4 @@ def _totals(plan: Plan, result: Result) -> Slice:
     values = _only(whole, RowReader(whole, result.query, warnings), result.rows)
     intervals = [plan.interval, *([] if plan.compared is None else [plan.compared.interval])]
     times = [format_moment(each.start, each.zone) for each in intervals][: len(plan.report.time_columns)]
-    return Slice([(*times, *(None for _ in plan.report.group_by), *values)], tuple(warnings))
+    return Slice([[value] for value in (*times, *(None for _ in plan.report.group_by), *values)], tuple(warnings))

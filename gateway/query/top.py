@@ -45,7 +45,7 @@ def compile_top(plan: Plan, top: Top) -> DruidQuery:
 def with_groups(plan: Plan, top: Top, query: DruidQuery, rows: Sequence[Any]) -> Plan:
     """Return the plan restricted to the groups in Druid's rows for the query of compile_top."""
     _, groups, _ = RowReader(top_plan(plan, top), query, {}).read(rows)
-    found: list[Group] = list(map(tuple, groups))
+    found: list[Group] = list(zip(*groups, strict=True))
     if len(found) > top.groups:
         raise unexpected("more groups than requested")
     dimensions = plan.report.group_by

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from io import BytesIO
-from itertools import accumulate
+from itertools import accumulate, repeat
 from typing import Any, Final
 
 import nanoarrow
@@ -15,7 +14,7 @@ from nanoarrow.ipc import StreamWriter
 
 from gateway.query.columns import Column, ColumnType
 from gateway.query.literals import Json
-from gateway.query.respond import Row
+from gateway.query.respond import Columns
 from gateway.query.zones import EPOCH
 
 _SCHEMAS: Final[Mapping[ColumnType, Callable[[Column], Any]]] = {
@@ -24,6 +23,10 @@ _SCHEMAS: Final[Mapping[ColumnType, Callable[[Column], Any]]] = {
     ColumnType.INTEGER: lambda _: nanoarrow.int64(),
     ColumnType.FLOAT: lambda _: nanoarrow.float64(),
 }
+
+
+_BATCH: Final = 4_000
+"""Rows of a record batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,42 +41,60 @@ class _Buffers:
 
 
 class ArrowEncoder:
-    """A schema and one record batch for each piece. Larger batches are slower: they do not fit into the caches."""
+    """A schema, and record batches of several pieces each: a batch costs as much as hundreds of rows."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
-        self._out = BytesIO()
-        self._writer = StreamWriter.from_writable(self._out)
+        self._written = _Written()
+        self._writer = StreamWriter.from_writable(self._written)
         self._schema = nanoarrow.c_schema(
             nanoarrow.struct({column.name: _SCHEMAS[column.type](column) for column in columns})
         )
         self._columns = [(self._schema.child(index), _BUFFERS[column.type]) for index, column in enumerate(columns)]
+        self._collected: list[list[Any]] = [[] for _ in columns]
 
     def head(self) -> bytes:
         """Return the schema."""
         self._writer.write_stream(CArrayStream.from_c_arrays([], self._schema))
-        return self._taken()
+        return self._written.take()
 
-    def rows(self, rows: Sequence[Row]) -> bytes:
-        """Return a record batch."""
-        arrays = [
-            _array(schema, values, buffers)
-            for (schema, buffers), values in zip(self._columns, zip(*rows, strict=True), strict=True)
-        ]
-        batch = nanoarrow.c_array_from_buffers(self._schema, len(rows), [None], null_count=0, children=arrays)
-        self._writer.write_array(batch)
-        return self._taken()
+    def rows(self, columns: Columns) -> bytes:
+        """Return a record batch, or nothing until there are enough rows for one."""
+        for collected, values in zip(self._collected, columns, strict=True):
+            collected.extend(values)
+        return self._batch() if len(self._collected[0]) >= _BATCH else b""
 
     def tail(self, _: Json) -> bytes:
-        """Return the end of the stream."""
+        """Return the last record batch and the end of the stream."""
+        last = self._batch() if self._collected[0] else b""
         self._writer.close()
-        return self._taken()
+        return last + self._written.take()
 
-    def _taken(self) -> bytes:
+    def _batch(self) -> bytes:
+        arrays = [
+            _array(schema, values, buffers)
+            for (schema, buffers), values in zip(self._columns, self._collected, strict=True)
+        ]
+        count = len(self._collected[0])
+        batch = nanoarrow.c_array_from_buffers(self._schema, count, [None], null_count=0, children=arrays)
+        self._writer.write_array(batch)
+        self._collected = [[] for _ in arrays]
+        return self._written.take()
+
+
+class _Written:
+    """What a StreamWriter writes."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def write(self, piece: memoryview) -> int:
+        self._pieces.append(bytes(piece))
+        return len(piece)
+
+    def take(self) -> bytes:
         """Return what has been written since the last call."""
-        written = self._out.getvalue()
-        self._out.seek(0)
-        self._out.truncate()
-        return written
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces)
 
 
 def _array(schema: Any, values: Sequence[Any], buffers: _Buffers) -> Any:  # noqa: ANN401 - nanoarrow's types
@@ -108,17 +129,24 @@ def _strings(values: Sequence[str]) -> Iterable[Any]:
     text = "".join(values)
     if text.isascii():
         # Encoding the whole column at once is several times as fast.
-        return _offsets(list(map(len, values))), text.encode()
+        return _offsets(values), text.encode()
     encoded = [value.encode() for value in values]
-    return _offsets(list(map(len, encoded))), b"".join(encoded)
+    return _offsets(encoded), b"".join(encoded)
 
 
-def _offsets(lengths: Sequence[int]) -> Any:  # noqa: ANN401 - array's type
-    length = lengths[0]
-    if lengths.count(length) == len(lengths):
-        # Ids usually have one length.
-        return array("i", range(0, length * len(lengths) + 1, length) if length else [0] * (len(lengths) + 1))
-    return array("i", accumulate(lengths, initial=0))
+def _offsets(values: Sequence[str] | Sequence[bytes]) -> Any:  # noqa: ANN401 - array's type
+    lengths = {*map(len, values)}
+    # Ids usually have one length.
+    return (
+        _equal_steps(*lengths, len(values))
+        if len(lengths) == 1
+        else array("i", accumulate(map(len, values), initial=0))
+    )
+
+
+@lru_cache(64)
+def _equal_steps(step: int, count: int) -> Any:  # noqa: ANN401 - array's type
+    return array("i", accumulate(repeat(step, count), initial=0))
 
 
 _BUFFERS: Final[Mapping[ColumnType, _Buffers]] = {

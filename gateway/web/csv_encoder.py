@@ -9,7 +9,7 @@ import orjson
 
 from gateway.query.columns import Column, ColumnType
 from gateway.query.literals import Json
-from gateway.query.respond import Row
+from gateway.query.respond import Columns
 
 _FORMULA: Final = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 """The first characters with which a spreadsheet takes a text for a formula: https://owasp.org/www-community/attacks/CSV_Injection."""
@@ -26,17 +26,17 @@ class CsvEncoder:
         """Return the names."""
         return ",".join(self._names).encode() + b"\r\n"
 
-    def rows(self, rows: Sequence[Row]) -> bytes:
+    def rows(self, columns: Columns) -> bytes:
         """Return one line for each row. Working by column is several times as fast as working by row."""
-        width = 2 * len(self._cells) + 1
-        pieces = [""] * (width * len(rows))
+        count, width = len(columns[0]), 2 * len(self._cells) + 1
+        pieces = [""] * (width * count)
         before = ""
-        for index, (cells, values) in enumerate(zip(self._cells, zip(*rows, strict=True), strict=True)):
+        for index, (cells, values) in enumerate(zip(self._cells, columns, strict=True)):
             quote, fields = cells(values)
-            pieces[2 * index :: width] = [before + quote] * len(rows)
+            pieces[2 * index :: width] = [before + quote] * count
             pieces[2 * index + 1 :: width] = fields
             before = f"{quote},"
-        pieces[width - 1 :: width] = [f"{before[:-1]}\r\n"] * len(rows)
+        pieces[width - 1 :: width] = [f"{before[:-1]}\r\n"] * count
         return "".join(pieces).encode()
 
     def tail(self, _: Json) -> bytes:
@@ -51,9 +51,9 @@ class SpreadsheetEncoder(CsvEncoder):
         """Return the byte order mark, from which spreadsheets recognize UTF-8, and the names."""
         return codecs.BOM_UTF8 + super().head()
 
-    def rows(self, rows: Sequence[Row]) -> bytes:
+    def rows(self, columns: Columns) -> bytes:
         """Return one line for each row."""
-        return super().rows([tuple(map(_not_a_formula, row)) for row in rows])
+        return super().rows([list(map(_not_a_formula, values)) for values in columns])
 
 
 def _not_a_formula(value: Any) -> Any:  # noqa: ANN401 - any value of a row

@@ -13,7 +13,7 @@ from aiohttp import web
 from gateway.query.advice import ReportWarning
 from gateway.query.columns import Column
 from gateway.query.literals import Json
-from gateway.query.respond import Answer, Row
+from gateway.query.respond import Answer, Columns, Row
 from gateway.web.arrow_encoder import ArrowEncoder
 from gateway.web.csv_encoder import CsvEncoder, SpreadsheetEncoder
 from gateway.web.json_encoders import JsonEncoder, JsonLinesEncoder
@@ -30,8 +30,8 @@ class Encoder(Protocol):
     def head(self) -> bytes:
         """Return what precedes the rows."""
 
-    def rows(self, rows: Sequence[Row]) -> bytes:
-        """Return the next rows."""
+    def rows(self, columns: Columns) -> bytes:
+        """Return the next rows, of which there is at least one."""
 
     def tail(self, members: Json) -> bytes:
         """Return what follows the rows. `members` is what the answer has beside them."""
@@ -81,10 +81,10 @@ async def encode(answer: Answer, form: Format) -> Encoded:
     warnings: dict[ReportWarning, None] = {}
     count, pause = 0, monotonic() + _PAUSE_EVERY
     for each in answer.slices():
-        if each.rows:
-            parts.append(encoder.rows(each.rows))
+        if each.columns:
+            parts.append(encoder.rows(each.columns))
         warnings |= dict.fromkeys(each.warnings)
-        count += len(each.rows)
+        count += each.count
         if monotonic() >= pause:
             # Other requests run meanwhile.
             await asyncio.sleep(0)

@@ -6,7 +6,7 @@ import orjson
 
 from gateway.query.columns import Column
 from gateway.query.literals import Json
-from gateway.query.respond import Row
+from gateway.query.respond import Columns
 
 
 class JsonEncoder:
@@ -20,10 +20,10 @@ class JsonEncoder:
         """Return the columns."""
         return b'{"fields":' + orjson.dumps(self._fields) + b',"data":['
 
-    def rows(self, rows: Sequence[Row]) -> bytes:
+    def rows(self, columns: Columns) -> bytes:
         """Return the rows as arrays, separated from those before them."""
         separator, self._separator = self._separator, b","
-        return separator + orjson.dumps(rows)[1:-1]
+        return separator + orjson.dumps(list(zip(*columns, strict=True)))[1:-1]
 
     def tail(self, members: Json) -> bytes:
         """Return the remaining members."""
@@ -40,10 +40,11 @@ class JsonLinesEncoder:
         """Return nothing: every line names its columns."""
         return b""
 
-    def rows(self, rows: Sequence[Row]) -> bytes:
+    def rows(self, columns: Columns) -> bytes:
         """Return one line for each row."""
         return b"".join(
-            orjson.dumps(dict(zip(self._names, row, strict=True)), option=orjson.OPT_APPEND_NEWLINE) for row in rows
+            orjson.dumps(dict(zip(self._names, row, strict=True)), option=orjson.OPT_APPEND_NEWLINE)
+            for row in zip(*columns, strict=True)
         )
 
     def tail(self, _: Json) -> bytes:

@@ -43,7 +43,7 @@ def encoded(name: str, rows: Sequence[Row], pieces: int = 3) -> bytes:
     encoder = FORMATS[name].encoder(COLUMNS)
     parts = [encoder.head()]
     size = max(1, len(rows) // pieces)
-    parts += [encoder.rows(rows[start : start + size]) for start in range(0, len(rows), size)]
+    parts += [encoder.rows(list(zip(*rows[start : start + size], strict=True))) for start in range(0, len(rows), size)]
     return b"".join([*parts, encoder.tail({"totals": list(rows[0])} if rows else {})])
 
 
