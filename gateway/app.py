@@ -24,11 +24,11 @@ from gateway.druid.completeness.realtime_monitor import RealtimeMonitor
 from gateway.druid.executor import Druid
 from gateway.druid.memory_budget import MemoryBudget
 from gateway.druid.query_context import AddContext
-from gateway.druid.reuse import Reuse
+from gateway.druid.reuse import Reuse, StoredResponse
 from gateway.druid.schema_monitor import RequireSchema, SchemaMonitor
 from gateway.druid.single_flight import Coalesce
 from gateway.druid.slots import LaneInstruments, Slots
-from gateway.druid.stored_responses import StoredResponses
+from gateway.druid.stored import Stored
 from gateway.druid.tenant_guard import TenantGuard
 from gateway.query.schema import compile_schema
 from gateway.settings import Settings
@@ -50,6 +50,7 @@ from gateway.web.rate_limit import Limiter, RefusalPacer
 from gateway.web.reports import report_on
 from gateway.web.request_body import BodyBudget
 from gateway.web.response_headers import ResponseHeaders
+from gateway.web.stored_answers import AnswerKey, CompleteAnswer, StoredAnswers
 from gateway.web.tracing import exported, traced
 from gateway.web.worker import Worker
 
@@ -104,6 +105,10 @@ async def _services(
     settings: Settings, datasets: Sequence[Dataset], instruments: Instruments, app: web.Application
 ) -> AsyncIterator[None]:
     """Open what requests use, and close it at the end."""
+    responses: Stored[bytes, StoredResponse] = Stored(settings.answer_memory // 4)
+    answers: Stored[AnswerKey, CompleteAnswer] = Stored(settings.answer_memory // 16)
+    instruments.reuse_bytes.set_function(lambda: responses.size + answers.size)
+    budget = MemoryBudget(settings.answer_memory, instruments.answers_bytes, answers, responses)
     async with (
         Worker() as worker,
         Limiter(settings) as limiter,
@@ -111,7 +116,7 @@ async def _services(
         Authenticator(settings.oauth, accounts) as authenticator,
     ):
         await accounts.check_schema()
-        async with _druid(settings, datasets, instruments) as druid:
+        async with _druid(settings, datasets, instruments, responses, budget) as druid:
             app[SERVICES] = Services(
                 settings=settings,
                 instruments=instruments,
@@ -123,6 +128,7 @@ async def _services(
                 refusal_pacer=RefusalPacer(),
                 body_budget=BodyBudget(settings.body_memory),
                 cpu_budget=CpuBudget(settings.cpu_seconds_per_minute),
+                answers=StoredAnswers(settings.reuse_seconds, answers, budget, instruments.reuse.labels("memory")),
                 path_advice=PathAdvice(dataset.name for dataset in datasets),
                 response_headers=ResponseHeaders(settings.cors_origins),
             )
@@ -130,7 +136,13 @@ async def _services(
 
 
 @asynccontextmanager
-async def _druid(settings: Settings, datasets: Sequence[Dataset], instruments: Instruments) -> AsyncIterator[Druid]:
+async def _druid(
+    settings: Settings,
+    datasets: Sequence[Dataset],
+    instruments: Instruments,
+    responses: Stored[bytes, StoredResponse],
+    budget: MemoryBudget,
+) -> AsyncIterator[Druid]:
     """Compose the chain of links between the web layer and Druid, from the last to the first; see druid/chain.py."""
     data_sources = [dataset.data_source for dataset in datasets]
     async with AsyncExitStack() as stack:
@@ -174,11 +186,9 @@ async def _druid(settings: Settings, datasets: Sequence[Dataset], instruments: I
         )
         for slots in (ordinary, heavy):
             await stack.enter_async_context(slots)
-        stored = StoredResponses(settings.answer_memory // 4, instruments.reuse_bytes)
-        budget = MemoryBudget(settings.answer_memory, instruments.answers_bytes, stored)
         coalesce = Coalesce(budget, instruments.druid_shared, Admit(ordinary, heavy, choose))
         await stack.enter_async_context(coalesce)
-        reuse = Reuse(settings.reuse_seconds, stored, budget, instruments.reuse, coalesce)
+        reuse = Reuse(settings.reuse_seconds, responses, budget, instruments.reuse, coalesce)
         monitor = SchemaMonitor(brokers, coordinator, datasets, instruments, period=settings.schema_period)
         schemas = await stack.enter_async_context(monitor)
         yield Druid(RequireSchema(schemas, reuse), brokers, completeness, schemas)

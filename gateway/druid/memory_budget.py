@@ -24,9 +24,9 @@ class Reclaimable(Protocol):
 
 
 class MemoryBudget:
-    """`limit` bytes for all leases together. `used` shows how many are in use, including those of `stored`."""
+    """`limit` bytes for all leases together. `used` shows how many are in use, including those of what is `stored`."""
 
-    def __init__(self, limit: int, used: Gauge, stored: Reclaimable) -> None:
+    def __init__(self, limit: int, used: Gauge, *stored: Reclaimable) -> None:
         self._limit = limit
         self._stored = stored
         self._used: Counter[str] = Counter()
@@ -57,7 +57,7 @@ class MemoryBudget:
             del self._used[organization_id]
 
     def _reclaim(self, organization_id: str | None) -> None:
-        if not self._stored.reclaim(organization_id):
+        if not any(each.reclaim(organization_id) for each in self._stored):
             raise MemoryExhausted("Too many large responses are in transit. Retry later.", headers={"Retry-After": "1"})
 
 

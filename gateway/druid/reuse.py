@@ -7,10 +7,14 @@ links, so completeness is checked as for any other. Druid gives no ETag where a 
 
 Druid's ETag works without any of its caches (https://druid.apache.org/docs/33.0.0/querying/using-caching describes it
 for the result-level cache): the request only has to contain `If-None-Match`.
+
+Responses are stored as Druid sent them. Parsed rows would take six times the memory, and the garbage collector would
+visit each of them. So every request gets rows of its own.
 """
 
 import asyncio
 from collections import deque
+from dataclasses import dataclass
 from typing import get_args
 
 import orjson
@@ -19,10 +23,23 @@ from prometheus_client import Counter
 from gateway.druid.chain import NOTHING_KNOWN, DruidRequest, DruidResponse, KeyedRequest, Known, Link, Origin
 from gateway.druid.memory_budget import GROWTH, MemoryBudget
 from gateway.druid.row_parser import parse_rows
-from gateway.druid.stored_responses import StoredResponse, StoredResponses
+from gateway.druid.stored import Stored
 
 _DROP_EVERY = 0.05
 """Seconds between two times at which responses are dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResponse:
+    """A response of Druid: the data of `sent_at` (the event loop's time), read by the query `query_id`.
+
+    `known` is what Druid can confirm; None if it cannot.
+    """
+
+    body: bytes | bytearray
+    query_id: str
+    sent_at: float
+    known: Known | None
 
 
 class Reuse:
@@ -31,7 +48,7 @@ class Reuse:
     def __init__(
         self,
         seconds: float,
-        stored: StoredResponses,
+        stored: Stored[bytes, StoredResponse],
         budget: MemoryBudget,
         outcomes: Counter,
         next_link: Link[KeyedRequest],
@@ -85,7 +102,10 @@ class Reuse:
         if response.version is None and left <= 0:
             self._stored.drop(key)
             return
-        self._stored.put(key, request.query.tenant.owner_organization_id, response, self._budget)
+        known = None if response.version is None else Known(response.version, response.body, response.uncovered)
+        value = StoredResponse(response.body, response.query_id, response.sent_at, known)
+        size = len(key) + len(response.body)
+        self._stored.put(key, value, size, request.query.tenant.owner_organization_id, self._budget)
         if response.version is None:
             self._expiring.append((response.sent_at + self._seconds, key))
             if len(self._expiring) == 1:

@@ -39,6 +39,13 @@ def cache_fields(request: web.Request, responses: Collection[DruidResponse]) -> 
     origins = {response.origin for response in responses}
     fields = {"Cache-Status": next(status for origin, status in _STATUS.items() if origin in origins)}
     older = [response.sent_at for response in responses if response.origin in ("memory", "shared")]
-    if older:
-        fields["Age"] = str(int(asyncio.get_running_loop().time() - min(older)))
-    return fields
+    return fields if not older else fields | _age(min(older))
+
+
+def fields_from_memory(sent_at: float) -> Mapping[str, str]:
+    """Return the header fields for a response that was stored, of this age."""
+    return {"Cache-Status": _STATUS["memory"], **_age(sent_at)}
+
+
+def _age(sent_at: float) -> dict[str, str]:
+    return {"Age": str(int(asyncio.get_running_loop().time() - sent_at))}

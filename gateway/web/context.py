@@ -21,6 +21,7 @@ from gateway.web.paths import PathAdvice
 from gateway.web.rate_limit import Limiter, Quota, RefusalPacer
 from gateway.web.request_body import BodyBudget
 from gateway.web.response_headers import ResponseHeaders
+from gateway.web.stored_answers import StoredAnswers
 from gateway.web.worker import Worker
 
 
@@ -38,6 +39,7 @@ class Services:
     refusal_pacer: RefusalPacer
     body_budget: BodyBudget
     cpu_budget: CpuBudget
+    answers: StoredAnswers
     path_advice: PathAdvice
     response_headers: ResponseHeaders
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

@@ -1,7 +1,7 @@
 """The pipeline of a report, from the request to the response. Each stage takes what the previous one returns."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from time import time
 from typing import Final
 
@@ -24,7 +24,7 @@ from gateway.telemetry.tracing import stage
 from gateway.tenancy.tenant import Tenant
 from gateway.web.audit import shape_of
 from gateway.web.authentication import deadline_of, tenant_of
-from gateway.web.cache_fields import cache_fields
+from gateway.web.cache_fields import cache_fields, fields_from_memory, wants_fresh
 from gateway.web.compression import compress
 from gateway.web.conditional import etag_of, known_tag, mark_cacheable, not_modified
 from gateway.web.context import CONTEXT
@@ -35,11 +35,12 @@ from gateway.web.request_body import expected_size, receive
 from gateway.web.response_format import (
     VARY,
     WantedResponse,
+    headers_of,
     is_link,
     linked_report,
-    respond_with,
     wanted_response,
 )
+from gateway.web.stored_answers import AnswerKey, CompleteAnswer, is_lasting
 
 _LARGE_BODY: Final = 2_048
 """From this size on, describing the problems of a body may take too long for the event loop."""
@@ -56,7 +57,14 @@ def report_on(schema: ReportSchema) -> Handler:
         tenant = await tenant_of(request, schema.dataset, deadline)
         wanted = wanted_response(request)
         async with services.limiter.report_slot(tenant.owner_organization_id):
-            report, page = await _read_report(request, wanted, parsed, tenant, deadline)
+            with services.body_budget.reserve(tenant.owner_organization_id, _expected_size(request)):
+                body = await _receive(request, deadline)
+                key = AnswerKey.of(request, schema.dataset.name, tenant, wanted.name, body)
+                if (stored := _stored_answer(request, wanted, key)) is not None:
+                    services.druid.schemas.require(schema.dataset)
+                    context.leases.append(services.answers.lease(key, stored))
+                    return await _respond(request, tenant, stored, fields_from_memory(stored.sent_at))
+                report, page = await _parse(request, wanted, parsed, tenant, body)
             now = int(time() * 1000) if page is None else page.now
             with stage("plan"):
                 planned = plan(report, tenant, schema, services.settings.uniques, now=now)
@@ -74,51 +82,92 @@ def report_on(schema: ReportSchema) -> Handler:
                 found = {name: Result(query, results.responses[name].rows) for name, query in queries.items()}
                 fresh = freshness(planned, now, _unpublished(request, planned)) if report.freshness else None
                 answer = respond(planned, found, advice(planned, now), fresh)
-        cache_status = cache_fields(request, results.responses.values())
-        etag = etag_of(request, wanted, answer, queries, results.responses.values())
+        responses = results.responses.values()
+        cache_status = cache_fields(request, responses)
+        etag = etag_of(request, wanted, answer, queries, responses)
         if (tag := known_tag(request, etag)) is not None:
             context.log_fields |= shape_of(planned) | {"rows": 0}
             return not_modified(tag, {**VARY, **cache_status})
         with stage("encode"):
             encoded = await encode(answer, wanted.format)
         results.keep_only(len(encoded.body))
-        services.instruments.of_requests(context.data_set).rows.inc(encoded.rows)
-        # The request's log line is the audit line, too. Its context has the caller, the organization and the partner.
-        context.log_fields |= shape_of(planned) | {"rows": encoded.rows}
-        response = respond_with(encoded, wanted.format, planned)
-        response.headers.update(cache_status)
+        complete = CompleteAnswer(
+            encoded.body,
+            encoded.rows,
+            headers_of(encoded, wanted.format, planned),
+            etag,
+            shape_of(planned) | {"druid_query_id": context.log_fields["druid_query_id"]},
+            min(response.sent_at for response in responses),
+            len(responses),
+        )
+        if page is None and is_lasting(planned, now):
+            services.answers.put(key, complete)
+        response = await _respond(request, tenant, complete, cache_status)
+        results.keep_only(response.content_length or 0)
         if page is not None:
             response.headers.update(page.links(version, encoded.rows))
-        if await compress(request, response, tenant.owner_organization_id):
-            results.keep_only(response.content_length or 0)
-        mark_cacheable(response, etag)
         return response
 
     return report
 
 
-async def _read_report(
-    request: web.Request, wanted: WantedResponse, parsed: ParsedReports, tenant: Tenant, deadline: float
-) -> tuple[Report, Page | None]:
-    """Receive and parse the body; its memory is reserved from before the first byte until it is parsed.
+def _expected_size(request: web.Request) -> int:
+    """Return the memory to reserve for the body, from before its first byte until it is parsed."""
+    return expected_size(request, request[CONTEXT].services.settings.max_body_bytes)
 
-    Return the report and, if it is requested in pages, the page.
-    """
+
+async def _receive(request: web.Request, deadline: float) -> bytes:
+    """Return the report as the caller sent it."""
     context = request[CONTEXT]
-    services = context.services
-    limit = services.settings.max_body_bytes
-    with services.body_budget.reserve(tenant.owner_organization_id, expected_size(request, limit)):
-        until = asyncio.get_running_loop().time() + services.settings.body_timeout
-        with stage("read"), context.timer.waiting():
-            body = linked_report(request) if is_link(request) else await receive(request, limit, min(deadline, until))
-        with stage("parse"):
-            if len(body) < _LARGE_BODY:
-                report = parsed.parse(body)
-            else:
-                report = await services.worker.run(
-                    lambda: parse(read_json(body), parsed.schema), tenant.owner_organization_id, context
-                )
-        return report, requested_page(request, wanted, body, report, tenant)
+    settings = context.services.settings
+    until = asyncio.get_running_loop().time() + settings.body_timeout
+    with stage("read"), context.timer.waiting():
+        if is_link(request):
+            return linked_report(request)
+        return await receive(request, settings.max_body_bytes, min(deadline, until))
+
+
+async def _parse(
+    request: web.Request, wanted: WantedResponse, parsed: ParsedReports, tenant: Tenant, body: bytes
+) -> tuple[Report, Page | None]:
+    """Return the report and, if it is requested in pages, the page."""
+    context = request[CONTEXT]
+    with stage("parse"):
+        if len(body) < _LARGE_BODY:
+            report = parsed.parse(body)
+        else:
+            report = await context.services.worker.run(
+                lambda: parse(read_json(body), parsed.schema), tenant.owner_organization_id, context
+            )
+    return report, requested_page(request, wanted, body, report, tenant)
+
+
+def _stored_answer(request: web.Request, wanted: WantedResponse, key: AnswerKey) -> CompleteAnswer | None:
+    if wanted.explanation or wants_fresh(request):
+        return None
+    context = request[CONTEXT]
+    stored = context.services.answers.get(key)
+    if stored is not None:
+        context.services.instruments.of_requests(context.data_set).druid_seconds.observe(0)
+        context.log_fields |= {"druid_ms": 0.0, "rows_from": "memory"}
+    return stored
+
+
+async def _respond(
+    request: web.Request, tenant: Tenant, answer: CompleteAnswer, cache_status: Mapping[str, str]
+) -> web.Response:
+    """Return the response with a complete answer, or to a caller who has it already."""
+    context = request[CONTEXT]
+    # The request's log line is the audit line, too. Its context has the caller, the organization and the partner.
+    context.log_fields |= answer.log_fields | {"rows": answer.rows}
+    if (tag := known_tag(request, answer.etag)) is not None:
+        context.log_fields["rows"] = 0
+        return not_modified(tag, {**VARY, **cache_status})
+    context.services.instruments.of_requests(context.data_set).rows.inc(answer.rows)
+    response = web.Response(body=answer.body, headers={**answer.headers, **cache_status})
+    await compress(request, response, tenant.owner_organization_id)
+    mark_cacheable(response, answer.etag)
+    return response
 
 
 def _unpublished(request: web.Request, planned: Plan) -> Iterable[tuple[int, int]]:

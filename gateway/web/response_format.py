@@ -95,14 +95,14 @@ def _accepted(accept: tuple[str, ...]) -> str:
     return _BY_MEDIA_TYPE[media_type]
 
 
-def respond_with(encoded: Encoded, form: Format, planned: Plan) -> web.Response:
-    """Return the response with the encoded answer."""
+def headers_of(encoded: Encoded, form: Format, planned: Plan) -> dict[str, str]:
+    """Return the headers that describe an encoded answer."""
     headers = {"Content-Type": f"{form.media_type}{form.parameters}", **VARY}
     if form.suffix is not None:
         headers["Content-Disposition"] = f'attachment; filename="{_file_name(planned)}.{form.suffix}"'
     if encoded.omitted:
         headers["Omitted-Members"] = ", ".join(encoded.omitted)
-    return web.Response(body=encoded.body, headers=headers)
+    return headers
 
 
 def _file_name(planned: Plan) -> str:

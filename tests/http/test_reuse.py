@@ -3,11 +3,17 @@
 import asyncio
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
+import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from gateway.catalog.mismatch import Difference, Mismatch
+from gateway.web.context import SERVICES
+from gateway.web.encoders import FORMATS, encode
 from tests.http.asking import COUNT, ask, assert_problem
 from tests.http.conftest import Start
 from tests.http.coordinator import HAS_DATA, NEVER_HAD_DATA, SEGMENT, coordinator
@@ -168,3 +174,77 @@ async def test_the_audit_line_says_where_the_rows_come_from(start: Start, druid_
     audits = [line for line in lines if line["event"] == "request_finished"]
     assert [line["rows_from"] for line in audits] == ["druid", "memory"]
     assert audits[0]["druid_query_id"] == audits[1]["druid_query_id"]
+
+
+async def test_every_format_and_method_of_a_stored_report_has_its_own_answer(
+    start: Start, druid_stand_in: StandIn
+) -> None:
+    druid = Versioned()
+    druid_stand_in.answer = druid.answer
+    client = await start(druid_stand_in.url, reuse_seconds=60)
+    authorization = {"Authorization": f"Token {client.gateway.tokens[D]}"}
+    body, path = json.dumps(COUNT), client.gateway.path()
+    link = f"{path}/report?q={quote(body)}"
+    requests = [
+        *(("POST", f"{path}?format={form}", body) for form in FORMATS),
+        *(("GET", f"{link}&format={form}", None) for form in FORMATS),
+        ("HEAD", link, None),
+        ("POST", f"{path}?explain=true", body),
+    ]
+    first, second = [
+        [await client.send(method, at, headers=authorization, data=data) for method, at, data in requests]
+        for _ in range(2)
+    ]
+    assert [answer.body for answer in first] == [answer.body for answer in second]
+    described = {"content-type", "content-disposition", "omitted-members", "etag", "vary", "cache-control"}
+    for before, after in zip(first, second, strict=True):
+        assert {name: before.headers.get(name) for name in described} == {
+            name: after.headers.get(name) for name in described
+        }
+    assert len(druid.asked) == 1
+    etag = {"If-None-Match": first[len(FORMATS)].headers["etag"]}
+    answer = await client.send("GET", f"{link}&format=json", headers={**authorization, **etag})
+    assert (answer.status, answer.body, answer.headers["cache-status"]) == (304, b"", HIT)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"interval": {"start": "2019-01-01", "end": f"{datetime.now(UTC).date() + timedelta(days=30)}"}},
+        {"interval": {"last": "P7D"}},
+        {"freshness": True},
+        {"aggregations": [{"type": "count"}], "limit": 5, "offset": 0, "group_by": ["scope"]},
+    ],
+    ids=["not over", "relative", "freshness", "page"],
+)
+async def test_an_answer_that_depends_on_the_time_is_made_again(
+    start: Start, druid_stand_in: StandIn, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    druid_stand_in.answer = respond([])
+    client = await start(druid_stand_in.url, reuse_seconds=60)
+    encoded: list[object] = []
+
+    async def counted(*arguments: Any) -> Any:
+        encoded.append(arguments)
+        return await encode(*arguments)
+
+    monkeypatch.setattr("gateway.web.reports.encode", counted)
+    for _ in range(2):
+        assert (await client.post(COUNT | changes)).status == 200
+    assert len(encoded) == 2
+    for _ in range(2):
+        assert (await client.post()).status == 200
+    assert len(encoded) == 3
+
+
+async def test_a_stored_answer_ends_with_its_time_and_with_its_data_set(start: Start, druid_stand_in: StandIn) -> None:
+    druid = Versioned(version=None)
+    druid_stand_in.answer = druid.answer
+    client = await start(druid_stand_in.url, reuse_seconds=0.3)
+    assert [told(await client.post())[:2] for _ in range(2)] == [(1, MISS), (1, HIT)]
+    await asyncio.sleep(0.35)
+    assert told(await client.post())[:2] == (2, MISS)
+    schemas = client.gateway.app[SERVICES].druid.schemas
+    [watched] = schemas._watched.values()
+    watched.mismatches = (Mismatch(Difference.COLUMN_TYPE, "made up"),)
+    assert_problem(await client.post(), 503, "data_set_unavailable")

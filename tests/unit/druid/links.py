@@ -20,7 +20,6 @@ from gateway.druid.intervals import TimeRange
 from gateway.druid.memory_budget import MemoryBudget, MemoryLease
 from gateway.druid.reuse import key_of
 from gateway.druid.slots import LaneInstruments, Slot, Slots
-from gateway.druid.stored_responses import StoredResponses
 from gateway.query.compile import DruidQuery, compile_time_range
 from gateway.telemetry.instruments import Instruments
 from gateway.tenancy.tenant import Tenant
@@ -44,7 +43,7 @@ def query(tenant: Tenant = TENANT, **changes: Any) -> DruidQuery:
 
 
 def budget(limit: int = 1 << 30) -> MemoryBudget:
-    return MemoryBudget(limit, INSTRUMENTS.answers_bytes, StoredResponses(limit, INSTRUMENTS.reuse_bytes))
+    return MemoryBudget(limit, INSTRUMENTS.answers_bytes)
 
 
 def new_slots(slots: int, queue: int) -> Slots:

@@ -8,8 +8,8 @@ import pytest
 
 from gateway.druid.chain import NOTHING_KNOWN, DruidResponse, KeyedRequest, Known
 from gateway.druid.memory_budget import GROWTH, MemoryBudget
-from gateway.druid.reuse import Reuse
-from gateway.druid.stored_responses import StoredResponses
+from gateway.druid.reuse import Reuse, StoredResponse
+from gateway.druid.stored import Stored
 from gateway.errors import DruidUnavailable, MemoryExhausted
 from tests.unit.druid.links import INSTRUMENTS, OTHER_TENANT, NextLink, query, requested, soon
 
@@ -23,7 +23,7 @@ class Druid:
         self.version = version
         self.body = b""
         self.next: NextLink[KeyedRequest] = NextLink(self._respond)
-        self.stored = StoredResponses(limit, INSTRUMENTS.reuse_bytes)
+        self.stored: Stored[bytes, StoredResponse] = Stored(limit)
         self.memory = MemoryBudget(limit, INSTRUMENTS.answers_bytes, self.stored)
         self.link = Reuse(seconds, self.stored, self.memory, INSTRUMENTS.reuse, self.next)
 

@@ -1,0 +1,78 @@
+"""What is stored for identical requests, in the order of its last use, within a memory budget."""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from gateway.druid.memory_budget import MemoryBudget, MemoryLease
+from gateway.errors import MemoryExhausted
+
+_OVERHEAD = 1_024
+"""Bytes that an entry takes beside what it stores."""
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry(Generic[V]):
+    value: V
+    organization_id: str
+    lease: MemoryLease
+
+
+class Stored(Generic[K, V]):
+    """Stores values in up to `limit` bytes, none in more than an eighth of that."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._entries: OrderedDict[K, _Entry[V]] = OrderedDict()
+        self.size = 0
+        """Bytes in use."""
+
+    def get(self, key: K) -> V | None:
+        """Return the value with this key, if there is one."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        self._entries.move_to_end(key)
+        return entry.value
+
+    def oldest(self) -> tuple[K, V] | None:
+        """Return the value that was not used for the longest time, with its key."""
+        return next(((key, entry.value) for key, entry in self._entries.items()), None)
+
+    def put(self, key: K, value: V, size: int, organization_id: str, budget: MemoryBudget) -> None:
+        """Store a value of this many bytes if its memory, and others' that are dropped for it, suffices."""
+        size += _OVERHEAD
+        if size > self._limit // 8:
+            return
+        lease = budget.lease(organization_id)
+        try:
+            lease.resize(size)
+        except MemoryExhausted:
+            return
+        self.drop(key)
+        self._entries[key] = _Entry(value, organization_id, lease)
+        self.size += size
+        while self.size > self._limit:
+            self.reclaim(None)
+
+    def drop(self, key: K) -> None:
+        """Remove the value with this key, if there is one."""
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self.size -= entry.lease.size
+            entry.lease.release()
+
+    def reclaim(self, organization_id: str | None) -> bool:
+        """Drop the value that was not used for the longest time, of this organization if one is given.
+
+        Return false if there is none.
+        """
+        for key, entry in self._entries.items():
+            if organization_id in (None, entry.organization_id):
+                self.drop(key)
+                return True
+        return False

@@ -1,0 +1,70 @@
+"""Whole answers are stored for a limited time, in limited memory, and never replaced by older ones."""
+
+import asyncio
+
+from gateway.druid.memory_budget import MemoryBudget
+from gateway.druid.stored import Stored
+from gateway.web.stored_answers import AnswerKey, CompleteAnswer, StoredAnswers
+from tests.unit.druid.links import INSTRUMENTS
+
+SECONDS = 0.2
+KEY = AnswerKey("chat_sessions", "owner", None, "POST", "json", b"{}")
+
+
+def answers(limit: int = 1 << 20) -> tuple[StoredAnswers, Stored[AnswerKey, CompleteAnswer], MemoryBudget]:
+    stored: Stored[AnswerKey, CompleteAnswer] = Stored(limit)
+    budget = MemoryBudget(limit, INSTRUMENTS.answers_bytes, stored)
+    return StoredAnswers(SECONDS, stored, budget, INSTRUMENTS.reuse.labels("memory")), stored, budget
+
+
+def answer(body: bytes = b"1", *, age: float = 0.0) -> CompleteAnswer:
+    return CompleteAnswer(body, 1, {}, None, {}, asyncio.get_running_loop().time() - age, 1)
+
+
+async def test_an_answer_is_stored_for_its_key_alone() -> None:
+    store, _, _ = answers()
+    store.put(KEY, found := answer())
+    assert store.get(KEY) is found
+    for name in KEY._fields:
+        changed = KEY._asdict() | {name: b"[]" if name == "body" else "other"}
+        assert store.get(AnswerKey(**changed)) is None
+
+
+async def test_the_time_begins_when_the_query_is_sent() -> None:
+    store, _, _ = answers()
+    store.put(KEY, answer(age=SECONDS / 2))
+    assert store.get(KEY) is not None
+    await asyncio.sleep(SECONDS * 0.6)
+    assert store.get(KEY) is None
+
+
+async def test_an_older_answer_does_not_replace_a_newer_one() -> None:
+    store, _, _ = answers()
+    store.put(KEY, newer := answer(b"new"))
+    store.put(KEY, answer(b"old", age=0.1))
+    assert store.get(KEY) is newer
+
+
+async def test_old_answers_make_room_for_a_new_one() -> None:
+    store, stored, budget = answers()
+    for number in range(10):
+        store.put(KEY._replace(body=b"%d" % number), answer())
+    await asyncio.sleep(SECONDS * 1.1)
+    store.put(KEY, answer())
+    assert stored.size == budget.used < 2 * 4_096
+
+
+async def test_large_answers_and_long_reports_are_not_stored() -> None:
+    store, stored, _ = answers()
+    store.put(KEY, answer(bytes(100_000)))
+    store.put(KEY._replace(body=bytes(5_000)), answer())
+    assert stored.size == 0
+
+
+async def test_an_answer_that_is_being_sent_counts_after_it_was_dropped() -> None:
+    store, stored, budget = answers(limit=200_000)
+    store.put(KEY, sent := answer(bytes(10_000)))
+    with store.lease(KEY, sent):
+        assert stored.reclaim(None)
+        assert budget.used == 10_000
+    assert budget.used == 0
