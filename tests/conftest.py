@@ -11,6 +11,7 @@ import asyncio
 import importlib.util
 import os
 import secrets
+import signal
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -35,6 +36,9 @@ from tests.watch import nothing_secret_is_logged  # noqa: F401 - watches over ev
 ROOT = Path(__file__).parent.parent
 SPECS = ROOT / "ingestion-specs"
 SAMPLES = SPECS / "samples"
+
+# A shell lets its background jobs ignore SIGINT, and the programs that tests interrupt would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 GENERATED_SESSIONS = 4000
 GENERATED_ORGANIZATIONS = 6
