@@ -2,13 +2,14 @@
 
 No answer may be wrong, every error must be one that docs/errors.md knows for such a fault, all must be well again after
 each fault, and at the end nothing may be left: no task, no connection, no query in Druid, no memory.
+`make test` soaks for a minute.
 """
 
 import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -29,12 +30,15 @@ from tests.faults.load import asking, known
 from tests.faults.observed import Held
 from tests.faults.random_faults import FAULTS, Scene
 from tests.faults.served import Served
-from tests.faults.toxiproxy import ToxiproxyError
+from tests.faults.toxiproxy import Toxiproxy, ToxiproxyError
 from tests.faults.trial import nothing_is_left
+from tests.faults.victim import Victim
 
 VAR = Path(__file__).parents[2] / "var" / "soak"
 # Different from the ports of the tests' clusters, and below those of outgoing connections.
 PORT_OFFSET = 24500
+LOG = "gateway.jsonl"
+"""The file with what the gateway logged."""
 DEADLINE = 5.0
 """Seconds. Some faults last longer."""
 
@@ -43,11 +47,8 @@ app = typer.Typer(add_completion=False)
 
 
 @asynccontextmanager
-async def _scene(seed: int, folder: Path) -> AsyncIterator[Scene]:
+async def _scene(seed: int, folder: Path, toxic: Toxiproxy, hurt: Victim) -> AsyncIterator[Scene]:
     async with AsyncExitStack() as stack:
-        console.print("Toxiproxy, and a Druid with sample data (a minute or two) …")
-        toxic = await stack.enter_async_context(toxiproxy.running())
-        hurt = await stack.enter_async_context(victim.running("test-soak", PORT_OFFSET))
         broker, coordinator = (f"127.0.0.1:{port}" for port in (hurt.druid.ports.broker, hurt.druid.ports.coordinator))
         one = await stack.enter_async_context(toxic.before(broker))
         other = await stack.enter_async_context(toxic.before(broker))
@@ -67,10 +68,22 @@ async def _scene(seed: int, folder: Path) -> AsyncIterator[Scene]:
         )  # fmt: skip
 
 
-async def _soak(seconds: float, seed: int, folder: Path) -> Findings:
+async def soak(
+    seconds: float,
+    seed: int,
+    folder: Path,
+    toxic: Toxiproxy,
+    hurt: Victim,
+    *,
+    on_progress: Callable[[float, str], None],
+) -> Findings:
+    """Cause random faults for so many seconds. `on_progress` gets the seconds so far, and a text.
+
+    The gateway's log is in `folder`, in a file of this name.
+    """
     clock = asyncio.get_running_loop().time
     findings = Findings(seed)
-    async with _scene(seed, folder) as scene:
+    async with _scene(seed, folder, toxic, hurt) as scene:
         process = psutil.Process(scene.gateway.pid)
         # After the warm-up, resource usage should not grow.
         async with asking(scene.gateway.url, scene.questions) as load:
@@ -78,20 +91,16 @@ async def _soak(seconds: float, seed: int, folder: Path) -> Findings:
         before = await _settled(scene.gateway)
         findings.tasks_at_start, findings.memory_at_start = sum(before.tasks.values()), process.memory_info().rss
         began = clock()
-        columns = (BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-        with Progress(*columns, console=console, transient=True) as progress:
-            bar = progress.add_task("", total=seconds)
-            async with asking(scene.gateway.url, scene.questions) as load:
-                while (gone := clock() - began) < seconds:
-                    name = scene.random.choice(list(FAULTS))
-                    text = f"{len(load.timeline):,} answers, {len(load.wrong)} wrong; {name}"
-                    progress.update(bar, completed=gone, description=text)
-                    await FAULTS[name](scene, scene.random.uniform(0.5, 8))
-                    over = clock()
-                    await load.until_right()
-                    findings.faults[name] = findings.faults.get(name, 0) + 1
-                    findings.recoveries[name] = max(findings.recoveries.get(name, 0.0), clock() - over)
-                    await asyncio.sleep(scene.random.uniform(0, 2))
+        async with asking(scene.gateway.url, scene.questions) as load:
+            while (gone := clock() - began) < seconds:
+                name = scene.random.choice(list(FAULTS))
+                on_progress(gone, f"{len(load.timeline):,} answers, {len(load.wrong)} wrong; {name}")
+                await FAULTS[name](scene, scene.random.uniform(0.5, 8))
+                over = clock()
+                await load.until_right()
+                findings.faults[name] = findings.faults.get(name, 0) + 1
+                findings.recoveries[name] = max(findings.recoveries.get(name, 0.0), clock() - over)
+                await asyncio.sleep(scene.random.uniform(0, 2))
         findings.seconds = clock() - began
         findings.count(load)
         for body, answer in load.wrong[:10]:
@@ -102,8 +111,25 @@ async def _soak(seconds: float, seed: int, folder: Path) -> Findings:
             findings.left_behind = str(error)
         held = await scene.gateway.held()
         findings.tasks_at_end, findings.memory_at_end = sum(held.tasks.values()), process.memory_info().rss
-        (VAR / "gateway.jsonl").write_bytes(scene.gateway.log.read_bytes())
+        (folder / LOG).write_bytes(scene.gateway.log.read_bytes())
     return findings
+
+
+async def _alone(seconds: float, seed: int, folder: Path) -> Findings:
+    """Soak with a Druid of its own, and show the progress."""
+    console.print("Toxiproxy, and a Druid with sample data (a minute or two) …")
+    columns = (BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    async with toxiproxy.running() as toxic, victim.running("test-soak", PORT_OFFSET) as hurt:
+        with Progress(*columns, console=console, transient=True) as progress:
+            bar = progress.add_task("", total=seconds)
+            return await soak(
+                seconds,
+                seed,
+                folder,
+                toxic,
+                hurt,
+                on_progress=lambda gone, text: progress.update(bar, completed=gone, description=text),
+            )
 
 
 async def _settled(gateway: Served) -> Held:
@@ -132,7 +158,8 @@ def main(
     chosen = Random().randrange(1_000_000) if seed is None else seed
     try:
         with tempfile.TemporaryDirectory() as folder:
-            findings = asyncio.run(_soak(minutes * 60, chosen, Path(folder)))
+            findings = asyncio.run(_alone(minutes * 60, chosen, Path(folder)))
+            (VAR / LOG).write_bytes((Path(folder) / LOG).read_bytes())
     except (ClusterError, IngestError, ServiceError, ToxiproxyError) as error:
         console.print(str(error), style="bold red", markup=False)
         raise typer.Exit(2) from error
