@@ -74,11 +74,17 @@ def _context_of(query: Query) -> bytes:
 def _rows_for(query: Query) -> bytes:
     if query["queryType"] == "segmentMetadata":
         return b"[]"
-    aggregators = [each.get("aggregator", each)["name"] for each in query["aggregations"]]
-    names = (*aggregators, *(each["name"] for each in query.get("postAggregations", ())))
+    aggregators = [each.get("aggregator", each) for each in query["aggregations"]]
+    post_aggregators = query.get("postAggregations", ())
     if query["queryType"] == "groupBy":
         limit = query["limitSpec"]["limit"]
-        return _groups(len(query["dimensions"]), names, limit if limit <= _MOST_ROWS else GROUPS)
+        whole = (each["type"].startswith(("count", "long")) for each in aggregators)
+        return _groups(
+            len(query["dimensions"]),
+            (*whole, *(False for _ in post_aggregators)),
+            limit if limit <= _MOST_ROWS else GROUPS,
+        )
+    names = tuple(each["name"] for each in (*aggregators, *post_aggregators))
     intervals = query["intervals"]
     start, end = (intervals[-1] if isinstance(intervals, list) else intervals).split("/")
     if query["granularity"] == "all":
@@ -95,11 +101,16 @@ def _zone(zone_id: str) -> tzinfo:
 
 
 @lru_cache
-def _groups(dimensions: int, names: tuple[str, ...], groups: int) -> bytes:
-    def values(group: int) -> list[str]:
+def _groups(dimensions: int, whole: tuple[bool, ...], groups: int) -> bytes:
+    """Return one row for each group: its ids, and numbers, which are `whole` or have cents."""
+
+    def ids(group: int) -> list[str]:
         return [f"{group:08x}-0000-4000-8000-{column:012x}" for column in range(dimensions)]
 
-    return orjson.dumps([[*values(group), *(51.0 for _ in names)] for group in range(groups)])
+    def number(group: int, *, is_whole: bool) -> float:
+        return group % 97 if is_whole else group * 7919 % 1_000_003 / 100
+
+    return orjson.dumps([[*ids(group), *(number(group, is_whole=each) for each in whole)] for group in range(groups)])
 
 
 @lru_cache

@@ -25,8 +25,8 @@ _SCHEMAS: Final[Mapping[ColumnType, Callable[[Column], Any]]] = {
 }
 
 
-_BATCH: Final = 4_000
-"""Rows of a record batch."""
+_BATCH_VALUES: Final = 20_000
+"""Values of a record batch: about two milliseconds of work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ class ArrowEncoder:
         )
         self._columns = [(self._schema.child(index), _BUFFERS[column.type]) for index, column in enumerate(columns)]
         self._collected: list[list[Any]] = [[] for _ in columns]
+        self._rows_of_batch = max(1, _BATCH_VALUES // len(columns))
 
     def head(self) -> bytes:
         """Return the schema."""
@@ -61,7 +62,7 @@ class ArrowEncoder:
         """Return a record batch, or nothing until there are enough rows for one."""
         for collected, values in zip(self._collected, columns, strict=True):
             collected.extend(values)
-        return self._batch() if len(self._collected[0]) >= _BATCH else b""
+        return self._batch() if len(self._collected[0]) >= self._rows_of_batch else b""
 
     def tail(self, _: Json) -> bytes:
         """Return the last record batch and the end of the stream."""
