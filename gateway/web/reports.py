@@ -92,13 +92,13 @@ def report_on(schema: ReportSchema) -> Handler:
             encoded = await encode(answer, wanted.format)
         results.keep_only(len(encoded.body))
         complete = CompleteAnswer(
-            encoded.body,
-            encoded.rows,
-            headers_of(encoded, wanted.format, planned),
-            etag,
-            shape_of(planned) | {"druid_query_id": context.log_fields["druid_query_id"]},
-            min(response.sent_at for response in responses),
-            len(responses),
+            body=encoded.body,
+            rows=encoded.rows,
+            headers=headers_of(encoded, wanted.format, planned),
+            etag=etag,
+            log_fields=shape_of(planned) | {"druid_query_id": context.log_fields["druid_query_id"]},
+            sent_at=min(response.sent_at for response in responses),
+            queries=len(responses),
         )
         if page is None and is_lasting(planned, now):
             services.answers.put(key, complete)

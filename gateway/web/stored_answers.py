@@ -46,11 +46,11 @@ class AnswerKey(NamedTuple):
         return cls(data_set, tenant.owner_organization_id, tenant.involved_organization_id, request.method, form, body)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CompleteAnswer:
     """A response body, and what the response and its log line have beside it.
 
-    `sent_at` is the event loop's time at which the first of its queries was sent, which were so many.
+    `sent_at` is the event loop's time at which the first of its `queries` was sent.
     """
 
     body: bytes

@@ -18,7 +18,8 @@ def answers(limit: int = 1 << 20) -> tuple[StoredAnswers, Stored[AnswerKey, Comp
 
 
 def answer(body: bytes = b"1", *, age: float = 0.0) -> CompleteAnswer:
-    return CompleteAnswer(body, 1, {}, None, {}, asyncio.get_running_loop().time() - age, 1)
+    sent_at = asyncio.get_running_loop().time() - age
+    return CompleteAnswer(body=body, rows=1, headers={}, etag=None, log_fields={}, sent_at=sent_at, queries=1)
 
 
 async def test_an_answer_is_stored_for_its_key_alone() -> None:
