@@ -38,6 +38,10 @@ async def send(request: web.Request, response: web.StreamResponse) -> bool:
         if isinstance(error, asyncio.CancelledError):
             raise
         return False
+    finally:
+        if isinstance(response, web.Response):
+            # aiohttp refers to the last response of a connection until the next request arrives.
+            response.body = None
     return True
 
 
