@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-STEPS = ["check", "test", "load", "soak"]
+STEPS = ["check", "test", "load"]
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_with_a_docker_engine_ci_tests_the_compose_stack(checkout: Path) -> None
     (checkout.parent / "programs" / "docker").write_text("#!/bin/sh\n")
     result, steps = run(checkout)
     assert result.returncode == 0
-    assert steps == ["check", "test", "compose-test", "load", "soak"]
+    assert steps == ["check", "test", "compose-test", "load"]
 
 
 def test_an_engine_from_the_script_next_to_the_checkout_is_used(checkout: Path) -> None:
