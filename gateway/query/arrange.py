@@ -17,6 +17,7 @@ from gateway.errors import LimitExceeded
 from gateway.query.aggregations import MetricColumn, Number
 from gateway.query.batch import Batch, Found, Values
 from gateway.query.compare import join
+from gateway.query.native_rows import NAN
 from gateway.query.plan import Plan
 from gateway.query.report import Comparison, Order
 
@@ -179,12 +180,16 @@ def _ascending(value: Any) -> tuple[Any, ...]:  # noqa: ANN401 - a value of any 
     """Return a key by which null precedes all values, and strings are in the order of their UTF-16 code units."""
     if value is None:
         return (0,)
+    if value is NAN:
+        return (0, 0)
     return (1, value.encode("utf-16-be", "surrogatepass") if isinstance(value, str) else value)
 
 
 def _descending(value: Any) -> tuple[Any, ...]:  # noqa: ANN401 - a value of any column
     if value is None:
         return (1,)
+    if value is NAN:
+        return (1, 0)
     if not isinstance(value, str):
         return (0, -value)
     units = memoryview(value.encode("utf-16-le", "surrogatepass")).cast("H")

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from math import inf, isfinite, nan
+from types import MappingProxyType
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from gateway.catalog.model import Kind
@@ -21,9 +23,10 @@ from gateway.query.zones import EPOCH
 
 Values = Sequence[Any]
 _ColumnOf = Callable[[str], Values]
-"""Returns a column by its name, or raises KeyError."""
 
-_NOT_FINITE = ("NaN", "Infinity", "-Infinity")
+NAN: Final = nan
+"""The only NaN of dimensions, so that it equals itself in keys: NaN, the infinities and null are different groups."""
+_NOT_FINITE = MappingProxyType({"NaN": NAN, "Infinity": inf, "-Infinity": -inf})
 """How Druid writes numbers that JSON does not have."""
 
 _NUMBERS = frozenset({int, float})
@@ -37,6 +40,11 @@ _UNIQUE_METRICS_MISSING = (
 def unexpected(what: str) -> InvalidDruidResponse:
     """Return the error for rows that the query did not request."""
     return InvalidDruidResponse(f"The database answered with {what}.")
+
+
+def finite_or_null(values: Values) -> Values:
+    """Return the values of a dimension of doubles, with null for numbers that are not finite."""
+    return [None if isinstance(value, float) and not isfinite(value) else value for value in values]
 
 
 def read_time_range(rows: Sequence[Any]) -> tuple[str, str] | None:
@@ -87,7 +95,7 @@ class RowReader:
             yield self.read(rows[start : start + size])
 
     def read(self, rows: Sequence[Any]) -> Rows:
-        """Return what the rows contain; null for numbers that are not finite.
+        """Return what the rows contain; null for numbers that are not finite, but not yet for those of dimensions.
 
         The label of a groupBy's row is its first value. Raises InvalidDruidResponse for rows that the query did not
         request, and DataUnavailable if a number is too small because the data lacks a metric.
@@ -95,48 +103,65 @@ class RowReader:
         report = self.plan.report
         layout = _layout(report, self.query.columns, self.plan.has_both_sides)
         try:
-            labels, column = self._by_column(layout, rows)
-            dimensions = [column(dimension.name) for dimension in report.group_by]
-            numbers = [column(each.name) for each in layout.columns]
+            labels, required, optional = self._by_column(layout, rows)
+            dimensions = [required(dimension.name) for dimension in report.group_by]
+            numbers = [required(each.name) for each in layout.columns]
+            for index in layout.doubles:
+                dimensions[index] = self._parsed(index, dimensions[index])
         except (KeyError, TypeError, ValueError) as error:
             raise unexpected("rows of another shape") from error
-        for index in layout.doubles:
-            dimensions[index] = self._finite(index, dimensions[index])
-        if self.plan.uniques is Uniques.METRIC and any(_optional(column, ROWS_WITHOUT_METRIC)):
+        if self.plan.uniques is Uniques.METRIC and any(optional(ROWS_WITHOUT_METRIC)):
             raise DataUnavailable(_UNIQUE_METRICS_MISSING)
-        return labels, dimensions, [self._numbers(*each, column) for each in zip(layout.columns, numbers, strict=True)]
+        return (
+            labels,
+            dimensions,
+            [self._numbers(*each, optional) for each in zip(layout.columns, numbers, strict=True)],
+        )
 
-    def _by_column(self, layout: _Layout, rows: Sequence[Any]) -> tuple[Sequence[object], _ColumnOf]:
-        """Return the labels of the rows, and the function that returns a column by its name or raises KeyError."""
+    def _by_column(self, layout: _Layout, rows: Sequence[Any]) -> tuple[Sequence[object], _ColumnOf, _ColumnOf]:
+        """Return the labels of the rows, and two functions that return a column by its name.
+
+        The first one raises KeyError if a row does not have the column, the second one returns nothing or nulls.
+        """
         if not self.plan.has_groups:
             results = [row["result"] for row in rows]
-            return [_moment_of(row["timestamp"]) for row in rows], lambda name: [each[name] for each in results]
+            labels = [_moment_of(row["timestamp"]) for row in rows]
+            return (
+                labels,
+                lambda name: [each[name] for each in results],
+                lambda name: [each.get(name) for each in results],
+            )
         width = len(self.query.columns)
         if not ({*map(type, rows)} <= {list} and {*map(len, rows)} <= {width}):
             raise unexpected("rows of another shape")
         columns = list(zip(*rows, strict=True)) or [()] * width
-        return columns[0], lambda name: columns[layout.positions[name]]
+        positions = layout.positions
+        return (
+            columns[0],
+            lambda name: columns[positions[name]],
+            lambda name: columns[positions[name]] if name in positions else (),
+        )
 
-    def _finite(self, index: int, values: Values) -> Values:
+    def _parsed(self, index: int, values: Values) -> Values:
+        """Return the values of a dimension of doubles as numbers."""
         if str not in {*map(type, values)}:
             return values
-        if any(value in _NOT_FINITE for value in values):
-            self._warn(self.plan.report.group_by[index].name, pointer("group_by", index))
-        return [None if value in _NOT_FINITE else value for value in values]
+        self._warn(self.plan.report.group_by[index].name, pointer("group_by", index))
+        return [_NOT_FINITE[value] if isinstance(value, str) else value for value in values]
 
-    def _numbers(self, column: MetricColumn, found: Values, column_of: _ColumnOf) -> Sequence[Number | None]:
+    def _numbers(self, column: MetricColumn, found: Values, optional: _ColumnOf) -> Sequence[Number | None]:
         types, result = {*map(type, found)}, float if column.result == "float" else int
         if types <= {result}:
             return found
         if types <= _NUMBERS:
             return [*map(result, found)]
-        raw = _optional(column_of, column.raw) or [None] * len(found)
+        raw = optional(column.raw) or [None] * len(found)
         return [self._number(column, *each) for each in zip(found, raw, strict=True)]
 
     def _number(self, column: MetricColumn, value: Any, raw: object) -> Number | None:  # noqa: ANN401 - parsed JSON
         if type(value) in _NUMBERS:
             return float(value) if column.result == "float" else int(value)
-        if value in _NOT_FINITE or (value is None and raw in _NOT_FINITE):
+        if _is_not_finite(value) or (value is None and _is_not_finite(raw)):
             self._warn(column.name, column.pointer)
             return None
         if value is None:
@@ -158,9 +183,5 @@ def _layout(report: Report, names: tuple[str, ...], has_both_sides: bool) -> _La
     )
 
 
-def _optional(column: _ColumnOf, name: str) -> Values:
-    """Return a column that a query need not have; an empty one if it does not have it."""
-    try:
-        return column(name)
-    except KeyError:
-        return ()
+def _is_not_finite(value: object) -> bool:
+    return isinstance(value, str) and value in _NOT_FINITE

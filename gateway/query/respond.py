@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+from gateway.catalog.model import Kind
 from gateway.query.advice import ReportWarning
 from gateway.query.aggregations import Number
 from gateway.query.arrange import (
@@ -18,7 +19,7 @@ from gateway.query.batch import Batch, Found
 from gateway.query.columns import Column, columns_of
 from gateway.query.compile import DruidQuery
 from gateway.query.literals import Json
-from gateway.query.native_rows import RowReader, unexpected
+from gateway.query.native_rows import RowReader, finite_or_null, unexpected
 from gateway.query.plan import Plan
 from gateway.query.time import format_moment
 
@@ -139,7 +140,7 @@ def _columns(
 
 
 def _with_times(plan: Plan, found: Iterator[Batch]) -> Iterator[Columns]:
-    """Replace the indexes of the buckets by the times at which they start."""
+    """Replace the indexes of the buckets by the times at which they start, and numbers that are not finite by null."""
     starts = [_starts(plan)]
     if plan.has_two_queries:
         starts.append(_starts(plan.earlier()))
@@ -155,7 +156,11 @@ def _with_times(plan: Plan, found: Iterator[Batch]) -> Iterator[Columns]:
             for known, each in zip(texts, starts, strict=True):
                 known[index] = format_moment(each[index], zone) if index < len(each) else None
         times = [[known[index] for index in batch.indexes] for known in texts]
-        yield [*times, *batch.dimensions, *batch.numbers] if batch.indexes else ()
+        dimensions = [
+            finite_or_null(values) if dimension.kind is Kind.DOUBLE else values
+            for dimension, values in zip(plan.report.group_by, batch.dimensions)  # noqa: B905 - no columns without rows
+        ]
+        yield [*times, *dimensions, *batch.numbers] if batch.indexes else ()
 
 
 def _starts(plan: Plan) -> Sequence[int]:

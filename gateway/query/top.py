@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import isfinite
 from typing import Any
 
 from gateway.catalog.model import Dimension
+from gateway.errors import InvalidReport
 from gateway.query.compile import DruidQuery, compile_report
 from gateway.query.filters import And, Filter, Or
 from gateway.query.leaf_filters import In, Selector
@@ -48,6 +50,10 @@ def with_groups(plan: Plan, top: Top, query: DruidQuery, rows: Sequence[Any]) ->
     found: list[Group] = list(zip(*groups, strict=True))
     if len(found) > top.groups:
         raise unexpected("more groups than requested")
+    if any(isinstance(value, float) and not isfinite(value) for group in found for value in group):
+        raise InvalidReport(
+            "A group of top is a number that is not finite, which no filter can select. Filter by a range (bound)."
+        )
     dimensions = plan.report.group_by
     columns = [replace(dimension, column=dimension.name, multi_valued=False) for dimension in dimensions]
     return replace(plan, groups=(_one_of(dimensions, found), _one_of(columns, found)))

@@ -2,12 +2,13 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import DataUnavailable, InvalidDruidResponse, LimitExceeded
+from gateway.errors import DataUnavailable, InvalidDruidResponse, InvalidReport, LimitExceeded
 from gateway.query.aggregations import Uniques
-from gateway.query.compile import compile_report, compile_totals
+from gateway.query.compile import compile_queries, compile_report, compile_totals
 from gateway.query.native_metrics import ROWS_WITHOUT_METRIC
 from gateway.query.plan import Plan
 from gateway.query.respond import Result, respond
+from gateway.query.top import compile_top, with_groups
 from tests.unit.query.conftest import Planner
 
 DAYS = {"start": "2019-01-01", "end": "2019-01-04"}
@@ -192,6 +193,61 @@ def test_a_dimension_without_its_metric_in_some_rows_is_an_error(planner: Planne
         answered(planned, [row])
     row["result"] = {"visitor_ids_hyper_unique": 3.0, ROWS_WITHOUT_METRIC: 0}
     assert answered(planned, [row]) == [[FIRST, 3.0]]
+
+
+def test_one_row_that_lacks_the_column_hides_no_other(planner: Planner) -> None:
+    unique = [{"type": "hyperUnique", "fields": ["visitor_ids"]}]
+    planned = planner({"interval": DAYS, "granularity": "day", "aggregations": unique}, uniques=Uniques.METRIC)
+    rows = [
+        {"timestamp": "2019-01-01T00:00:00.000Z", "result": {"visitor_ids_hyper_unique": 1.0}},
+        {"timestamp": "2019-01-02T00:00:00.000Z", "result": {"visitor_ids_hyper_unique": 0.0, ROWS_WITHOUT_METRIC: 5}},
+    ]
+    with pytest.raises(DataUnavailable):
+        answered(planned, rows)
+
+
+BY_SALES = {"interval": DAYS, "granularity": "day", "group_by": ["sales"], "aggregations": [{"type": "count"}]}
+INFINITE: list[Any] = [None, "NaN", "Infinity", "-Infinity", 1.5]
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_groups_that_are_not_finite_stay_different_groups_when_they_are_filled(
+    planner: Planner, *, descending: bool
+) -> None:
+    order = {"column": "sales", "direction": "descending" if descending else "ascending"}
+    planned = planner(BY_SALES | {"fill": True, "order_by": [order]})
+    rows = [[planned.buckets.labels[0], value, count] for count, value in enumerate(INFINITE, 1)]  # type: ignore[union-attr]
+    found = answered(planned, rows)
+    assert sorted(row[2] for row in found if row[1] is None and row[2]) == [1, 2, 3, 4]
+    assert [row[2] for row in found if row[1] == 1.5 and row[2]] == [5]
+    assert len(found) == 3 * len(INFINITE)
+
+
+def test_groups_that_are_not_finite_are_compared_with_the_same_groups(planner: Planner) -> None:
+    planned = planner(BY_SALES | {"compare": {"to": "previous_period"}})
+    earlier = planned.earlier()
+    assert planned.buckets is not None
+    assert earlier.buckets is not None
+    counts = range(1, len(INFINITE) + 1)
+    queries = compile_queries(planned)
+    results = {
+        "report": Result(
+            queries["report"], [[planned.buckets.labels[0], *each] for each in zip(INFINITE, counts, strict=True)]
+        ),
+        "comparison": Result(
+            queries["comparison"], [[earlier.buckets.labels[0], *each] for each in zip(INFINITE, counts, strict=True)]
+        ),
+    }
+    rows = [row for each in respond(planned, results).slices() for row in each.rows]
+    assert sorted(row[-3:] for row in rows) == [(count, count, 0.0) for count in counts]
+
+
+@pytest.mark.parametrize("value", INFINITE[1:4])
+def test_a_group_of_top_that_no_filter_can_select_is_refused(planner: Planner, value: str) -> None:
+    planned = planner(BY_SALES | {"top": {"groups": 2, "by": "count"}})
+    assert planned.report.top is not None
+    with pytest.raises(InvalidReport, match="not finite"):
+        with_groups(planned, planned.report.top, compile_top(planned, planned.report.top), [[value, 3]])
 
 
 def test_reports_without_unique_metrics_have_nothing_to_check(planner: Planner) -> None:
