@@ -1,7 +1,7 @@
 """What is stored for identical requests, in the order of its last use, within a memory budget."""
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -28,6 +28,8 @@ class Stored(Generic[K, V]):
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._entries: OrderedDict[K, _Entry[V]] = OrderedDict()
+        # The keys of each organization in the same order.
+        self._keys_of: dict[str, OrderedDict[K, None]] = {}
         self.size = 0
         """Bytes in use."""
 
@@ -37,6 +39,7 @@ class Stored(Generic[K, V]):
         if entry is None:
             return None
         self._entries.move_to_end(key)
+        self._keys_of[entry.organization_id].move_to_end(key)
         return entry.value
 
     def oldest(self) -> tuple[K, V] | None:
@@ -55,6 +58,7 @@ class Stored(Generic[K, V]):
             return
         self.drop(key)
         self._entries[key] = _Entry(value, organization_id, lease)
+        self._keys_of.setdefault(organization_id, OrderedDict())[key] = None
         self.size += size
         while self.size > self._limit:
             self.reclaim(None)
@@ -62,17 +66,23 @@ class Stored(Generic[K, V]):
     def drop(self, key: K) -> None:
         """Remove the value with this key, if there is one."""
         entry = self._entries.pop(key, None)
-        if entry is not None:
-            self.size -= entry.lease.size
-            entry.lease.release()
+        if entry is None:
+            return
+        keys = self._keys_of[entry.organization_id]
+        del keys[key]
+        if not keys:
+            del self._keys_of[entry.organization_id]
+        self.size -= entry.lease.size
+        entry.lease.release()
 
     def reclaim(self, organization_id: str | None) -> bool:
         """Drop the value that was not used for the longest time, of this organization if one is given.
 
         Return false if there is none.
         """
-        for key, entry in self._entries.items():
-            if organization_id in (None, entry.organization_id):
-                self.drop(key)
-                return True
-        return False
+        keys: Iterable[K] = self._entries if organization_id is None else self._keys_of.get(organization_id, ())
+        oldest = next(iter(keys), None)
+        if oldest is None:
+            return False
+        self.drop(oldest)
+        return True

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from io import BytesIO
 from itertools import accumulate, repeat
 from typing import Any, Final
 
@@ -25,10 +26,6 @@ _SCHEMAS: Final[Mapping[ColumnType, Callable[[Column], Any]]] = {
 }
 
 
-_BATCH_VALUES: Final = 20_000
-"""Values of a record batch: about two milliseconds of work."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Buffers:
     """How the values of a column become buffers (https://arrow.apache.org/docs/format/Columnar.html).
@@ -41,61 +38,42 @@ class _Buffers:
 
 
 class ArrowEncoder:
-    """A schema, and record batches of several pieces each: a batch costs as much as hundreds of rows."""
+    """A schema, and one record batch for each piece."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
-        self._written = _Written()
-        self._writer = StreamWriter.from_writable(self._written)
+        self._out = BytesIO()
+        self._writer = StreamWriter.from_writable(self._out)
         self._schema = nanoarrow.c_schema(
             nanoarrow.struct({column.name: _SCHEMAS[column.type](column) for column in columns})
         )
         self._columns = [(self._schema.child(index), _BUFFERS[column.type]) for index, column in enumerate(columns)]
-        self._collected: list[list[Any]] = [[] for _ in columns]
-        self._rows_of_batch = max(1, _BATCH_VALUES // len(columns))
 
     def head(self) -> bytes:
         """Return the schema."""
         self._writer.write_stream(CArrayStream.from_c_arrays([], self._schema))
-        return self._written.take()
+        return self._taken()
 
     def rows(self, columns: Columns) -> bytes:
-        """Return a record batch, or nothing until there are enough rows for one."""
-        for collected, values in zip(self._collected, columns, strict=True):
-            collected.extend(values)
-        return self._batch() if len(self._collected[0]) >= self._rows_of_batch else b""
-
-    def tail(self, _: Json) -> bytes:
-        """Return the last record batch and the end of the stream."""
-        last = self._batch() if self._collected[0] else b""
-        self._writer.close()
-        return last + self._written.take()
-
-    def _batch(self) -> bytes:
+        """Return a record batch."""
         arrays = [
-            _array(schema, values, buffers)
-            for (schema, buffers), values in zip(self._columns, self._collected, strict=True)
+            _array(schema, values, buffers) for (schema, buffers), values in zip(self._columns, columns, strict=True)
         ]
-        count = len(self._collected[0])
+        count = len(columns[0])
         batch = nanoarrow.c_array_from_buffers(self._schema, count, [None], null_count=0, children=arrays)
         self._writer.write_array(batch)
-        self._collected = [[] for _ in arrays]
-        return self._written.take()
+        return self._taken()
 
+    def tail(self, _: Json) -> bytes:
+        """Return the end of the stream."""
+        self._writer.close()
+        return self._taken()
 
-class _Written:
-    """What a StreamWriter writes."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def write(self, piece: memoryview) -> int:
-        self._pieces.append(bytes(piece))
-        return len(piece)
-
-    def take(self) -> bytes:
+    def _taken(self) -> bytes:
         """Return what has been written since the last call."""
-        pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
+        written = self._out.getvalue()
+        self._out.seek(0)
+        self._out.truncate()
+        return written
 
 
 def _array(schema: Any, values: Sequence[Any], buffers: _Buffers) -> Any:  # noqa: ANN401 - nanoarrow's types

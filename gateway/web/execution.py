@@ -9,12 +9,15 @@ from aiohttp import web
 
 from gateway.druid.api.broker import DRUID_QUERY_ID
 from gateway.druid.chain import DruidResponse
+from gateway.druid.memory_budget import MemoryLease
 from gateway.query.compile import DruidQuery
 from gateway.telemetry.tracing import stage, tell
 from gateway.web.cache_fields import wants_fresh
 from gateway.web.context import CONTEXT
 from gateway.web.cpu_budget import metered
 
+DRUID_QUERY: Final = "druid_query_id"
+"""The log field with the id of the report's query in Druid."""
 _PARSE_SECONDS_PER_BYTE: Final = 2e-9
 """CPU time for parsing Druid's response, per byte of memory that its rows occupy."""
 
@@ -25,12 +28,13 @@ class Results:
 
     responses: Mapping[str, DruidResponse]
 
-    def keep_only(self, size: int) -> None:
+    def keep_only(self, size: int) -> MemoryLease:
         """Replace the leases of Druid's rows by one for `size` bytes: the encoded body. The rows are not used again."""
         first, *others = (response.lease for response in self.responses.values())
         for lease in others:
             lease.release()
         first.resize(size)
+        return first
 
 
 async def run_queries(
@@ -82,6 +86,6 @@ def _note_druid(request: web.Request, name: str, responses: Mapping[str, DruidRe
     context.services.instruments.of_requests(context.data_set).druid_seconds.observe(seconds)
     # The query of a coalesced request is another request's.
     query_id = responses[name].query_id if responses else f"{context.request_id}-{name}"
-    context.log_fields |= {"druid_query_id": query_id, "druid_ms": round(seconds * 1000, 3)}
+    context.log_fields |= {DRUID_QUERY: query_id, "druid_ms": round(seconds * 1000, 3)}
     if responses:
         context.log_fields["rows_from"] = responses[name].origin

@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from time import time
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from gateway.catalog.model import Dataset
+from gateway.druid.api.broker import DRUID_QUERY_ID
+from gateway.druid.memory_budget import MemoryLease
 from gateway.query.advice import advice
 from gateway.query.compile import compile_queries
 from gateway.query.explain import explain
@@ -20,7 +23,7 @@ from gateway.query.report import Report, Top
 from gateway.query.respond import Result, respond
 from gateway.query.schema import ReportSchema
 from gateway.query.top import compile_top, with_groups
-from gateway.telemetry.tracing import stage
+from gateway.telemetry.tracing import stage, tell
 from gateway.tenancy.tenant import Tenant
 from gateway.web.audit import shape_of
 from gateway.web.authentication import deadline_of, tenant_of
@@ -29,10 +32,11 @@ from gateway.web.compression import compress
 from gateway.web.conditional import etag_of, known_tag, mark_cacheable, not_modified
 from gateway.web.context import CONTEXT
 from gateway.web.encoders import encode, json_response
-from gateway.web.execution import run_queries
+from gateway.web.execution import DRUID_QUERY, run_queries
 from gateway.web.paging import Page, requested_page, version_of
 from gateway.web.request_body import expected_size, receive
 from gateway.web.response_format import (
+    PAGE,
     VARY,
     WantedResponse,
     headers_of,
@@ -51,19 +55,23 @@ def report_on(schema: ReportSchema) -> Handler:
     parsed = ParsedReports(schema)
 
     async def report(request: web.Request) -> web.Response:
-        context = request[CONTEXT]
-        services = context.services
         deadline = deadline_of(request)
         tenant = await tenant_of(request, schema.dataset, deadline)
-        wanted = wanted_response(request)
+        made = await make(request, wanted_response(request), tenant, deadline)
+        # Druid's rows are gone by now: compressing may have to wait for others.
+        return made if isinstance(made, web.Response) else await _respond(request, tenant, made)
+
+    async def make(
+        request: web.Request, wanted: WantedResponse, tenant: Tenant, deadline: float
+    ) -> "_Made | web.Response":
+        context = request[CONTEXT]
+        services = context.services
         async with services.limiter.report_slot(tenant.owner_organization_id):
             with services.body_budget.reserve(tenant.owner_organization_id, _expected_size(request)):
                 body = await _receive(request, deadline)
                 key = AnswerKey.of(request, schema.dataset.name, tenant, wanted.name, body)
-                if (stored := _stored_answer(request, wanted, key)) is not None:
-                    services.druid.schemas.require(schema.dataset)
-                    context.leases.append(services.answers.lease(key, stored))
-                    return await _respond(request, tenant, stored, fields_from_memory(stored.sent_at))
+                if (made := _stored(request, wanted, schema.dataset, key)) is not None:
+                    return made
                 report, page = await _parse(request, wanted, parsed, tenant, body)
             now = int(time() * 1000) if page is None else page.now
             with stage("plan"):
@@ -83,32 +91,37 @@ def report_on(schema: ReportSchema) -> Handler:
                 fresh = freshness(planned, now, _unpublished(request, planned)) if report.freshness else None
                 answer = respond(planned, found, advice(planned, now), fresh)
         responses = results.responses.values()
-        cache_status = cache_fields(request, responses)
+        headers = cache_fields(request, responses)
         etag = etag_of(request, wanted, answer, queries, responses)
         if (tag := known_tag(request, etag)) is not None:
             context.log_fields |= shape_of(planned) | {"rows": 0}
-            return not_modified(tag, {**VARY, **cache_status})
+            return not_modified(tag, {**VARY, **headers})
         with stage("encode"):
             encoded = await encode(answer, wanted.format)
-        results.keep_only(len(encoded.body))
+        lease = results.keep_only(len(encoded.body))
         complete = CompleteAnswer(
             body=encoded.body,
             rows=encoded.rows,
             headers=headers_of(encoded, wanted.format, planned),
             etag=etag,
-            log_fields=shape_of(planned) | {"druid_query_id": context.log_fields["druid_query_id"]},
+            log_fields=shape_of(planned) | {DRUID_QUERY: context.log_fields[DRUID_QUERY]},
             sent_at=min(response.sent_at for response in responses),
             queries=len(responses),
         )
         if page is None and is_lasting(planned, now):
             services.answers.put(key, complete)
-        response = await _respond(request, tenant, complete, cache_status)
-        results.keep_only(response.content_length or 0)
-        if page is not None:
-            response.headers.update(page.links(version, encoded.rows))
-        return response
+        links = {} if page is None else page.links(version, encoded.rows)
+        return _Made(complete, {**headers, **links}, lease)
 
     return report
+
+
+class _Made(NamedTuple):
+    """A complete answer, the headers that only this response has, and the lease for the memory of its body."""
+
+    answer: CompleteAnswer
+    headers: Mapping[str, str]
+    lease: MemoryLease
 
 
 def _expected_size(request: web.Request) -> int:
@@ -142,30 +155,37 @@ async def _parse(
     return report, requested_page(request, wanted, body, report, tenant)
 
 
-def _stored_answer(request: web.Request, wanted: WantedResponse, key: AnswerKey) -> CompleteAnswer | None:
-    if wanted.explanation or wants_fresh(request):
+def _stored(request: web.Request, wanted: WantedResponse, dataset: Dataset, key: AnswerKey) -> _Made | None:
+    """Return the stored answer to an identical request, if there is one and the caller does not want a new one."""
+    context = request[CONTEXT]
+    services = context.services
+    if wanted.explanation or wants_fresh(request) or (is_link(request) and PAGE in request.query):
         return None
-    context = request[CONTEXT]
-    stored = context.services.answers.get(key)
-    if stored is not None:
-        context.services.instruments.of_requests(context.data_set).druid_seconds.observe(0)
-        context.log_fields |= {"druid_ms": 0.0, "rows_from": "memory"}
-    return stored
+    answer = services.answers.get(key)
+    if answer is None:
+        return None
+    services.druid.schemas.require(dataset)
+    lease = services.answers.lease(key, answer)
+    context.leases.append(lease)
+    services.instruments.of_requests(context.data_set).druid_seconds.observe(0)
+    context.log_fields |= {"druid_ms": 0.0, "rows_from": "memory"}
+    tell({DRUID_QUERY_ID: answer.log_fields[DRUID_QUERY]})
+    return _Made(answer, fields_from_memory(answer.sent_at), lease)
 
 
-async def _respond(
-    request: web.Request, tenant: Tenant, answer: CompleteAnswer, cache_status: Mapping[str, str]
-) -> web.Response:
-    """Return the response with a complete answer, or to a caller who has it already."""
-    context = request[CONTEXT]
+async def _respond(request: web.Request, tenant: Tenant, made: _Made) -> web.Response:
+    """Return the response with the answer, compressed if the caller accepts that; 304 if the caller has it already."""
+    context, answer = request[CONTEXT], made.answer
     # The request's log line is the audit line, too. Its context has the caller, the organization and the partner.
-    context.log_fields |= answer.log_fields | {"rows": answer.rows}
+    context.log_fields |= answer.log_fields
     if (tag := known_tag(request, answer.etag)) is not None:
         context.log_fields["rows"] = 0
-        return not_modified(tag, {**VARY, **cache_status})
+        return not_modified(tag, {**VARY, **made.headers})
+    context.log_fields["rows"] = answer.rows
     context.services.instruments.of_requests(context.data_set).rows.inc(answer.rows)
-    response = web.Response(body=answer.body, headers={**answer.headers, **cache_status})
-    await compress(request, response, tenant.owner_organization_id)
+    response = web.Response(body=answer.body, headers={**answer.headers, **made.headers})
+    if await compress(request, response, tenant.owner_organization_id):
+        made.lease.resize(response.content_length or 0)
     mark_cacheable(response, answer.etag)
     return response
 

@@ -36,11 +36,10 @@ class BodyBudget:
     def remove(self, organization_id: str, size: int) -> None:
         """Release reserved memory."""
         self.reserved -= size
-        left = self._of_organizations[organization_id] - size
-        if left:
+        # Links reserve nothing, so that the organization may be gone.
+        left = self._of_organizations.pop(organization_id, 0) - size
+        if left > 0:
             self._of_organizations[organization_id] = left
-        else:
-            del self._of_organizations[organization_id]
 
 
 class _Reservation:

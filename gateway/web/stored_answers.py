@@ -22,6 +22,7 @@ _LONGEST_BODY: Final = 2_048
 """Bytes of a request's body. Longer reports are rarely repeated, and a key is kept as a whole."""
 _LARGEST_ANSWER: Final = 65_536
 """Bytes of an answer. Sending a larger one takes longer than making it."""
+_DROPPED_AT_ONCE: Final = 8
 _OVERHEAD: Final = 2_048
 """Bytes of an answer's headers and log fields."""
 
@@ -76,27 +77,35 @@ class StoredAnswers:
     def get(self, key: AnswerKey) -> CompleteAnswer | None:
         """Return the answer to an identical request if it is not too old."""
         answer = self._stored.get(key)
-        if answer is None or not self._is_recent(answer):
-            return None
-        self._from_memory.inc(answer.queries)
-        return answer
+        return answer if answer is not None and self._is_recent(answer) else None
 
     def lease(self, key: AnswerKey, answer: CompleteAnswer) -> MemoryLease:
-        """Return a lease for the answer, which may be dropped from the store while it is sent."""
+        """Count the answer, and return a lease for it: it may be dropped from the store while it is sent.
+
+        Raises MemoryExhausted.
+        """
         lease = self._budget.lease(key.owner_organization_id)
         lease.resize(len(answer.body))
+        self._from_memory.inc(answer.queries)
         return lease
 
     def put(self, key: AnswerKey, answer: CompleteAnswer) -> None:
         """Store an answer, unless it is large or a newer one is stored. Old ones make room for it."""
         if not self._is_recent(answer) or len(key.body) > _LONGEST_BODY or len(answer.body) > _LARGEST_ANSWER:
             return
-        while (oldest := self._stored.oldest()) is not None and not self._is_recent(oldest[1]):
-            self._stored.drop(oldest[0])
+        self._drop_old()
         before = self._stored.get(key)
         if before is None or before.sent_at <= answer.sent_at:
             size = _OVERHEAD + len(key.body) + len(answer.body)
             self._stored.put(key, answer, size, key.owner_organization_id, self._budget)
+
+    def _drop_old(self) -> None:
+        # A few at a time, but more than are stored: there may be ten thousand.
+        for _ in range(_DROPPED_AT_ONCE):
+            oldest = self._stored.oldest()
+            if oldest is None or self._is_recent(oldest[1]):
+                return
+            self._stored.drop(oldest[0])
 
     def _is_recent(self, answer: CompleteAnswer) -> bool:
         return asyncio.get_running_loop().time() - answer.sent_at <= self._seconds and self._seconds > 0
@@ -107,5 +116,7 @@ def is_lasting(planned: Plan, now: int) -> bool:
 
     The groups of `top` are found by a query of their own, whose age a stored answer would not know.
     """
-    report = planned.report
-    return not (report.interval.relative or planned.whole_end > now or report.freshness or report.top is not None)
+    report, interval = planned.report, planned.interval
+    # A comparison with an interval that is not over ends at the last full minute.
+    is_over = planned.whole_end <= now and interval.end == planned.whole_end
+    return is_over and not (report.interval.relative or report.freshness or report.top is not None)

@@ -125,6 +125,13 @@ def test_one_organization_gets_half_of_the_budget_for_bodies() -> None:
     assert budget.reserved == 0
 
 
+def test_reservations_of_nothing_end_in_any_order() -> None:
+    budget = BodyBudget(100)
+    with budget.reserve(D, 0), budget.reserve(D, 0):
+        pass
+    assert budget.reserved == 0
+
+
 async def test_three_hundred_unfinished_bodies_stay_within_the_budget(
     start_process: StartProcess, druid_stand_in: StandIn
 ) -> None:

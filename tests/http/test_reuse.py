@@ -248,3 +248,29 @@ async def test_a_stored_answer_ends_with_its_time_and_with_its_data_set(start: S
     [watched] = schemas._watched.values()
     watched.mismatches = (Mismatch(Difference.COLUMN_TYPE, "made up"),)
     assert_problem(await client.post(), 503, "data_set_unavailable")
+
+
+async def test_many_callers_get_a_stored_answer_compressed_at_the_same_time(
+    start: Start, druid_stand_in: StandIn
+) -> None:
+    by_user = COUNT | {"group_by": ["user_id"]}
+    druid_stand_in.answer = respond([[f"{number:032x}", number] for number in range(600)])
+    client = await start(druid_stand_in.url, reuse_seconds=60)
+    headers = {"Authorization": f"Token {client.gateway.tokens[D]}", "Accept-Encoding": "gzip"}
+    link = f"{client.gateway.path()}/report?q={quote(json.dumps(by_user))}"
+    for method, path, data in (("GET", link, None), ("POST", client.gateway.path(), json.dumps(by_user))):
+        first = await client.send(method, path, headers=headers, data=data)
+        assert first.headers["content-encoding"] == "gzip"
+        answers = await asyncio.gather(*(client.send(method, path, headers=headers, data=data) for _ in range(40)))
+        assert {(answer.status, answer.headers["cache-status"]) for answer in answers} == {(200, HIT)}
+
+
+async def test_a_link_to_a_page_is_refused_whether_or_not_its_report_is_stored(
+    start: Start, druid_stand_in: StandIn
+) -> None:
+    druid_stand_in.answer = Versioned().answer
+    client = await start(druid_stand_in.url, reuse_seconds=60)
+    headers = {"Authorization": f"Token {client.gateway.tokens[D]}"}
+    link = f"{client.gateway.path()}/report?q={quote(json.dumps(COUNT))}"
+    assert (await client.send("GET", link, headers=headers)).status == 200
+    assert_problem(await client.send("GET", f"{link}&page=made-up", headers=headers), 400, "invalid_report")

@@ -1,11 +1,15 @@
 """Whole answers are stored for a limited time, in limited memory, and never replaced by older ones."""
 
 import asyncio
+from typing import Any
+
+import pytest
 
 from gateway.druid.memory_budget import MemoryBudget
 from gateway.druid.stored import Stored
-from gateway.web.stored_answers import AnswerKey, CompleteAnswer, StoredAnswers
+from gateway.web.stored_answers import AnswerKey, CompleteAnswer, StoredAnswers, is_lasting
 from tests.unit.druid.links import INSTRUMENTS
+from tests.unit.query.conftest import Planner
 
 SECONDS = 0.2
 KEY = AnswerKey("chat_sessions", "owner", None, "POST", "json", b"{}")
@@ -48,11 +52,12 @@ async def test_an_older_answer_does_not_replace_a_newer_one() -> None:
 
 async def test_old_answers_make_room_for_a_new_one() -> None:
     store, stored, budget = answers()
-    for number in range(10):
+    for number in range(20):
         store.put(KEY._replace(body=b"%d" % number), answer())
     await asyncio.sleep(SECONDS * 1.1)
-    store.put(KEY, answer())
-    assert stored.size == budget.used < 2 * 4_096
+    for number in range(3):
+        store.put(KEY._replace(body=b"new %d" % number), answer())
+    assert stored.size == budget.used < 4 * 4_096
 
 
 async def test_large_answers_and_long_reports_are_not_stored() -> None:
@@ -60,6 +65,44 @@ async def test_large_answers_and_long_reports_are_not_stored() -> None:
     store.put(KEY, answer(bytes(100_000)))
     store.put(KEY._replace(body=bytes(5_000)), answer())
     assert stored.size == 0
+
+
+async def test_an_organization_loses_its_own_answers_oldest_first() -> None:
+    store, stored, _ = answers()
+    keys = [KEY._replace(owner_organization_id=owner, body=body) for body in (b"1", b"2") for owner in ("a", "b")]
+    for key in keys:
+        store.put(key, answer())
+    assert store.get(keys[0]) is not None
+    assert stored.reclaim("a")
+    assert [store.get(key) is not None for key in keys] == [True, True, False, True]
+    assert stored.reclaim("a")
+    assert not stored.reclaim("a")
+    assert [store.get(key) is not None for key in keys] == [False, True, False, True]
+
+
+MINUTE = 60_000
+DAY = {"start": "2019-01-01", "end": "2019-01-02"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "after_the_end", "lasts"),
+    [
+        ({}, MINUTE, True),
+        ({}, 1, True),
+        ({}, -1, False),
+        ({"compare": {"to": "previous_period"}}, MINUTE, True),
+        ({"compare": {"to": "previous_period"}, "interval": DAY | {"end": "2019-01-01T08:00:30"}}, 1_000, False),
+        ({"top": {"groups": 2, "by": "count"}, "group_by": ["scope"]}, MINUTE, False),
+        ({"freshness": True}, MINUTE, False),
+        ({"interval": {"last": "P7D"}}, MINUTE, False),
+    ],
+)
+def test_only_a_report_whose_meaning_no_longer_changes_lasts(
+    planner: Planner, changes: dict[str, Any], after_the_end: int, *, lasts: bool
+) -> None:
+    body = {"interval": DAY, "aggregations": [{"type": "count"}], **changes}
+    now = planner(body).whole_end + after_the_end
+    assert is_lasting(planner(body, now=now), now) is lasts
 
 
 async def test_an_answer_that_is_being_sent_counts_after_it_was_dropped() -> None:
