@@ -46,7 +46,7 @@ format: .venv/ready ## format the code with ruff
 	$(BIN)/ruff format -q .
 
 unit: .venv/ready ## the tests that need no service; under a minute
-	$(BIN)/pytest -n 2 -m "not druid and not postgresql and not slow" tests/unit tests/golden tests/docs tests/load
+	$(BIN)/pytest -n 3 -m "not druid and not postgresql and not slow" tests/unit tests/golden tests/docs tests/load
 
 # The tests of faults measure times, and other tests on the same cores would change them.
 test: .venv/ready $(PAGES) ## all tests, with their own Druid, Kafka and PostgreSQL

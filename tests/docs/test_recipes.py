@@ -70,6 +70,7 @@ def test_the_pages_have_programs() -> None:
     assert len(recipes_of("client.md")) >= 4
 
 
+@pytest.mark.slow
 def test_a_type_checker_accepts_the_programs_of_the_client(tmp_path: Path) -> None:
     for number, recipe in enumerate(recipes_of("client.md")):
         (tmp_path / f"program_{number}.py").write_text(recipe.text, encoding="utf-8")
