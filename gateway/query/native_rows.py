@@ -13,6 +13,7 @@ from gateway.catalog.model import Kind
 from gateway.errors import DataUnavailable, InvalidDruidResponse
 from gateway.query.advice import ReportWarning
 from gateway.query.aggregations import MetricColumn, Number, Uniques
+from gateway.query.batch import Values
 from gateway.query.compile import DruidQuery
 from gateway.query.native_metrics import ROWS_WITHOUT_METRIC
 from gateway.query.plan import Plan
@@ -21,7 +22,6 @@ from gateway.query.time import format_moment
 from gateway.query.validation_errors import pointer
 from gateway.query.zones import EPOCH
 
-Values = Sequence[Any]
 _ColumnOf = Callable[[str], Values]
 
 NAN: Final = nan
@@ -42,9 +42,14 @@ def unexpected(what: str) -> InvalidDruidResponse:
     return InvalidDruidResponse(f"The database answered with {what}.")
 
 
+def is_not_finite(value: object) -> bool:
+    """Whether the value of a dimension is NaN or an infinity."""
+    return isinstance(value, float) and not isfinite(value)
+
+
 def finite_or_null(values: Values) -> Values:
     """Return the values of a dimension of doubles, with null for numbers that are not finite."""
-    return [None if isinstance(value, float) and not isfinite(value) else value for value in values]
+    return [None if is_not_finite(value) else value for value in values]
 
 
 def read_time_range(rows: Sequence[Any]) -> tuple[str, str] | None:
@@ -161,7 +166,7 @@ class RowReader:
     def _number(self, column: MetricColumn, value: Any, raw: object) -> Number | None:  # noqa: ANN401 - parsed JSON
         if type(value) in _NUMBERS:
             return float(value) if column.result == "float" else int(value)
-        if _is_not_finite(value) or (value is None and _is_not_finite(raw)):
+        if _names_not_finite(value) or (value is None and _names_not_finite(raw)):
             self._warn(column.name, column.pointer)
             return None
         if value is None:
@@ -183,5 +188,5 @@ def _layout(report: Report, names: tuple[str, ...], has_both_sides: bool) -> _La
     )
 
 
-def _is_not_finite(value: object) -> bool:
+def _names_not_finite(value: object) -> bool:
     return isinstance(value, str) and value in _NOT_FINITE

@@ -44,7 +44,7 @@ class Result:
 class Slice:
     """One piece of the work on an answer: some rows by column, without columns if there are none, and all warnings."""
 
-    columns: Sequence[Sequence[Any]] = ()
+    columns: Columns = ()
     warnings: tuple[ReportWarning, ...] = ()
 
     @property

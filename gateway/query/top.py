@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import isfinite
 from typing import Any
 
 from gateway.catalog.model import Dimension
@@ -10,7 +9,7 @@ from gateway.errors import InvalidReport
 from gateway.query.compile import DruidQuery, compile_report
 from gateway.query.filters import And, Filter, Or
 from gateway.query.leaf_filters import In, Selector
-from gateway.query.native_rows import RowReader, unexpected
+from gateway.query.native_rows import RowReader, is_not_finite, unexpected
 from gateway.query.plan import Plan
 from gateway.query.report import Top
 
@@ -50,7 +49,7 @@ def with_groups(plan: Plan, top: Top, query: DruidQuery, rows: Sequence[Any]) ->
     found: list[Group] = list(zip(*groups, strict=True))
     if len(found) > top.groups:
         raise unexpected("more groups than requested")
-    if any(isinstance(value, float) and not isfinite(value) for group in found for value in group):
+    if any(is_not_finite(value) for group in found for value in group):
         raise InvalidReport(
             "A group of top is a number that is not finite, which no filter can select. Filter by a range (bound)."
         )

@@ -93,9 +93,10 @@ def report_on(schema: ReportSchema) -> Handler:
         responses = results.responses.values()
         headers = cache_fields(request, responses)
         etag = etag_of(request, wanted, answer, queries, responses)
-        if (tag := known_tag(request, etag)) is not None:
-            context.log_fields |= shape_of(planned) | {"rows": 0}
-            return not_modified(tag, {**VARY, **headers})
+        shape = shape_of(planned)
+        context.log_fields |= shape
+        if (unmodified := _unmodified(request, etag, headers)) is not None:
+            return unmodified
         with stage("encode"):
             encoded = await encode(answer, wanted.format)
         lease = results.keep_only(len(encoded.body))
@@ -104,7 +105,7 @@ def report_on(schema: ReportSchema) -> Handler:
             rows=encoded.rows,
             headers=headers_of(encoded, wanted.format, planned),
             etag=etag,
-            log_fields=shape_of(planned) | {DRUID_QUERY: context.log_fields[DRUID_QUERY]},
+            log_fields=shape | {DRUID_QUERY: context.log_fields[DRUID_QUERY]},
             sent_at=min(response.sent_at for response in responses),
             queries=len(responses),
         )
@@ -155,7 +156,9 @@ async def _parse(
     return report, requested_page(request, wanted, body, report, tenant)
 
 
-def _stored(request: web.Request, wanted: WantedResponse, dataset: Dataset, key: AnswerKey) -> _Made | None:
+def _stored(
+    request: web.Request, wanted: WantedResponse, dataset: Dataset, key: AnswerKey
+) -> _Made | web.Response | None:
     """Return the stored answer to an identical request, if there is one and the caller does not want a new one."""
     context = request[CONTEXT]
     services = context.services
@@ -168,19 +171,25 @@ def _stored(request: web.Request, wanted: WantedResponse, dataset: Dataset, key:
     lease = services.answers.lease(key, answer)
     context.leases.append(lease)
     services.instruments.of_requests(context.data_set).druid_seconds.observe(0)
-    context.log_fields |= {"druid_ms": 0.0, "rows_from": "memory"}
+    # The request's log line is the audit line, too. Its context has the caller, the organization and the partner.
+    context.log_fields |= answer.log_fields | {"druid_ms": 0.0, "rows_from": "memory"}
     tell({DRUID_QUERY_ID: answer.log_fields[DRUID_QUERY]})
-    return _Made(answer, fields_from_memory(answer.sent_at), lease)
+    headers = fields_from_memory(answer.sent_at)
+    return _unmodified(request, answer.etag, headers) or _Made(answer, headers, lease)
+
+
+def _unmodified(request: web.Request, etag: str | None, headers: Mapping[str, str]) -> web.Response | None:
+    """Return the response to a caller who has the answer with this ETag already; None to all others."""
+    tag = known_tag(request, etag)
+    if tag is None:
+        return None
+    request[CONTEXT].log_fields["rows"] = 0
+    return not_modified(tag, {**VARY, **headers})
 
 
 async def _respond(request: web.Request, tenant: Tenant, made: _Made) -> web.Response:
-    """Return the response with the answer, compressed if the caller accepts that; 304 if the caller has it already."""
+    """Return the response with the answer, compressed if the caller accepts that."""
     context, answer = request[CONTEXT], made.answer
-    # The request's log line is the audit line, too. Its context has the caller, the organization and the partner.
-    context.log_fields |= answer.log_fields
-    if (tag := known_tag(request, answer.etag)) is not None:
-        context.log_fields["rows"] = 0
-        return not_modified(tag, {**VARY, **made.headers})
     context.log_fields["rows"] = answer.rows
     context.services.instruments.of_requests(context.data_set).rows.inc(answer.rows)
     response = web.Response(body=answer.body, headers={**answer.headers, **made.headers})

@@ -79,7 +79,7 @@ async def soak(
 ) -> Findings:
     """Cause random faults for so many seconds. `on_progress` gets the seconds so far, and a text.
 
-    The gateway's log is in `folder`, in a file of this name.
+    What the gateway logged is then in `folder`, in the file LOG.
     """
     clock = asyncio.get_running_loop().time
     findings = Findings(seed)

@@ -5,7 +5,6 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from aiohttp import web
@@ -18,6 +17,7 @@ from tests.http.asking import COUNT, ask, assert_problem
 from tests.http.conftest import Start
 from tests.http.coordinator import HAS_DATA, NEVER_HAD_DATA, SEGMENT, coordinator
 from tests.http.stand_in import CLASS, StandIn, error, respond, row
+from tests.http.test_links import link, send
 from tests.serving import D, P, T
 
 FRESH = {"Cache-Control": "max-stale=5, No-Cache"}
@@ -182,19 +182,14 @@ async def test_every_format_and_method_of_a_stored_report_has_its_own_answer(
     druid = Versioned()
     druid_stand_in.answer = druid.answer
     client = await start(druid_stand_in.url, reuse_seconds=60)
-    authorization = {"Authorization": f"Token {client.gateway.tokens[D]}"}
     body, path = json.dumps(COUNT), client.gateway.path()
-    link = f"{path}/report?q={quote(body)}"
     requests = [
         *(("POST", f"{path}?format={form}", body) for form in FORMATS),
-        *(("GET", f"{link}&format={form}", None) for form in FORMATS),
-        ("HEAD", link, None),
+        *(("GET", link(client, format=form), None) for form in FORMATS),
+        ("HEAD", link(client), None),
         ("POST", f"{path}?explain=true", body),
     ]
-    first, second = [
-        [await client.send(method, at, headers=authorization, data=data) for method, at, data in requests]
-        for _ in range(2)
-    ]
+    first, second = [[await send(client, method, at, data=data) for method, at, data in requests] for _ in range(2)]
     assert [answer.body for answer in first] == [answer.body for answer in second]
     described = {"content-type", "content-disposition", "omitted-members", "etag", "vary", "cache-control"}
     for before, after in zip(first, second, strict=True):
@@ -203,7 +198,7 @@ async def test_every_format_and_method_of_a_stored_report_has_its_own_answer(
         }
     assert len(druid.asked) == 1
     etag = {"If-None-Match": first[len(FORMATS)].headers["etag"]}
-    answer = await client.send("GET", f"{link}&format=json", headers={**authorization, **etag})
+    answer = await send(client, "GET", link(client, format="json"), etag)
     assert (answer.status, answer.body, answer.headers["cache-status"]) == (304, b"", HIT)
 
 
@@ -256,12 +251,12 @@ async def test_many_callers_get_a_stored_answer_compressed_at_the_same_time(
     by_user = COUNT | {"group_by": ["user_id"]}
     druid_stand_in.answer = respond([[f"{number:032x}", number] for number in range(600)])
     client = await start(druid_stand_in.url, reuse_seconds=60)
-    headers = {"Authorization": f"Token {client.gateway.tokens[D]}", "Accept-Encoding": "gzip"}
-    link = f"{client.gateway.path()}/report?q={quote(json.dumps(by_user))}"
-    for method, path, data in (("GET", link, None), ("POST", client.gateway.path(), json.dumps(by_user))):
-        first = await client.send(method, path, headers=headers, data=data)
+    compressed = {"Accept-Encoding": "gzip"}
+    linked, posted = ("GET", link(client, by_user), None), ("POST", client.gateway.path(), json.dumps(by_user))
+    for method, path, data in (linked, posted):
+        first = await send(client, method, path, compressed, data)
         assert first.headers["content-encoding"] == "gzip"
-        answers = await asyncio.gather(*(client.send(method, path, headers=headers, data=data) for _ in range(40)))
+        answers = await asyncio.gather(*(send(client, method, path, compressed, data) for _ in range(40)))
         assert {(answer.status, answer.headers["cache-status"]) for answer in answers} == {(200, HIT)}
 
 
@@ -270,7 +265,5 @@ async def test_a_link_to_a_page_is_refused_whether_or_not_its_report_is_stored(
 ) -> None:
     druid_stand_in.answer = Versioned().answer
     client = await start(druid_stand_in.url, reuse_seconds=60)
-    headers = {"Authorization": f"Token {client.gateway.tokens[D]}"}
-    link = f"{client.gateway.path()}/report?q={quote(json.dumps(COUNT))}"
-    assert (await client.send("GET", link, headers=headers)).status == 200
-    assert_problem(await client.send("GET", f"{link}&page=made-up", headers=headers), 400, "invalid_report")
+    assert (await send(client, "GET", link(client))).status == 200
+    assert_problem(await send(client, "GET", link(client, page="made-up")), 400, "invalid_report")
