@@ -26,7 +26,7 @@ def druid(druid_stand_in: StandIn) -> Versioned:
 @pytest.fixture
 async def revalidating(start: Start, druid_stand_in: StandIn, druid: Versioned) -> Client:  # noqa: ARG001 - it answers
     """A gateway that lets Druid confirm every stored response."""
-    return await start(druid_stand_in.url, reuse_seconds=0.001)
+    return await start(druid_stand_in.url, reuse_seconds=0.000001)
 
 
 async def again(client: Client, answer: Answer, **parameters: str) -> Answer:

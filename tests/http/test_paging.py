@@ -54,7 +54,7 @@ def druid(druid_stand_in: StandIn) -> Paged:
 
 @pytest.fixture
 async def paging(start: Start, druid_stand_in: StandIn, druid: Paged) -> Client:  # noqa: ARG001 - it answers
-    return await start(druid_stand_in.url, reuse_seconds=0.001)
+    return await start(druid_stand_in.url, reuse_seconds=0.000001)
 
 
 def following(answer: Answer) -> str | None:
