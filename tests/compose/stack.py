@@ -80,11 +80,13 @@ class Caller:
     port: int
     token: str
 
-    def post(self, body: object, *, organization: str = D, timeout: float = 90) -> Answer:
+    def post(self, body: object, *, organization: str = D, timeout: float = 90, fresh: bool = False) -> Answer:
+        """Request a report. A fresh answer comes from Druid, and not from what the gateway has stored."""
+        headers = {"Authorization": f"Token {self.token}"} | ({"Cache-Control": "no-cache"} if fresh else {})
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             path = f"/api/reporting/v1/orgs/{organization}/chat_sessions"
-            connection.request("POST", path, json.dumps(body), {"Authorization": f"Token {self.token}"})
+            connection.request("POST", path, json.dumps(body), headers)
             response = connection.getresponse()
             return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
         finally:

@@ -42,13 +42,16 @@ class Seen:
 
 @contextmanager
 def asking(caller: Caller) -> Iterator[Seen]:
-    """Send requests several times a second until the block ends."""
+    """Send requests several times a second until the block ends.
+
+    Druid computes each answer: while a Broker has not noticed that a Historical is gone, it would confirm stored ones.
+    """
     seen, over = Seen(), threading.Event()
 
     def ask() -> None:
         while not over.wait(0.3):
             try:
-                seen.note(caller.post(report()))
+                seen.note(caller.post(report(), fresh=True))
             except OSError as error:
                 seen.wrong[repr(error)] += 1
 
