@@ -110,7 +110,9 @@ def report_on(schema: ReportSchema) -> Handler:
             queries=len(responses),
         )
         if page is None and is_lasting(planned, now):
-            services.answers.put(key, complete)
+            # Druid's responses tell: those to a report that is requested again are stored, too.
+            repeated = all(response.origin != "druid" for response in responses)
+            services.answers.put(key, complete, repeated=repeated)
         links = {} if page is None else page.links(version, encoded.rows)
         return _Made(complete, {**headers, **links}, lease)
 

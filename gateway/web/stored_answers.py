@@ -89,8 +89,14 @@ class StoredAnswers:
         self._from_memory.inc(answer.queries)
         return lease
 
-    def put(self, key: AnswerKey, answer: CompleteAnswer) -> None:
-        """Store an answer, unless it is large or a newer one is stored. Old ones make room for it."""
+    def put(self, key: AnswerKey, answer: CompleteAnswer, *, repeated: bool) -> None:
+        """Store an answer, unless it is large or a newer one is stored. Old ones make room for it.
+
+        The first answer to a report is not stored, since most are never requested again. It ends an earlier one.
+        """
+        if not repeated:
+            self._stored.drop(key)
+            return
         if not self._is_recent(answer) or len(key.body) > _LONGEST_BODY or len(answer.body) > _LARGEST_ANSWER:
             return
         self._drop_old()

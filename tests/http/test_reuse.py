@@ -77,7 +77,9 @@ async def test_no_cache_makes_druid_compute_the_report(start: Start, druid_stand
     client = await start(druid_stand_in.url, reuse_seconds=60)
     await client.post()
     assert told(await ask(client, headers=FRESH)) == (2, "gateway; fwd=request", None)
-    assert told(await client.post()) == (2, HIT, "0")
+    assert [told(await client.post()) for _ in range(2)] == [(2, HIT, "0")] * 2
+    assert told(await ask(client, headers=FRESH)) == (3, "gateway; fwd=request", None)
+    assert told(await client.post()) == (3, HIT, "0")
 
 
 async def test_a_stored_report_is_confirmed_by_druid_and_replaced_when_data_changes(
@@ -189,13 +191,15 @@ async def test_every_format_and_method_of_a_stored_report_has_its_own_answer(
         ("HEAD", link(client), None),
         ("POST", f"{path}?explain=true", body),
     ]
-    first, second = [[await send(client, method, at, data=data) for method, at, data in requests] for _ in range(2)]
-    assert [answer.body for answer in first] == [answer.body for answer in second]
+    # Made from Druid's response, made again from it in memory, and stored then.
+    first, *later = [[await send(client, method, at, data=data) for method, at, data in requests] for _ in range(3)]
     described = {"content-type", "content-disposition", "omitted-members", "etag", "vary", "cache-control"}
-    for before, after in zip(first, second, strict=True):
-        assert {name: before.headers.get(name) for name in described} == {
-            name: after.headers.get(name) for name in described
-        }
+    for again in later:
+        assert [answer.body for answer in first] == [answer.body for answer in again]
+        for before, after in zip(first, again, strict=True):
+            assert {name: before.headers.get(name) for name in described} == {
+                name: after.headers.get(name) for name in described
+            }
     assert len(druid.asked) == 1
     etag = {"If-None-Match": first[len(FORMATS)].headers["etag"]}
     answer = await send(client, "GET", link(client, format="json"), etag)
@@ -224,19 +228,22 @@ async def test_an_answer_that_depends_on_the_time_is_made_again(
         return await encode(*arguments)
 
     monkeypatch.setattr("gateway.web.reports.encode", counted)
-    for _ in range(2):
+    for _ in range(3):
         assert (await client.post(COUNT | changes)).status == 200
-    assert len(encoded) == 2
+    assert len(encoded) == 3
+    # Any other is stored the second time.
     for _ in range(2):
         assert (await client.post()).status == 200
-    assert len(encoded) == 3
+    made = len(encoded)
+    assert (await client.post()).status == 200
+    assert len(encoded) == made
 
 
 async def test_a_stored_answer_ends_with_its_time_and_with_its_data_set(start: Start, druid_stand_in: StandIn) -> None:
     druid = Versioned(version=None)
     druid_stand_in.answer = druid.answer
     client = await start(druid_stand_in.url, reuse_seconds=0.3)
-    assert [told(await client.post())[:2] for _ in range(2)] == [(1, MISS), (1, HIT)]
+    assert [told(await client.post())[:2] for _ in range(3)] == [(1, MISS), (1, HIT), (1, HIT)]
     await asyncio.sleep(0.35)
     assert told(await client.post())[:2] == (2, MISS)
     schemas = client.gateway.app[SERVICES].druid.schemas
@@ -254,8 +261,9 @@ async def test_many_callers_get_a_stored_answer_compressed_at_the_same_time(
     compressed = {"Accept-Encoding": "gzip"}
     linked, posted = ("GET", link(client, by_user), None), ("POST", client.gateway.path(), json.dumps(by_user))
     for method, path, data in (linked, posted):
-        first = await send(client, method, path, compressed, data)
-        assert first.headers["content-encoding"] == "gzip"
+        # The second answer is stored.
+        for _ in range(2):
+            assert (await send(client, method, path, compressed, data)).headers["content-encoding"] == "gzip"
         answers = await asyncio.gather(*(send(client, method, path, compressed, data) for _ in range(40)))
         assert {(answer.status, answer.headers["cache-status"]) for answer in answers} == {(200, HIT)}
 
@@ -265,5 +273,6 @@ async def test_a_link_to_a_page_is_refused_whether_or_not_its_report_is_stored(
 ) -> None:
     druid_stand_in.answer = Versioned().answer
     client = await start(druid_stand_in.url, reuse_seconds=60)
-    assert (await send(client, "GET", link(client))).status == 200
+    for _ in range(2):
+        assert (await send(client, "GET", link(client))).status == 200
     assert_problem(await send(client, "GET", link(client, page="made-up")), 400, "invalid_report")
