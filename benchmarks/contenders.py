@@ -123,19 +123,29 @@ def nginx(broker_url: str, folder: Path) -> Iterator[Contender]:
 
 
 @contextmanager
-def minimal_gateway(broker_url: str, folder: Path) -> Iterator[Contender]:
-    """Run the gateway without checks."""
+def minimal_gateway(broker_url: str, folder: Path, *, under: Sequence[str] = ()) -> Iterator[Contender]:
+    """Run the gateway without checks, by the command `under` if one is given."""
     port = _free_port()
-    command = [sys.executable, "-m", "benchmarks.minimal_gateway", str(port), broker_url]
+    command = [*under, sys.executable, "-m", "benchmarks.minimal_gateway", str(port), broker_url]
     with _process(command, port, folder / "minimal.log") as pid:
         yield Contender("minimal", f"http://127.0.0.1:{port}", REPORT_PATH, pid=pid)
 
 
 @contextmanager
 def gateway(  # noqa: PLR0913 - what distinguishes the gateways of a run
-    name: str, checkout: Path, broker_url: str, coordinator_url: str | None, folder: Path, *, workers: int = 1
+    name: str,
+    checkout: Path,
+    broker_url: str,
+    coordinator_url: str | None,
+    folder: Path,
+    *,
+    workers: int = 1,
+    under: Sequence[str] = (),
 ) -> Iterator[Contender]:
-    """Run a checkout's `gateway serve` as an operator would, with an account database of its own."""
+    """Run a checkout's `gateway serve` as an operator would, with an account database of its own.
+
+    `under` is a command that runs it, if one is given.
+    """
     port = _free_port()
     bin_folder = Path(sys.executable).parent if checkout == ROOT else checkout / ".venv" / "bin"
     command = str(bin_folder / "gateway")
@@ -153,7 +163,10 @@ def gateway(  # noqa: PLR0913 - what distinguishes the gateways of a run
     log = folder / f"{name}.log"
     # Other checkouts may not know the option.
     options = ["--workers", str(workers)] if workers > 1 else []
-    with _process([command, "serve", *options], port, log, environment, ready="/readyz") as pid:
+    # Not the script itself: what runs it may not know where Python is.
+    with _process(
+        [*under, str(bin_folder / "python"), command, "serve", *options], port, log, environment, ready="/readyz"
+    ) as pid:
         yield Contender(name, f"http://127.0.0.1:{port}", REPORT_PATH, headers, pid)
 
 

@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -67,6 +67,16 @@ def ask_gateway(contender: Contender, body: str, parameters: str = "") -> dict[s
     """Return a gateway's answer to a report."""
     answer: dict[str, Any] = json.loads(_ask(contender, contender.path + parameters, body))
     return answer
+
+
+def ask_in_turn(contender: Contender, requests: Requests, numbers: Iterable[int]) -> None:
+    """Send these requests one after the other through one connection."""
+    connection = _connect(contender)
+    try:
+        for number in numbers:
+            _exchange(connection, contender.path, requests.body(number), contender)
+    finally:
+        connection.close()
 
 
 def _ask(contender: Contender, path: str, body: str) -> bytes:

@@ -126,7 +126,7 @@ def _timeseries_base(plan: Plan) -> _Base:
         )
         .query_dict
     )
-    return query | {"postAggregations": post_aggregators, **_virtual_columns(plan)}, ()
+    return query | {"postAggregations": post_aggregators, **_lookups(plan)}, ()
 
 
 def _group_by(plan: Plan) -> DruidQuery:
@@ -155,7 +155,7 @@ def _group_by_base(plan: Plan) -> _Base:
     if plan.buckets is not None:
         label = {"type": "default", "dimension": LABEL, "outputName": LABEL, "outputType": "LONG"}
         query["dimensions"] = [label, *query["dimensions"]]
-    query |= _virtual_columns(plan)
+    query |= _lookups(plan)
     if conditions := group_conditions(plan, aggregators):
         query["having"] = conditions[0] if len(conditions) == 1 else {"type": "and", "havingSpecs": conditions}
     columns = (
@@ -186,7 +186,10 @@ def _complete(plan: Plan, native: Json) -> Json:
     tenant = map(DruidFilter.build_filter, tenant_filters(plan.tenant, plan.dataset))
     own: Json = native["filter"]
     query_filter = {"type": "and", "fields": [*tenant, *own["fields"]]}
-    return native | {"intervals": _intervals(plan), "filter": query_filter, **_virtual_columns(plan)}
+    native |= {"intervals": _intervals(plan), "filter": query_filter}
+    if columns := _columns_of_time(plan):
+        native["virtualColumns"] = columns + native.get("virtualColumns", [])
+    return native
 
 
 def _intervals(plan: Plan) -> str | list[str]:
@@ -203,7 +206,14 @@ def _hull(first: Interval, second: Interval) -> Interval:
     return Interval(first.start, max(first.end, second.end), first.zone)
 
 
-def _virtual_columns(plan: Plan) -> Json:
+def _lookups(plan: Plan) -> Json:
+    used = plan.report.dimension_names()
+    columns = lookup_columns(each for each in plan.dataset.dimensions if each.name in used)
+    return {"virtualColumns": columns} if columns else {}
+
+
+def _columns_of_time(plan: Plan) -> list[Json]:
+    """Return the virtual columns that depend on the interval."""
     columns = []
     if plan.buckets is not None and plan.has_groups:
         columns.append(expressions.label(LABEL, plan.buckets))
@@ -213,8 +223,7 @@ def _virtual_columns(plan: Plan) -> Json:
         if plan.compared is not None and not plan.has_two_queries:
             interval = _hull(*sorted((interval, plan.compared.interval), key=lambda each: each.start))
         columns += expressions.time_parts(parts, interval)
-    columns += lookup_columns(each for each in plan.dataset.dimensions if each.name in used)
-    return {"virtualColumns": columns} if columns else {}
+    return columns
 
 
 def _own_filter(plan: Plan) -> DruidFilter:
