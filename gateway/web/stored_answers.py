@@ -1,4 +1,4 @@
-"""Whole answers that are stored: an identical request is answered without parsing, compiling or encoding again.
+"""Whole answers that are stored: a repeated request is answered without parsing, compiling or encoding again.
 
 They are as old as the responses of Druid from which they were made, and are served for as long as those would be
 (`GATEWAY_REUSE_SECONDS`). After that, the request takes the usual way, on which Druid may confirm its response.
