@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import measure
-from benchmarks.contenders import ROOT, Contender, gateway
+from benchmarks.contenders import ROOT, Contender, gateway, run, running_druid
 
 ROUNDS = 40
 ZONE = "Europe/Helsinki"
@@ -28,7 +28,7 @@ Report = Mapping[str, Any]
 
 
 def main() -> None:
-    broker, coordinator = os.environ["DRUID_BROKER_URL"], os.environ["DRUID_COORDINATOR_URL"]
+    broker, coordinator = running_druid()
     os.environ["GATEWAY_REUSE_SECONDS"] = "0"
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
@@ -78,4 +78,4 @@ def _seconds(server: Contender, reports: list[Report]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

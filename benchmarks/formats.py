@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 
 from benchmarks import contenders
-from benchmarks.contenders import ROOT, Contender
+from benchmarks.contenders import ROOT, Contender, run
 from gateway.query.literals import Json
 
 ROWS = 100_000
@@ -111,4 +111,4 @@ def _ask(gateway: Contender, report: Json, form: str, coding: str, number: int) 
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import NAMESPACE_URL, uuid5
 
-from benchmarks.contenders import ORGANIZATION, ROOT, Contender, gateway
+from benchmarks.contenders import ORGANIZATION, ROOT, Contender, gateway, run, running_druid
 from benchmarks.questions import ALL_QUESTIONS
 
 TIMES = (1, 10, 50)
@@ -34,7 +34,7 @@ Row = dict[str, Any]
 
 
 def main() -> None:
-    broker, coordinator = os.environ["DRUID_BROKER_URL"], os.environ["DRUID_COORDINATOR_URL"]
+    broker, coordinator = running_druid()
     with tempfile.TemporaryDirectory(prefix="growth-") as name:
         folder = Path(name)
         rows = _generated(folder)
@@ -131,4 +131,4 @@ def _measure(server: Contender) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchmarks import measure
-from benchmarks.contenders import QUERY_PATH, ROOT, Contender, gateway
+from benchmarks.contenders import QUERY_PATH, ROOT, Contender, gateway, run, running_druid
 from benchmarks.measure import Load, Requests
 from benchmarks.questions import ALL_QUESTIONS, START
 
@@ -35,7 +35,7 @@ YEAR = {
 
 
 def main() -> None:
-    broker, coordinator = os.environ["DRUID_BROKER_URL"], os.environ["DRUID_COORDINATOR_URL"]
+    broker, coordinator = running_druid()
     druid = Contender("Druid", broker, QUERY_PATH, speaks_druid=True)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         with gateway("gateway", ROOT, broker, coordinator, Path(folder)) as server:
@@ -95,4 +95,4 @@ def _confirm_year(server: Contender) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks import measure
-from benchmarks.contenders import ROOT, Contender, canned_druid, gateway
+from benchmarks.contenders import ROOT, Contender, canned_druid, gateway, run
 from benchmarks.measure import Load, Requests
 from benchmarks.questions import ALL_QUESTIONS
 
@@ -68,4 +68,4 @@ def _worker_seconds(contender: Contender) -> list[float]:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)
