@@ -89,7 +89,7 @@ def mutate(body: Any, data: st.DataObject) -> None:
             node[key] = deepcopy(other)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(body=bodies(DATASET), data=st.data())
 def test_both_schemas_accept_the_same_documents(body: Any, data: st.DataObject) -> None:
     assert accepted(body)
