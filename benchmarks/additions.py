@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import measure
-from benchmarks.contenders import ROOT, Contender, gateway, run, running_druid
+from benchmarks.command import run, running_druid
+from benchmarks.contenders import ROOT, Contender, gateway
 
 ROUNDS = 40
 ZONE = "Europe/Helsinki"

@@ -11,13 +11,15 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
+
+from benchmarks.command import BenchError
 
 ROOT = Path(__file__).parents[1]
 ORGANIZATION = "b0a1d32b-e82c-11e4-b081-6c4008adf7e8"
@@ -58,29 +60,6 @@ http {{
     }}
 }}
 """
-
-
-class BenchError(Exception):
-    """The message states what failed and what to do about it."""
-
-
-def run(main: Callable[[], None]) -> None:
-    """Run a benchmark; an error of it ends the process with the message alone."""
-    try:
-        main()
-    except BenchError as error:
-        sys.exit(str(error))
-
-
-def running_druid() -> tuple[str, str]:
-    """Return the URLs of the broker and the coordinator that the environment names. Raises BenchError."""
-    try:
-        return os.environ["DRUID_BROKER_URL"], os.environ["DRUID_COORDINATOR_URL"]
-    except KeyError as error:
-        raise BenchError(
-            f"{error.args[0]} is not set. With the demo's Druid running (make run, or python -m druid start): "
-            'eval "$(python -m druid env)"'
-        ) from None
 
 
 @dataclass(frozen=True, slots=True)

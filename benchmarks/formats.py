@@ -21,7 +21,8 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 
 from benchmarks import contenders
-from benchmarks.contenders import ROOT, Contender, run
+from benchmarks.command import BenchError, run
+from benchmarks.contenders import ROOT, Contender
 from gateway.query.literals import Json
 
 ROWS = 100_000
@@ -104,7 +105,7 @@ def _ask(gateway: Contender, report: Json, form: str, coding: str, number: int) 
         response = connection.getresponse()
         received = response.read()
         if response.status != 200:
-            raise contenders.BenchError(received.decode())
+            raise BenchError(received.decode())
         return received
     finally:
         connection.close()

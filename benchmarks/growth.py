@@ -21,7 +21,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import NAMESPACE_URL, uuid5
 
-from benchmarks.contenders import ORGANIZATION, ROOT, Contender, gateway, run, running_druid
+from benchmarks.command import run, running_druid
+from benchmarks.contenders import ORGANIZATION, ROOT, Contender, gateway
 from benchmarks.questions import ALL_QUESTIONS
 
 TIMES = (1, 10, 50)

@@ -12,15 +12,16 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from benchmarks import contenders, measure
-from benchmarks.contenders import ROOT, BenchError, Contender
+from benchmarks.command import BenchError, run
+from benchmarks.contenders import ROOT, Contender
 from benchmarks.measure import Requests
 from benchmarks.questions import ALL_QUESTIONS, Question
 
@@ -38,13 +39,11 @@ def main(
         Path | None, typer.Option(exists=True, file_okay=False, resolve_path=True, help="Another checkout, with .venv.")
     ] = None,
 ) -> None:
+    # The same order of sets in each run; and valgrind does not know io_uring.
+    os.environ |= {"PYTHONHASHSEED": "0", "UV_USE_IO_URING": "0"}
     checkouts = {"before": before, "gateway": ROOT} if before else {"gateway": ROOT}
     cases = [(each, repeated) for repeated in (False, True) for each in ALL_QUESTIONS if each.rows is None]
-    try:
-        counts = {name: list(_counted(name, checkouts.get(name), cases)) for name in ("minimal", *checkouts)}
-    except BenchError as error:
-        typer.secho(str(error), fg="red", err=True)
-        raise typer.Exit(1) from error
+    counts = {name: list(_counted(name, checkouts.get(name), cases)) for name in ("minimal", *checkouts)}
     print(f"| thousand instructions per request (relative to minimal) | {' | '.join(counts)} |")
     print(f"|---{'|---:' * len(counts)}|")
     for number, (question, repeated) in enumerate(cases):
@@ -56,7 +55,7 @@ def _counted(name: str, checkout: Path | None, cases: list[tuple[Question, bool]
     """Yield how many thousand instructions a request of each case costs a server."""
     with tempfile.TemporaryDirectory(prefix="bench-") as temporary:
         folder = Path(temporary)
-        with contenders.canned_druid(folder / "canned.log") as druid, _started(name, checkout, druid, folder) as server:
+        with contenders.canned_druid(folder / "canned.log") as druid, _start(name, checkout, druid, folder) as server:
             for question, repeated in cases:
                 requests = Requests(question, json.dumps(question.report))
                 numbers = itertools.repeat(1) if repeated else itertools.count()
@@ -71,8 +70,7 @@ def _counted(name: str, checkout: Path | None, cases: list[tuple[Question, bool]
                 dump.unlink()
 
 
-@contextmanager
-def _started(name: str, checkout: Path | None, druid: str, folder: Path) -> Iterator[Contender]:
+def _start(name: str, checkout: Path | None, druid: str, folder: Path) -> AbstractContextManager[Contender]:
     if shutil.which("valgrind") is None:
         raise BenchError("valgrind is not installed. On Debian and Ubuntu: apt-get install valgrind")
     under = (
@@ -82,25 +80,9 @@ def _started(name: str, checkout: Path | None, druid: str, folder: Path) -> Iter
         "--instr-atstart=no",
         f"--callgrind-out-file={folder}/instructions",
     )
-    # The same order of sets in each run; and valgrind does not know io_uring.
-    with _environment({"PYTHONHASHSEED": "0", "UV_USE_IO_URING": "0"}):
-        if checkout is None:
-            server = contenders.minimal_gateway(druid, folder, under=under)
-        else:
-            server = contenders.gateway(name, checkout, druid, druid, folder, under=under)
-        with server as started:
-            yield started
-
-
-@contextmanager
-def _environment(changes: Mapping[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    if checkout is None:
+        return contenders.minimal_gateway(druid, folder, under=under)
+    return contenders.gateway(name, checkout, druid, druid, folder, under=under)
 
 
 def _control(server: Contender, command: str) -> None:
@@ -111,4 +93,4 @@ def _control(server: Contender, command: str) -> None:
 
 
 if __name__ == "__main__":
-    app()
+    run(app)

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmarks.contenders import BenchError, Contender
+from benchmarks.command import BenchError
+from benchmarks.contenders import Contender
 from benchmarks.questions import START, Question
 
 SCRIPT = Path(__file__).with_name("varied_requests.lua")

@@ -28,7 +28,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmarks import contenders, measure
-from benchmarks.contenders import ROOT, BenchError, Contender
+from benchmarks.command import BenchError
+from benchmarks.contenders import ROOT, Contender
 from benchmarks.measure import Load, Measurement, Requests
 from benchmarks.questions import ALL_QUESTIONS, START, Question
 from benchmarks.tables import Report

@@ -15,7 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchmarks import measure
-from benchmarks.contenders import QUERY_PATH, ROOT, Contender, gateway, run, running_druid
+from benchmarks.command import run, running_druid
+from benchmarks.contenders import QUERY_PATH, ROOT, Contender, gateway
 from benchmarks.measure import Load, Requests
 from benchmarks.questions import ALL_QUESTIONS, START
 

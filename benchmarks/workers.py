@@ -15,7 +15,8 @@ from pathlib import Path
 import psutil
 
 from benchmarks import measure
-from benchmarks.contenders import ROOT, Contender, canned_druid, gateway, run
+from benchmarks.command import run
+from benchmarks.contenders import ROOT, Contender, canned_druid, gateway
 from benchmarks.measure import Load, Requests
 from benchmarks.questions import ALL_QUESTIONS
 
