@@ -2,16 +2,15 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import NamedTuple, Self
 
-from gateway.query.zones import EPOCH
+from gateway.query.zones import datetime_of, moment_of
 
-_MILLISECOND = timedelta(milliseconds=1)
 # The Gregorian calendar repeats after 400 years. Python's datetime covers the years 1 to 9999; Druid's cover more.
 _CYCLE_YEARS = 400
 _CYCLE = 146_097 * 86_400_000
-_CYCLE_START = (datetime(2000, 1, 1, tzinfo=UTC) - EPOCH) // _MILLISECOND
+_CYCLE_START = moment_of(datetime(2000, 1, 1, tzinfo=UTC))
 _USUAL_LENGTH = len("2019-01-01T00:00:00.000Z")
 _MOMENT = re.compile(
     r"(?P<year>[+-]?\d{4,9})-(?P<rest>\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)?(?:Z|[+-]\d\d:\d\d)?)", re.ASCII
@@ -52,19 +51,19 @@ class TimeRange(NamedTuple):
 
 def _parse_moment(text: str) -> int:
     if len(text) == _USUAL_LENGTH and text[4] == "-" and text[-1] == "Z":
-        return (datetime.fromisoformat(text) - EPOCH) // _MILLISECOND
+        return moment_of(datetime.fromisoformat(text))
     match = _MOMENT.fullmatch(text)
     if match is None:
         raise ValueError(f"not a moment as Druid writes it: {text[:40]!r}")
     cycles, year = divmod(int(match["year"]) - 2000, _CYCLE_YEARS)
     moment = datetime.fromisoformat(f"{2000 + year}-{match['rest']}")
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    return (moment - EPOCH) // _MILLISECOND + cycles * _CYCLE
+    return moment_of(moment) + cycles * _CYCLE
 
 
 def _format_moment(moment: int) -> str:
     cycles, within = divmod(moment - _CYCLE_START, _CYCLE)
-    text = (EPOCH + timedelta(milliseconds=_CYCLE_START + within)).isoformat(timespec="milliseconds")
+    text = datetime_of(_CYCLE_START + within).isoformat("T", "milliseconds")
     year = int(text[:4]) + cycles * _CYCLE_YEARS
     return f"{'-' if year < 0 else ''}{abs(year):04d}{text[4:23]}Z"
 

@@ -9,12 +9,12 @@ that offset. Otherwise Druid computes the label of each row from the offsets in 
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import lru_cache
 from itertools import pairwise
 
 from gateway.query.time import Interval
-from gateway.query.zones import DAY, EPOCH, Span, spans
+from gateway.query.zones import DAY, EPOCH, Span, datetime_of, spans
 
 MINUTE, HOUR = 60_000, 3_600_000
 
@@ -47,7 +47,7 @@ def _steps(name: str, period: str, step: int, *, origin: int = 0, by_offset: boo
 
 def _months(name: str, period: str, months: int) -> Granularity:
     def begin(wall: int, later: int) -> int:
-        day = (EPOCH + timedelta(milliseconds=wall)).date()
+        day = datetime_of(wall).date()
         index = (day.year * 12 + day.month - 1) // months * months + later * months
         return (date(index // 12, index % 12 + 1, 1) - EPOCH.date()).days * DAY
 

@@ -1,14 +1,13 @@
 """Druid's expressions for local time: a row's bucket, and the parts of its time. None contains text of the caller."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from types import MappingProxyType
 
 from gateway.catalog.model import TIME_PARTS
 from gateway.query.buckets import Buckets
 from gateway.query.literals import Json
 from gateway.query.time import Interval
-from gateway.query.zones import EPOCH, Span, spans
+from gateway.query.zones import Span, datetime_of, spans
 
 _UNITS: Mapping[str, str] = MappingProxyType(
     {"hour_of_day": "HOUR", "day_of_week": "DOW", "day_of_month": "DAY", "month_of_year": "MONTH"}
@@ -18,7 +17,7 @@ _UNITS: Mapping[str, str] = MappingProxyType(
 
 def instant(moment: int) -> str:
     """Return the moment in UTC as Druid reads it."""
-    return f"{(EPOCH + timedelta(milliseconds=moment)).isoformat(timespec='milliseconds')[:-6]}Z"
+    return f"{datetime_of(moment).isoformat('T', 'milliseconds')[:-6]}Z"
 
 
 def interval_text(interval: Interval) -> str:

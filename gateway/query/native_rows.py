@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from math import inf, isfinite, nan
 from types import MappingProxyType
@@ -20,7 +20,7 @@ from gateway.query.plan import Plan
 from gateway.query.report import Report, once_per_report
 from gateway.query.time import format_moment
 from gateway.query.validation_errors import pointer
-from gateway.query.zones import EPOCH
+from gateway.query.zones import moment_of
 
 _ColumnOf = Callable[[str], Values]
 
@@ -67,7 +67,7 @@ def read_time_range(rows: Sequence[Any]) -> tuple[str, str] | None:
 # Reports on the same days have the same buckets.
 @lru_cache(maxsize=16_384)
 def _moment_of(timestamp: str) -> int:
-    return (datetime.fromisoformat(timestamp) - EPOCH) // timedelta(milliseconds=1)
+    return moment_of(datetime.fromisoformat(timestamp))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +137,10 @@ class RowReader:
                 lambda name: [each.get(name) for each in results],
             )
         width = len(self.query.columns)
-        if not ({*map(type, rows)} <= {list} and {*map(len, rows)} <= {width}):
-            raise unexpected("rows of another shape")
+        # Rows of different lengths raise ValueError.
         columns = list(zip(*rows, strict=True)) or [()] * width
+        if len(columns) != width or not {*map(type, rows)} <= {list}:
+            raise unexpected("rows of another shape")
         positions = layout.positions
         return (
             columns[0],

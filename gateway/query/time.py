@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from gateway.query.zones import DAY, EPOCH
+from gateway.query.zones import DAY, datetime_of, moment_of
 
 FIRST_YEAR, LAST_YEAR = 1900, 2200
 
@@ -50,8 +50,7 @@ def parse_timestamp(text: str, zone: ZoneInfo, *, end: bool = False) -> int:
     local, zone_of_text, nanoseconds = _read(text)
     # Before rounding: .998000001 rounds up to .999 without meaning the whole second.
     milliseconds = 1000 if end and nanoseconds >= 999_000_000 else -(-nanoseconds // 1_000_000)
-    moment = local.replace(tzinfo=zone_of_text or zone)
-    return (moment - EPOCH) // timedelta(milliseconds=1) + milliseconds
+    return moment_of(local.replace(tzinfo=zone_of_text or zone)) + milliseconds
 
 
 # The schema, the search for contradictions and the report each read the same texts.
@@ -85,24 +84,22 @@ def _parse_offset(text: str) -> timezone:
 @lru_cache(maxsize=16_384)
 def format_moment(moment: int, zone: ZoneInfo) -> str:
     """Return the moment as ISO 8601 local to `zone`, with milliseconds and offset."""
-    return (EPOCH + timedelta(milliseconds=moment)).astimezone(zone).isoformat(timespec="milliseconds")
+    return datetime_of(moment).astimezone(zone).isoformat("T", "milliseconds")
 
 
 def wall_time(moment: int, zone: ZoneInfo) -> int:
     """Return what a local clock shows at the moment, in milliseconds."""
-    local = (EPOCH + timedelta(milliseconds=moment)).astimezone(zone)
-    return (local.replace(tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
+    return moment_of(datetime_of(moment).astimezone(zone).replace(tzinfo=UTC))
 
 
 def moment_at(wall: int, zone: ZoneInfo) -> int:
     """Return the moment at which a local clock shows this, by the rules of parse_timestamp."""
-    local = (EPOCH + timedelta(milliseconds=wall)).replace(tzinfo=zone)
-    return (local - EPOCH) // timedelta(milliseconds=1)
+    return moment_of(datetime_of(wall).replace(tzinfo=zone))
 
 
 def a_year_earlier(moment: int, zone: ZoneInfo) -> int:
     """Return the same local time in the year before; of 29 February, on the 28th."""
-    local = EPOCH + timedelta(milliseconds=wall_time(moment, zone))
+    local = datetime_of(wall_time(moment, zone))
     leap_day = (local.month, local.day) == (2, 29)
     earlier = local.replace(year=local.year - 1, day=28 if leap_day else local.day)
-    return moment_at((earlier - EPOCH) // timedelta(milliseconds=1), zone)
+    return moment_at(moment_of(earlier), zone)

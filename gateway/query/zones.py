@@ -28,6 +28,7 @@ TIME_ZONES = frozenset(zoneinfo.available_timezones() - {"Factory"})
 
 DAY = 86_400_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Created once: by keyword, a timedelta takes as long to create as all the rest of a conversion.
 _MILLISECOND = timedelta(milliseconds=1)
 
 _STEP = 3 * DAY
@@ -43,15 +44,25 @@ class Span:
     offset: int
 
 
+def datetime_of(moment: int) -> datetime:
+    """Return the moment, in milliseconds since 1970-01-01T00:00Z, as a datetime in UTC."""
+    return EPOCH + moment * _MILLISECOND
+
+
+def moment_of(time: datetime) -> int:
+    """Return the moment of a datetime that has a zone, rounded down to the millisecond."""
+    return (time - EPOCH) // _MILLISECOND
+
+
 def spans(zone: ZoneInfo, start: int, end: int) -> tuple[Span, ...]:
     """Return the spans, in order, that make up the time from `start` to `end`."""
-    years = range((EPOCH + start * _MILLISECOND).year, (EPOCH + end * _MILLISECOND).year + 1)
+    years = range(datetime_of(start).year, datetime_of(end).year + 1)
     changes = [moment for year in years for moment in _offset_changes(zone, year) if start < moment < end]
     return tuple(Span(a, b, _offset(zone, a)) for a, b in pairwise([start, *changes, end]))
 
 
 def _offset(zone: ZoneInfo, moment: int) -> int:
-    offset = (EPOCH + moment * _MILLISECOND).astimezone(zone).utcoffset() or timedelta()
+    offset = datetime_of(moment).astimezone(zone).utcoffset() or timedelta()
     return offset // _MILLISECOND
 
 

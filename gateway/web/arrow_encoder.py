@@ -3,7 +3,7 @@
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from io import BytesIO
 from itertools import accumulate, repeat
@@ -16,7 +16,7 @@ from nanoarrow.ipc import StreamWriter
 from gateway.query.columns import Column, ColumnType
 from gateway.query.literals import Json
 from gateway.query.respond import Columns
-from gateway.query.zones import EPOCH
+from gateway.query.zones import moment_of
 
 _SCHEMAS: Final[Mapping[ColumnType, Callable[[Column], Any]]] = {
     ColumnType.TIME: lambda column: nanoarrow.timestamp("ms", column.zone),
@@ -101,7 +101,7 @@ def _times(values: Sequence[str]) -> Iterable[Any]:
 @lru_cache(1024)
 def _milliseconds(text: str) -> int:
     """Return a time in milliseconds since 1970. Rows are ordered by time, so that most have the time of another."""
-    return (datetime.fromisoformat(text) - EPOCH) // timedelta(milliseconds=1)
+    return moment_of(datetime.fromisoformat(text))
 
 
 def _strings(values: Sequence[str]) -> Iterable[Any]:

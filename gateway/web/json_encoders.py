@@ -23,7 +23,9 @@ class JsonEncoder:
     def rows(self, columns: Columns) -> bytes:
         """Return the rows as arrays, separated from those before them."""
         separator, self._separator = self._separator, b","
-        return separator + orjson.dumps(list(zip(*columns, strict=True)))[1:-1]
+        rows = orjson.dumps(list(zip(*columns, strict=True)))
+        # A view, because the rows may be megabytes long.
+        return b"".join((separator, memoryview(rows)[1:-1]))
 
     def tail(self, members: Json) -> bytes:
         """Return the remaining members."""

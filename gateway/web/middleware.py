@@ -35,7 +35,7 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
                 services.cpu_budget.charge(context.organization_id, context.cpu_seconds)
         if not request.content.at_eof():
             drop_body(request)
-        if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+        if response.status == 429:
             caller = context.organization_id or address_of_request(request, services.settings.trusted_proxies)
             await services.refusal_pacer.wait(caller)
         try:

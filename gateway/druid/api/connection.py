@@ -7,7 +7,6 @@ this module sends it as one write, and httptools parses the response. All other 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any, Final, Protocol, cast
 
 import httptools
@@ -209,9 +208,7 @@ class Connection(asyncio.Protocol):
         self._head_complete = True
         headers = exchange.received.headers
         self._until_closed = (
-            status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
-            and b"content-length" not in headers
-            and b"transfer-encoding" not in headers
+            status not in (204, 304) and b"content-length" not in headers and b"transfer-encoding" not in headers
         )
         self._keep = self._parser.should_keep_alive() and not self._until_closed
         exchange.begin()

@@ -4,7 +4,6 @@ https://druid.apache.org/docs/33.0.0/querying/query-context says what Druid does
 """
 
 import asyncio
-from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -45,13 +44,13 @@ class Send:
             received_at = asyncio.get_running_loop().time()
             timer.stop()
             tell({HTTP_RESPONSE_STATUS_CODE: response.status})
-            confirmed = request.known if response.status == HTTPStatus.NOT_MODIFIED else None
+            confirmed = request.known if response.status == 304 else None
             version: str | None
             if confirmed is not None:
                 timer.outcome = "confirmed"
                 version, body, uncovered = confirmed.version, confirmed.body, confirmed.uncovered
                 request.lease.resize(GROWTH * len(body))
-            elif response.status == HTTPStatus.OK:
+            elif response.status == 200:
                 version, body, uncovered = version_in(response.headers), response.body, uncovered_in(response.headers)
             else:
                 raise error_in(response.status, response.body, request.body)

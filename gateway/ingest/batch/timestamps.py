@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from gateway.query.zones import EPOCH
+from gateway.query.zones import moment_of
 
-_MILLISECOND = timedelta(milliseconds=1)
 # What Druid's and Python's parsers both accept and read as the same moment.
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)?)?", re.ASCII)
 
@@ -22,7 +21,7 @@ def _iso(value: object) -> int | None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return (moment - EPOCH) // _MILLISECOND
+    return moment_of(moment)
 
 
 def _millis(value: object) -> int | None:

@@ -114,7 +114,8 @@ def test_buckets_of_another_shape_are_rejected(by_day: Plan, rows: list[Any]) ->
 @pytest.mark.parametrize(
     "row",
     [None, 5, {}, [], ["org", 1], [1546300800000, "org", 1, 1], [1546300800000, "org", "1"], [5, "org", 1],
-     [None, "org", 1], ["2019-01-01", "org", 1], [[], "org", 1], [{}, "org", 1], [1546300800000, "org", True]],
+     [None, "org", 1], ["2019-01-01", "org", 1], [[], "org", 1], [{}, "org", 1], [1546300800000, "org", True],
+     "abc", {1546300800000: 1, "org": 1, "count": 1}],
     ids=repr,
 )  # fmt: skip
 def test_groups_of_another_shape_are_rejected(by_scope: Plan, row: object) -> None:
