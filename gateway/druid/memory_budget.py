@@ -101,8 +101,10 @@ class MemoryLease:
     def resize(self, size: int) -> None:
         """Cover this many bytes. A share in the memory of others is given up for a lease of its own.
 
-        Raises MemoryExhausted if there are not as many.
+        Raises MemoryExhausted if there are not as many. Does nothing once it is released: nobody would release it again.
         """
+        if self._released:
+            return
         if self._allocation.holders > 1:
             own = _Allocation(self._allocation.budget, self._allocation.organization_id)
             own.resize(size)

@@ -73,6 +73,10 @@ class Exchange:
 
     def account(self) -> None:
         """Account for the memory of the body; a response that there is no memory for is not read to its end."""
+        if self.response.done():
+            # Nobody waits for it any more: what still arrives is neither kept nor counted.
+            self.received.body.clear()
+            return
         try:
             self._account(len(self.received.body))
         except GatewayError as error:

@@ -125,6 +125,24 @@ async def test_a_late_response_is_never_taken_for_the_next_query() -> None:
         assert server.connections == 2
 
 
+async def test_what_arrives_for_an_abandoned_query_is_neither_kept_nor_counted() -> None:
+    """Its connection stays open until Druid has cancelled it, and Druid may send much until then."""
+    server = Server(b"HTTP/1.1 200 OK\r\nContent-Length: 60010\r\n\r\n" + b"x" * 10, b"x" * 60_000)
+    counted: list[int] = []
+    async with connected(server) as pool:
+        deadline = asyncio.get_running_loop().time() + 5
+        exchange = await pool.send(b"{}", {}, account=counted.append, deadline=deadline)
+        await asyncio.wait_for(exchange.begun, 5)
+        exchange.response.cancel()
+        # The rest of the response is the server's answer to a second request.
+        exchange._connection._transport.write(b"{}")
+        async with asyncio.timeout(5):
+            while pool.in_use:
+                assert len(exchange.received.body) <= 10
+                await asyncio.sleep(0.001)
+    assert (exchange.received.body, counted) == (b"", [10])
+
+
 async def test_a_server_that_does_not_listen_is_named_by_no_error() -> None:
     pool = ConnectionPool(URL("http://127.0.0.1:1/druid/v2"), {})
     with pytest.raises(NotConnected, match="connection refused"):

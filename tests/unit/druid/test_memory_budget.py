@@ -17,6 +17,8 @@ def test_a_released_lease_frees_its_memory() -> None:
     assert memory.used == 0
     lease.release()
     assert memory.used == 0
+    lease.resize(60)
+    assert memory.used == 0
 
 
 def test_a_failure_frees_the_memory() -> None:
