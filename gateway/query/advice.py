@@ -22,8 +22,9 @@ class ReportWarning:
 def advice(plan: Plan, now: int) -> tuple[ReportWarning, ...]:
     """Return the warnings that follow from the report and the time of the request."""
     warnings = _of_report(plan.report, plan.dataset.advice)
-    if plan.interval.end > now:
-        end = format_moment(plan.interval.end, plan.interval.zone)
+    # A comparison evaluates its interval until now only.
+    if plan.whole_end > now and not plan.report.interval.relative:
+        end = format_moment(plan.whole_end, plan.interval.zone)
         message = f"The interval is not over before {end}: its numbers may still change."
         return (*warnings, ReportWarning("interval_not_over", message, "/interval"))
     return warnings

@@ -13,11 +13,11 @@ from operator import eq, ge, gt, le, lt
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from gateway.errors import LimitExceeded
+from gateway.errors import InvalidDruidResponse, LimitExceeded
 from gateway.query.aggregations import MetricColumn, Number
 from gateway.query.batch import Batch, Found, Values
 from gateway.query.compare import join
-from gateway.query.native_rows import NAN
+from gateway.query.native_rows import NAN, unexpected
 from gateway.query.plan import Plan
 from gateway.query.report import Comparison, Order
 
@@ -76,6 +76,11 @@ def arranged(plan: Plan, now: Iterator[Batch], before: Iterator[Batch] | None) -
     return map(Batch.of, rows)
 
 
+def twice() -> InvalidDruidResponse:
+    """Return the error for two rows of Druid that are the same group to the gateway: one would be lost."""
+    return unexpected("two rows for one group")
+
+
 def empty_values(columns: Iterable[MetricColumn]) -> tuple[Number | None, ...]:
     """Return the numbers over no rows."""
     return tuple(column.empty for column in columns)
@@ -85,8 +90,12 @@ def paired(plan: Plan, now: Slices, before: Slices) -> Slices:
     """Join the rows of both sides by bucket and dimensions. Rows that only one side has come last."""
     nothing = empty_values(plan.report.side_columns)
     earlier: dict[tuple[int, Values], Sequence[Number | None]] = {}
+    count = 0
     for found in before:
+        count += len(found)
         earlier.update(((index, tuple(dimensions)), numbers) for index, dimensions, numbers in found)
+        if len(earlier) < count:
+            raise twice()
         yield []
     for found in now:
         keyed = [((index, tuple(dimensions)), numbers) for index, dimensions, numbers in found]
@@ -102,7 +111,8 @@ def _filled(plan: Plan, slices: Slices) -> Slices:
     buckets = len(plan.buckets.labels)
     for found in slices:
         for index, dimensions, numbers in found:
-            groups.setdefault(tuple(dimensions), {})[index] = numbers
+            if groups.setdefault(tuple(dimensions), {}).setdefault(index, numbers) is not numbers:
+                raise twice()
         if buckets * len(groups) > plan.row_limit:
             raise LimitExceeded(
                 f"With fill, the answer has more than {plan.row_limit} rows: each of the groups has one in each of "

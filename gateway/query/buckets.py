@@ -115,6 +115,9 @@ def buckets(interval: Interval, granularity: Granularity) -> Buckets:
     contiguous = sequence == sorted(sequence)
     if contiguous and (fixed := _fixed_offset(interval, granularity, labels, starts)):
         return Buckets(granularity, _shifted(granularity, labels, fixed.offset), starts, (fixed,))
+    if len(offsets) == 1:
+        # The clocks went back before the interval, within its first bucket.
+        return Buckets(granularity, _shifted(granularity, labels, offsets[0].offset), starts, offsets)
     return Buckets(granularity, labels, starts, offsets)
 
 

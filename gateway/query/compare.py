@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from types import MappingProxyType
+from zoneinfo import ZoneInfo
 
 from gateway.query.aggregations import MetricColumn, Number, finite
 from gateway.query.buckets import GRANULARITIES, buckets
@@ -17,28 +18,55 @@ from gateway.query.time import Interval, a_year_earlier, moment_at, wall_time
 PREVIOUS_START_TIME = "previous_start_time"
 
 _PREVIOUS, _CHANGE = "_previous", "_change"
-_UNITS = tuple(GRANULARITIES[name] for name in ("year", "quarter", "month", "week", "day", "hour"))
+_YEAR = GRANULARITIES["year"]
+_UNITS = (_YEAR, *(GRANULARITIES[name] for name in ("quarter", "month", "week", "day", "hour")))
 
 
-def _previous_period(whole: Interval) -> Interval:
+def _previous_period(whole: Interval, until: int) -> Interval:
     """Return as many whole units as the interval has, or as much time, ending where it starts."""
     for unit in _UNITS:
         limits = (buckets(Interval(at, at + 1, whole.zone), unit).starts[0] == at for at in (whole.start, whole.end))
         if all(limits):
             count = len(buckets(whole, unit).starts)
-            return replace(whole, start=units_before(count, unit, whole.start, whole.zone), end=whole.start)
-    return replace(whole, start=2 * whole.start - whole.end, end=whole.start)
+            other = replace(whole, start=units_before(count, unit, whole.start, whole.zone), end=whole.start)
+            if unit is _YEAR and until < whole.end:
+                # Not after the same time: years differ by a day.
+                return replace(other, end=max(other.start, _years_earlier(until, count, whole.zone)))
+            return _cut(other, whole, until)
+    return _cut(replace(whole, start=2 * whole.start - whole.end, end=whole.start), whole, until)
 
 
-def _previous_year(whole: Interval) -> Interval:
-    start, end = (a_year_earlier(at, whole.zone) for at in (whole.start, whole.end))
+def _previous_year(whole: Interval, until: int) -> Interval:
+    start = a_year_earlier(whole.start, whole.zone)
     # Where the clocks go back, an interval can end at an earlier local time than it starts.
-    return replace(whole, start=start, end=max(start, end))
+    return replace(whole, start=start, end=max(start, _years_earlier(until, 1, whole.zone)))
 
 
-COMPARED_WITH: Mapping[str, Callable[[Interval], Interval]] = MappingProxyType(
+def _years_earlier(end: int, count: int, zone: ZoneInfo) -> int:
+    """Return the end of an interval so many years earlier.
+
+    It follows from the last moment within: the end of 28 February is one year earlier that of 28 February, too, whether
+    the 29th or March begins there.
+    """
+    last = end - 1
+    for _ in range(count):
+        last = a_year_earlier(last, zone)
+    return last + 1
+
+
+def _cut(other: Interval, whole: Interval, until: int) -> Interval:
+    """Return the other interval, cut after the same local time as the whole one at `until`."""
+    if until == whole.end:
+        return other
+    elapsed = wall_time(until, whole.zone) - wall_time(whole.start, whole.zone)
+    cut = moment_at(wall_time(other.start, whole.zone) + elapsed, whole.zone)
+    return replace(other, end=min(other.end, max(other.start, cut)))
+
+
+COMPARED_WITH: Mapping[str, Callable[[Interval, int], Interval]] = MappingProxyType(
     {"previous_period": _previous_period, "previous_year": _previous_year}
 )
+"""Functions of the whole interval and the moment until which it is evaluated: its end or, if it is not over, now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +82,12 @@ class Compare:
     def sides(self, resolved: Resolved, now: int) -> tuple[Interval, Interval]:
         """Return the report's interval and the one it is compared with.
 
-        An interval that is not over is evaluated until now, and the other one is cut after the same local time.
+        An interval that is not over is evaluated until now, and the other one is cut at the same place.
         """
         whole = replace(resolved.interval, end=resolved.whole_end)
-        other = COMPARED_WITH[self.to](whole) if isinstance(self.to, str) else self.to
-        if whole.end <= now:
-            return whole, other
-        zone = whole.zone
-        evaluated = replace(whole, end=max(whole.start, now))
-        elapsed = wall_time(evaluated.end, zone) - wall_time(whole.start, zone)
-        cut = moment_at(wall_time(other.start, zone) + elapsed, zone)
-        return evaluated, replace(other, end=min(other.end, max(other.start, cut)))
+        until = min(whole.end, max(whole.start, now))
+        other = COMPARED_WITH[self.to](whole, until) if isinstance(self.to, str) else _cut(self.to, whole, until)
+        return replace(whole, end=until), other
 
 
 def previous(name: str) -> str:

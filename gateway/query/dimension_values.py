@@ -71,7 +71,9 @@ def plan_values(name: str, parameters: Mapping[str, str], tenant: Tenant, schema
         "order_by": [{"column": f"rows_of_{name}"[:64], "direction": "descending"}],
         "limit": int(parameters.get("limit", DEFAULT_LIMIT)),
     }
-    planned = plan(parse(body, schema), tenant, schema, Uniques.SKETCH, now=now)
+    # All of the rows, not only those of default filters: otherwise a picker could not offer the other values.
+    report = replace(parse(body, schema), filter=None, defaults=())
+    planned = plan(report, tenant, schema, Uniques.SKETCH, now=now)
     if not search:
         return planned
     # A row with a value that contains the text may have other values, too.

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 from pydruid.utils.filters import Filter as DruidFilter
 
 from gateway.catalog.model import Dataset, Dimension, Kind
-from gateway.query.literals import LONGEST_STRING, Json, Value, by_dimension, nullable, read_value
+from gateway.query.literals import LONGEST_STRING, SINGLE_CHARACTER, Json, Value, by_dimension, nullable, read_value
 
 
 def native(body: Json) -> DruidFilter:
@@ -206,7 +206,7 @@ class Like:
             dataset,
             ("pattern",),
             pattern={"type": "string", "maxLength": LONGEST_STRING},
-            escape={"type": "string", "minLength": 1, "maxLength": 1},
+            escape={"type": "string", "minLength": 1, "maxLength": 1, "pattern": SINGLE_CHARACTER},
         )
         return {**keys, "properties": {**keys["properties"], "dimension": text}}
 

@@ -18,6 +18,8 @@ LONGEST_STRING = 1024
 COLUMN_NAME = "^[A-Za-z][A-Za-z0-9_]{0,63}(?!\\n)$"
 # An ISO 8601 duration with one unit.
 DURATION = r"^P(T[1-9][0-9]{0,4}[MH]|[1-9][0-9]{0,4}[DWMY])(?!\n)$"
+SINGLE_CHARACTER = "^[\\u0000-\\uffff]$"
+"""One unit of UTF-16, in which Druid counts."""
 NUMBER_TEXT = r"^-?[0-9]{1,15}(\.[0-9]{1,15})?(?!\n)$"
 
 _INTEGER = re.compile(r"-?\d+", re.ASCII)

@@ -26,6 +26,18 @@ _ColumnOf = Callable[[str], Values]
 
 NAN: Final = nan
 """The only NaN of dimensions, so that it equals itself in keys: NaN, the infinities and null are different groups."""
+
+
+class _NegativeZero(float):
+    """-0.0, of which Druid makes another group than of 0.0. As a key, it equals only itself."""
+
+    __hash__ = float.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+_NEGATIVE_ZERO: Final = _NegativeZero(-0.0)
 _NOT_FINITE = MappingProxyType({"NaN": NAN, "Infinity": inf, "-Infinity": -inf})
 """How Druid writes numbers that JSON does not have."""
 
@@ -48,8 +60,8 @@ def is_not_finite(value: object) -> bool:
 
 
 def finite_or_null(values: Values) -> Values:
-    """Return the values of a dimension of doubles, with null for numbers that are not finite."""
-    return [None if is_not_finite(value) else value for value in values]
+    """Return the values of a dimension of doubles as numbers, with null for those that are not finite."""
+    return [None if is_not_finite(value) else -0.0 if value is _NEGATIVE_ZERO else value for value in values]
 
 
 def read_time_range(rows: Sequence[Any]) -> tuple[str, str] | None:
@@ -150,6 +162,8 @@ class RowReader:
 
     def _parsed(self, index: int, values: Values) -> Values:
         """Return the values of a dimension of doubles as numbers."""
+        if 0.0 in values:
+            values = [_NEGATIVE_ZERO if value == 0 and str(value) == "-0.0" else value for value in values]
         if str not in {*map(type, values)}:
             return values
         self._warn(self.plan.report.group_by[index].name, pointer("group_by", index))

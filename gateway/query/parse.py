@@ -51,7 +51,8 @@ def _report(body: Json, dataset: Dataset) -> Report:
         metrics=metrics_of(body["aggregations"], dataset),
         post_aggregations=post_aggregations_of(body.get("post_aggregations", ())),
         filter=filter_of(body.get("filters"), dataset),
-        having=tuple(Having(each["type"], each["metric"], each["value"]) for each in body.get("having", ())),
+        # For Druid, -0.0 is less than 0.0, and both are equal to 0.
+        having=tuple(Having(each["type"], each["metric"], each["value"] or 0) for each in body.get("having", ())),
         order_by=tuple(order_of(each["column"], each.get("direction")) for each in body.get("order_by", ())),
         limit=int(body["limit"]) if "limit" in body else None,
         offset=int(body["offset"]) if "offset" in body else None,

@@ -55,8 +55,10 @@ class ParsedReports:
     def _parse(self, body: bytes) -> Report:
         if len(body) > _LONGEST:
             return parse(read_json(body), self.schema)
-        found = _INTERVAL.search(body)
-        # The text around the interval. It is that of a valid report only if the interval is the report's.
+        # The interval must be the report's: the only one, also of those that are spelled with escapes.
+        is_clear = body.count(b'"interval"') == 1 and b"\\u00" not in body
+        found = _INTERVAL.search(body) if is_clear else None
+        # The text around the interval.
         rest = None if found is None else body[: found.start(1)] + b"\0" + body[found.end(1) :]
         if found is not None and rest is not None and (known := self._by_rest.get(rest)) is not None:
             interval = _interval(found[1])

@@ -8,6 +8,7 @@ from gateway.errors import LimitExceeded
 from gateway.query.aggregations import MetricColumn, Uniques
 from gateway.query.buckets import MINUTE, Buckets, Granularity, buckets
 from gateway.query.filters import And, Filter, Not
+from gateway.query.intervals import Resolved
 from gateway.query.limits import Limits
 from gateway.query.precision import check_buckets, check_precision
 from gateway.query.report import Report, once_per_report
@@ -148,13 +149,20 @@ def is_heavy(planned: Plan) -> bool:
 def plan(report: Report, tenant: Tenant, schema: ReportSchema, uniques: Uniques, *, now: int) -> Plan:
     """Decide how to answer the report; raises LimitExceeded if it is longer or finer than the limits allow.
 
-    `now` is the time of the request. It counts to the minute, so that equal reports within a minute are one query.
+    `now` is the time of the request. It counts to the minute, so that equal reports within a minute are one query; if
+    the times of rows were rounded down to longer steps, to the end of the current one.
     """
     limits = schema.limits
     _check_days(report.interval.least_days(), limits)
     rows = schema.dataset.rows
-    now -= now % max(MINUTE, 1 if rows is None else rows.step)
+    now -= now % MINUTE
     resolved = report.interval.resolve(now)
+    if rows is not None:
+        # The times of rows were rounded down: those of now have the start of a step that is not over.
+        until = now + -now % rows.step
+        if report.interval.relative and resolved.interval.end == now:
+            resolved = Resolved(replace(resolved.interval, end=until), max(resolved.whole_end, until))
+        now = until
     interval, other = (resolved.interval, None) if report.compare is None else report.compare.sides(resolved, now)
     if other is None:
         _check_days(interval.days, limits)

@@ -31,7 +31,8 @@ def total(dimension: Dimension) -> Json:
     if dimension.metrics is not None:
         return _json(aggregators.doublesum(dimension.metrics.sum))
     if dimension.rows_metric is not None:
-        value = f"{_identifier(dimension.column)} * {_identifier(dimension.rows_metric)}"
+        # As doubles: the product of two longs may be beyond 64 bits.
+        value = f"cast({_identifier(dimension.column)}, 'DOUBLE') * {_identifier(dimension.rows_metric)}"
         return {"type": "doubleSum", "expression": value}
     return _json(aggregators.doublesum(dimension.column))
 

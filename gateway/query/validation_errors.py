@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from jsonschema_rs import Draft202012Validator, ValidationError
 
 from gateway.errors import Problem
-from gateway.query.literals import COLUMN_NAME, DURATION, NUMBER_TEXT, Json
+from gateway.query.literals import COLUMN_NAME, DURATION, NUMBER_TEXT, SINGLE_CHARACTER, Json
 from gateway.query.time import parse_timestamp
 from gateway.query.zones import TIME_ZONES
 
@@ -130,6 +130,7 @@ _FORMS: Mapping[str, str] = MappingProxyType(
     {
         NUMBER_TEXT: "must be a number, not",
         COLUMN_NAME: "must be a letter followed by letters, digits or underscores, at most 64 in all, not",
+        SINGLE_CHARACTER: "must be a character of the Basic Multilingual Plane, which has no emoji, not",
         DURATION: "must be an ISO 8601 duration with one unit, such as PT90M, PT24H, P7D, P4W, P3M or P1Y, not",
     }
 )

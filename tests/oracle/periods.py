@@ -37,6 +37,11 @@ def compared(
     if end <= now:
         return (start, end), other
     until = max(start, now)
+    years = 1 if compare["to"] == "previous_year" else 0
+    if compare["to"] == "previous_period" and all(_unit(at, "year", zone)[0] == at for at in whole):
+        years = clock.wall(end, zone).year - clock.wall(start, zone).year
+    if years:
+        return (start, until), (other[0], max(other[0], _end_years_earlier(until, years, zone)))
     elapsed = clock.wall(until, zone) - clock.wall(start, zone)
     cut = clock.of_wall(clock.wall(other[0], zone) + elapsed, zone)
     return (start, until), (other[0], min(other[1], max(other[0], cut)))
@@ -46,7 +51,8 @@ def _other(to: Any, start: int, end: int, zone: str) -> tuple[int, int]:
     if isinstance(to, Mapping):
         return clock.moment(to["start"], zone), clock.moment(to["end"], zone, end=True)
     if to == "previous_year":
-        return _year_earlier(start, zone), _year_earlier(end, zone)
+        earlier = _year_earlier(start, zone)
+        return earlier, max(earlier, _end_years_earlier(end, 1, zone))
     # Elsewhere the clocks change by whole hours, so that hours are time that has passed.
     hours = ("hour",) if zone == "Australia/Lord_Howe" else ()
     for unit in ("year", "quarter", "month", "week", "day", *hours):
@@ -65,6 +71,13 @@ def _year_earlier(at: int, zone: str) -> int:
     except ValueError:
         earlier = wall.replace(year=wall.year - 1, day=28)
     return clock.of_wall(earlier, zone)
+
+
+def _end_years_earlier(end: int, years: int, zone: str) -> int:
+    """The end after the last moment within, so many years earlier."""
+    for _ in range(years):
+        end = _year_earlier(end - 1, zone) + 1
+    return end
 
 
 def _unit(at: int, unit: str, zone: str) -> tuple[int, int]:

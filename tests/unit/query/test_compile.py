@@ -2,6 +2,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -178,3 +179,14 @@ def test_the_queries_of_pages_that_the_gateway_arranges_are_the_same(planner: Pl
     for report in (day, filled, compared):
         first, second = (compile_report(planner(report | {"offset": offset})).native for offset in (0, 5))
         assert first == second
+
+
+@pytest.mark.parametrize("value", [0, 0.0, -0.0])
+def test_every_zero_is_sent_as_the_number_that_druid_finds_equal_to_both_zeros(planner: Planner, value: float) -> None:
+    body = {
+        "interval": {"start": "2019-01-01", "end": "2019-01-02"},
+        "group_by": ["scope"],
+        "aggregations": [{"type": "sum", "fields": ["sales"]}],
+        "having": [{"type": "lessThan", "metric": "sales_sum", "value": value}],
+    }
+    assert orjson.dumps(compile_report(planner(body)).native["having"]["havingSpecs"][0]["value"]) == b"0"

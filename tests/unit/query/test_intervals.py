@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from gateway.query.advice import advice
 from gateway.query.time import format_moment, parse_timestamp
 from tests.unit.query.conftest import Planner
 
@@ -73,6 +74,9 @@ def test_a_day_without_a_midnight_starts_with_its_first_moment(planner: Planner,
         ("2019-05-01T06:00", "2019-05-01T18:00", "previous_period", ["2019-04-30T18:00", "2019-05-01T06:00"]),
         ("2020-02-29", "2020-03-01", "previous_year", ["2019-02-28T00:00", "2019-03-01T00:00"]),
         ("2019-03-31", "2019-04-01", "previous_year", ["2018-03-31T00:00", "2018-04-01T00:00"]),
+        # 28 February is compared with 28 February, also in a leap year.
+        ("2024-02-28", "2024-02-29", "previous_year", ["2023-02-28T00:00", "2023-03-01T00:00"]),
+        ("2025-02-28", "2025-03-01", "previous_year", ["2024-02-28T00:00", "2024-02-29T00:00"]),
     ],
 )
 def test_an_interval_is_compared_with_local_calendar_units(
@@ -88,3 +92,28 @@ def test_an_interval_that_is_not_over_is_compared_up_to_the_same_local_time(plan
     for interval in ({"current": "month"}, {"start": "2019-11-01", "end": "2019-12-01"}):
         found = moments(planner, {**interval, "time_zone": "Europe/Helsinki"}, now, compare={"to": "previous_period"})
         assert found == expected
+
+
+@pytest.mark.parametrize("to", ["previous_year", "previous_period"])
+@pytest.mark.parametrize(
+    ("now", "until"),
+    [("2025-03-05T12:00", "2024-03-05T12:00"), ("2024-03-05T12:00", "2023-03-05T12:00"),
+     ("2024-02-29T12:00", "2023-02-28T12:00")],
+)  # fmt: skip
+def test_a_year_that_is_not_over_is_compared_up_to_the_same_day(
+    planner: Planner, to: str, now: str, until: str
+) -> None:
+    year = now[:4]
+    fixed = {"start": f"{year}-01-01", "end": f"{int(year) + 1}-01-01"}
+    for interval in ({"current": "year"}, fixed):
+        found = moments(planner, {**interval, "time_zone": "Europe/Helsinki"}, now, compare={"to": to})
+        assert found == [f"{year}-01-01T00:00", now, f"{int(year) - 1}-01-01T00:00", until]
+
+
+def test_a_compared_interval_that_is_not_over_has_a_warning(planner: Planner) -> None:
+    interval = {"start": "2024-01-01", "end": "2025-01-01"}
+    now = parse_timestamp("2024-03-05T12:00", ZoneInfo("UTC"))
+    body = {"interval": interval, "aggregations": [{"type": "count"}], "compare": {"to": "previous_period"}}
+    assert "interval_not_over" in [each.code for each in advice(planner(body, now=now), now)]
+    relative = body | {"interval": {"current": "year"}}
+    assert "interval_not_over" not in [each.code for each in advice(planner(relative, now=now), now)]

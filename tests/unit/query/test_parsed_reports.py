@@ -73,3 +73,15 @@ def test_an_invalid_report_is_never_kept(body: object) -> None:
     for _ in range(2):
         with pytest.raises(InvalidReport):
             parsed.parse(json.dumps(body).encode())
+
+
+@pytest.mark.parametrize("key", ["interval", "\\u0069nterval"])
+def test_only_the_reports_own_interval_is_exchanged(key: str) -> None:
+    """A count ignores its fields, whatever they are."""
+    parsed = ParsedReports(SCHEMA)
+    for day in (1, 2):
+        ignored = json.dumps({"interval": {"start": f"2019-01-0{day}", "end": "2019-01-09"}})
+        body = b'{"aggregations":[{"type":"count","fields":%b}],"%b":%b}' % (
+            ignored.encode(), key.encode(), json.dumps(INTERVAL).encode()
+        )  # fmt: skip
+        assert parsed.parse(body).interval == parse(json.loads(body), SCHEMA).interval

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -13,11 +14,13 @@ from gateway.query.advice import ReportWarning, advice
 from gateway.query.aggregations import Uniques
 from gateway.query.compile import DruidQuery, compile_report
 from gateway.query.describe import describe
+from gateway.query.dimension_values import plan_values
 from gateway.query.explain import explain
 from gateway.query.limits import Limits
 from gateway.query.parse import parse
 from gateway.query.plan import Plan, plan
 from gateway.query.schema import compile_schema
+from gateway.query.time import parse_timestamp
 from tests.datasets import NOW
 from tests.tenants import tenant_of
 
@@ -86,7 +89,7 @@ def test_count_is_the_sum_of_the_metric(orders: Dataset) -> None:
 
 
 def test_a_number_that_is_a_dimension_is_weighted_by_the_rows_that_it_stands_for(orders: Dataset) -> None:
-    weighted = {"type": "doubleSum", "expression": '"pieces" * "n \\"rows\\""'}
+    weighted = {"type": "doubleSum", "expression": 'cast("pieces", \'DOUBLE\') * "n \\"rows\\""'}
     asked = [{"type": kind, "fields": ["pieces"]} for kind in ("sum", "avg")]
     assert aggregators(orders, *asked) == {
         "_sum_pieces_sum": weighted,
@@ -278,3 +281,24 @@ def test_pages_are_ordered_by_sums_of_integers_only(orders: Dataset, name: str, 
     else:
         with pytest.raises(InvalidReport):
             parse(body, compile_schema(orders, Limits()))
+
+
+def test_the_values_of_a_dimension_are_those_of_all_rows(orders: Dataset) -> None:
+    """With the default filter, a picker could not offer what else there is."""
+    parameters = {key: DAY[key] for key in ("start", "end")}
+    for name in ("state", "user_id"):
+        made = plan_values(name, parameters, tenant_of(), compile_schema(orders, Limits()), now=NOW)
+        assert len(compile_report(made).native["filter"]["fields"]) == 1
+
+
+@pytest.mark.parametrize("compare", [{}, {"compare": {"to": "previous_period"}}])
+def test_an_interval_until_now_includes_the_rows_of_the_current_hour(orders: Dataset, compare: Json) -> None:
+    """Their times are the start of the hour."""
+    schema = compile_schema(orders, Limits())
+    now = parse_timestamp("2024-03-01T10:20:30", ZoneInfo("UTC"))
+    for interval in ({"current": "day"}, {"last": "P1D", "include_current": True}, *([DAY] if compare else [])):
+        body = {"interval": interval, "aggregations": [{"type": "count"}], **compare}
+        made = plan(parse(body, schema), tenant_of(), schema, Uniques.SKETCH, now=now)
+        assert made.interval.to_json()["end"] == "2024-03-01T11:00:00.000+00:00"
+        if made.compared is not None:
+            assert made.compared.interval.to_json()["end"] == "2024-02-29T11:00:00.000+00:00"
