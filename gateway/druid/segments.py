@@ -1,10 +1,11 @@
-"""One class for Druid's segments, and the descriptions that Druid's services give of them. Pure."""
+"""One class for Druid's segments, and the descriptions that Druid's services give of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from gateway.druid.intervals import TimeRange
+from gateway.druid.slices import sliced
 
 Description = Mapping[str, Any]
 """A segment as a Druid service describes it in JSON."""
@@ -82,15 +83,24 @@ class ServedSegment:
         return len(self.servers) if _TASKS.issuperset(self.servers) else 0
 
 
-def current(segments: Iterable[Segment]) -> frozenset[Segment]:
-    """Return the segments with data that no newer version replaces completely.
+async def current(segments: Sequence[Segment]) -> frozenset[Segment]:
+    """Return the segments with data that no newer version replaces completely. Other tasks run meanwhile.
 
     The metadata store keeps replaced segments until the coordinator's next cycle.
     """
-    known = set(segments)
-    return frozenset(
-        each
-        for each in known
-        if not each.is_tombstone
-        and not any(other.version > each.version and other.time_range.contains(each.time_range) for other in known)
-    )
+    newest: dict[TimeRange, str] = {}
+    async for part in sliced(segments):
+        for each in part:
+            newest[each.time_range] = max(each.version, newest.get(each.time_range, ""))
+    # Each range comes after those that contain it. Few overlap it, so that the work grows with their number only.
+    overlapping: list[TimeRange] = []
+    async for ranges in sliced(sorted(newest, key=lambda each: (each.start, -each.end))):
+        for time_range in ranges:
+            overlapping = [each for each in overlapping if each.end > time_range.start]
+            containing = (newest[each] for each in overlapping if each.end >= time_range.end)
+            newest[time_range] = max(newest[time_range], *containing, "")
+            overlapping.append(time_range)
+    found: set[Segment] = set()
+    async for part in sliced(segments):
+        found.update(each for each in part if not each.is_tombstone and each.version >= newest[each.time_range])
+    return frozenset(found)

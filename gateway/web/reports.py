@@ -151,11 +151,13 @@ async def _parse(
     with stage("parse"):
         if len(body) < _LARGE_BODY:
             report = parsed.parse(body)
-        else:
-            report = await context.services.worker.run(
-                lambda: parse(read_json(body), parsed.schema), tenant.owner_organization_id, context
-            )
-    return report, requested_page(request, wanted, body, report, tenant)
+            return report, requested_page(request, wanted, body, report, tenant)
+
+        def parse_large() -> tuple[Report, Page | None]:
+            report = parse(read_json(body), parsed.schema)
+            return report, requested_page(request, wanted, body, report, tenant)
+
+        return await context.services.worker.run(parse_large, tenant.owner_organization_id, context)
 
 
 def _stored(

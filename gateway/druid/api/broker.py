@@ -24,6 +24,7 @@ from gateway.druid.api.urls import ServiceUrl
 from gateway.druid.intervals import TimeRange
 from gateway.druid.row_parser import parse_rows
 from gateway.druid.segments import Segment, ServedSegment
+from gateway.druid.slices import sliced
 from gateway.errors import InvalidDruidResponse
 
 DRUID_QUERY_ID = "gateway.druid_query_id"
@@ -123,11 +124,12 @@ class Broker:
         url = self._url / quoted(*_QUERIES.split("/"), "datasources", data_source, "candidates")
         params = {"intervals": str(time_range), "numCandidates": "-1"}
         served = []
-        for each in await self._rows(self._session.get(url, params=params), deadline):
-            try:
-                served.append(ServedSegment.from_candidate(each))
-            except (AttributeError, KeyError, TypeError, ValueError):
-                _log.warning("candidate_not_readable", data_source=data_source, broker=self.name)
+        async for part in sliced(await self._rows(self._session.get(url, params=params), deadline)):
+            for each in part:
+                try:
+                    served.append(ServedSegment.from_candidate(each))
+                except (AttributeError, KeyError, TypeError, ValueError):
+                    _log.warning("candidate_not_readable", data_source=data_source, broker=self.name)
         return served
 
     async def row_counts(self, data_source: str, segments: Iterable[Segment], deadline: float) -> Mapping[Segment, int]:

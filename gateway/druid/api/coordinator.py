@@ -18,6 +18,7 @@ from gateway.druid.api.urls import ServiceUrl
 from gateway.druid.intervals import TimeRange
 from gateway.druid.row_parser import parse_rows, parse_stream
 from gateway.druid.segments import Description, Segment
+from gateway.druid.slices import sliced
 
 _METADATA = "druid/coordinator/v1/metadata"
 _LOOKUPS = "druid/coordinator/v1/lookups"
@@ -117,21 +118,22 @@ async def _parsed(data_source: str, body: bytes, read: Callable[[Any], Segment])
         descriptions = await parse_rows(body)
     except ValueError as error:
         raise InvalidMetadata("The coordinator did not send a list of segments.") from error
-    segments = readable(data_source, descriptions, read)
+    segments = await readable(data_source, descriptions, read)
     if descriptions and not segments:
         raise InvalidMetadata("The coordinator describes segments in another form than expected.")
     return segments
 
 
-def readable(data_source: str, descriptions: Iterable[Any], read: Callable[[Any], Segment]) -> list[Segment]:
+async def readable(data_source: str, descriptions: Sequence[Any], read: Callable[[Any], Segment]) -> list[Segment]:
     """Return the segments that can be read; log the number of the others, which must not affect these."""
     segments: list[Segment] = []
     unreadable = 0
-    for each in descriptions:
-        try:
-            segments.append(read(each))
-        except (AttributeError, KeyError, TypeError, ValueError):
-            unreadable += 1
+    async for part in sliced(descriptions):
+        for each in part:
+            try:
+                segments.append(read(each))
+            except (AttributeError, KeyError, TypeError, ValueError):
+                unreadable += 1
     if unreadable:
         _log.error("segments_not_readable", data_source=data_source, segments=unreadable)
     return segments

@@ -127,7 +127,7 @@ class Availability:
     async def _stored(self, data_source: str, ranges: Sequence[TimeRange]) -> frozenset[Segment] | None:
         """Return the segments with data that the metadata store has of these times; None if it cannot be asked."""
         try:
-            return current(await self._coordinator.stored_segments(data_source, ranges))
+            return await current(await self._coordinator.stored_segments(data_source, ranges))
         except ServiceError as error:
             _log.warning("missing_data_not_confirmed", data_source=data_source, error=str(error))
             return None

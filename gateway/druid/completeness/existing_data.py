@@ -12,9 +12,7 @@ import structlog
 from gateway.druid.api.coordinator import InvalidMetadata
 from gateway.druid.intervals import TimeRange
 from gateway.druid.segments import Description, Segment
-
-_SLICE = 500
-"""Items handled at a time, between which other tasks run: about two milliseconds for those that take longest."""
+from gateway.druid.slices import SLICE, sliced
 
 _log = structlog.get_logger(__name__)
 
@@ -75,7 +73,7 @@ async def read_existing_data(data_source: str, slices: AsyncIterable[list[Descri
 async def _free(items: dict[str, Any]) -> None:
     """Empty the dict in slices: freeing 100,000 objects at once takes ten milliseconds."""
     while items:
-        for _ in range(min(_SLICE, len(items))):
+        for _ in range(min(SLICE, len(items))):
             items.popitem()
         await asyncio.sleep(0)
 
@@ -86,7 +84,7 @@ async def _by_chunk(found: list[tuple[tuple[int, int], str, int]]) -> dict[TimeR
     for number, (chunk, version, partition) in enumerate(found):
         time_range = TimeRange(*chunk)
         segments[time_range].append(Segment(time_range, version, partition))
-        if number % _SLICE == 0:
+        if number % SLICE == 0:
             await asyncio.sleep(0)
     return {time_range: tuple(each) for time_range, each in segments.items()}
 
@@ -94,16 +92,15 @@ async def _by_chunk(found: list[tuple[tuple[int, int], str, int]]) -> dict[TimeR
 async def _merged(chunks: list[tuple[int, int]]) -> tuple[TimeRange, ...]:
     """Return the same time as the fewest ranges, in order; as `merge`, but in slices."""
     runs = []
-    for start in range(0, len(chunks), _SLICE):
-        runs.append(sorted(chunks[start : start + _SLICE]))
-        await asyncio.sleep(0)
+    async for part in sliced(chunks):
+        runs.append(sorted(part))  # noqa: PERF401 - ruff does not know asynchronous comprehensions
     merged: list[TimeRange] = []
     for number, (start, end) in enumerate(merge_runs(*runs)):
         if merged and start <= merged[-1].end:
             merged[-1] = TimeRange(merged[-1].start, max(merged[-1].end, end))
         else:
             merged.append(TimeRange(start, end))
-        if number % _SLICE == 0:
+        if number % SLICE == 0:
             await asyncio.sleep(0)
     return tuple(merged)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import random
 import time
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
@@ -79,11 +80,42 @@ def test_metadata_and_candidates_describe_the_same_segment() -> None:
     assert stored == candidate
 
 
-def test_replaced_segments_and_tombstones_are_not_current() -> None:
+async def test_replaced_segments_and_tombstones_are_not_current() -> None:
     old, new = (Segment(TimeRange(0, 10), version, 0) for version in "12")
     deleted = Segment(TimeRange(20, 30), "2", 0, is_tombstone=True)
     beside = Segment(TimeRange(40, 50), "1", 0)
-    assert current([old, new, beside, Segment(TimeRange(22, 25), "1", 0), deleted]) == {new, beside}
+    assert await current([old, new, beside, Segment(TimeRange(22, 25), "1", 0), deleted]) == {new, beside}
+
+
+@pytest.mark.parametrize("seed", range(50))
+async def test_a_segment_is_current_unless_a_newer_one_contains_its_time(seed: int) -> None:
+    draw = random.Random(seed)
+    found = []
+    for _ in range(draw.randrange(12)):
+        start = draw.randrange(6)
+        time_range = TimeRange(start, start + draw.randrange(1, 6))
+        found.append(Segment(time_range, draw.choice("123"), draw.randrange(2), is_tombstone=draw.random() < 0.2))
+    known = list(dict.fromkeys(found))
+    assert await current(known) == {
+        each
+        for each in known
+        if not each.is_tombstone
+        and not any(other.version > each.version and other.time_range.contains(each.time_range) for other in known)
+    }
+
+
+@pytest.mark.slow
+async def test_thousands_of_stored_segments_never_stall_the_event_loop() -> None:
+    known = [Segment(TimeRange(hour * HOUR, (hour + 1) * HOUR), "1", 0) for hour in range(20_000)]
+    longest, began = 0.0, time.thread_time()
+    task = asyncio.create_task(current(known))
+    while not task.done():
+        before = time.thread_time()
+        await asyncio.sleep(0)
+        longest = max(longest, time.thread_time() - before)
+    assert len(task.result()) == len(known)
+    assert longest < 0.1
+    assert time.thread_time() - began < 5
 
 
 @pytest.mark.slow

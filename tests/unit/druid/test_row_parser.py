@@ -130,3 +130,18 @@ def test_a_stream_is_parsed_in_slices() -> None:
     parts = streamed(orjson.dumps([{"a": "x" * 90}] * 50), 300)
     assert len(parts) > 10
     assert max(map(len, parts)) < 10
+
+
+@pytest.mark.parametrize("text", ["],[" * 40, '"],[' * 40, '\\"],[\\' * 40, "],[\\"])
+def test_no_slice_is_cut_within_a_string(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Each slice that does not parse is work in vain."""
+    raw = orjson.dumps([[text, 1]] * 500)
+    parse, sizes = rows._array, list[int]()
+
+    def counted(piece: bytes) -> list[Any]:
+        sizes.append(len(piece))
+        return parse(piece)
+
+    monkeypatch.setattr(rows, "_array", counted)
+    assert parsed(raw, 1000) == [[text, 1]] * 500
+    assert len(raw) <= sum(sizes) < len(raw) + 3 * len(sizes)
