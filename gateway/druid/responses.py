@@ -75,7 +75,7 @@ def _uncovered(header: bytes) -> tuple[TimeRange, ...] | None:
     except (ValueError, AttributeError):
         return None
     if missing:
-        _log.error("data_unavailable", missing_segments=len(missing))
+        _log.error("data_unavailable", missing_segments=len(missing) if isinstance(missing, list) else "unknown")
         raise DataUnavailable("Some data is not available at the moment. Retry soon.", headers=RETRY_SOON)
     try:
         # `truncated`: the header became too long, for whatever reason, and lists were cut short.

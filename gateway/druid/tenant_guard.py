@@ -6,6 +6,7 @@ organization's rows. What is not known to be safe is rejected.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final, NoReturn, final
 
@@ -151,10 +152,10 @@ def check_rows(query: DruidQuery, rows: Sequence[Any]) -> None:
     text = query.tenant.owner_organization_id
     owner = int(text) if query.dataset.tenant.kind is Kind.LONG else text
     for position in (index for index, column in enumerate(columns) if column == query.dataset.tenant.column):
-        if not all(isinstance(row, list) and _is(owner, row[position : position + 1]) for row in rows):
+        try:
+            found = list(map(itemgetter(position), rows))
+        except (IndexError, KeyError, TypeError) as error:
+            raise TenancyViolated("a row without an organization came back") from error
+        # In Python, 1 equals 1.0 and True.
+        if found.count(owner) != len(found) or not {*map(type, found)} <= {type(owner)}:
             raise TenancyViolated("a row of another organization, or of an unknown one, came back")
-
-
-def _is(owner: str | int, found: list[Any]) -> bool:
-    # In Python, 1 equals 1.0 and True.
-    return found == [owner] and type(found[0]) is type(owner)

@@ -123,7 +123,7 @@ class Connection(asyncio.Protocol):
         # It refers to this object; a closed connection drops it.
         self._parser: Any = httptools.HttpResponseParser(self)
         self._head_bytes = 0
-        self._head_complete = self._until_closed = False
+        self._head_complete = self._until_closed = self._complete = self._surplus = False
         self.idle_since = 0.0
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -162,7 +162,7 @@ class Connection(asyncio.Protocol):
         before = len(exchange.received.body)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._fail(BrokenResponse("the response is not valid HTTP"))
             return
         self._head_bytes += 0 if self._head_complete else len(data)
@@ -170,6 +170,14 @@ class Connection(asyncio.Protocol):
             self._fail(BrokenResponse("the response is not valid HTTP"))
         elif self._exchange is exchange and len(exchange.received.body) > before:
             exchange.account()
+        elif self._complete:
+            # Only now: the rest of the data may be the beginning of something that nobody requested, whose end would be
+            # taken for the response to the next query.
+            self._complete = False
+            if self._keep and self.is_open and not self._surplus:
+                self._pool.keep(self)
+            else:
+                self._transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._parser = None
@@ -196,6 +204,9 @@ class Connection(asyncio.Protocol):
             exchange.end()
 
     # What httptools calls.
+
+    def on_message_begin(self) -> None:
+        self._surplus = self._exchange is None
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._exchange is not None and not self._head_complete:
@@ -225,9 +236,5 @@ class Connection(asyncio.Protocol):
         if not self._head_complete:
             # 100 Continue and the like: the response follows.
             return
-        was_expected = self._exchange is not None
+        self._complete = True
         self._finish()
-        if was_expected and self._keep and self.is_open:
-            self._pool.keep(self)
-        else:
-            self._transport.abort()

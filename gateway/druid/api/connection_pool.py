@@ -75,14 +75,18 @@ class ConnectionPool:
             self._idle.popleft().abort()
 
     async def _connect(self) -> Connection:
-        loop = asyncio.get_running_loop()
+        connection = Connection(self)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                _, connection = await loop.create_connection(
-                    lambda: Connection(self), self._url.host or "", self._url.port or 0, ssl=self._tls
+                await asyncio.get_running_loop().create_connection(
+                    lambda: connection, self._url.host or "", self._url.port or 0, ssl=self._tls
                 )
-        except OSError as error:
-            raise NotConnected(describe(error)) from error
+        except BaseException as error:
+            # uvloop closes a connection that was abandoned while it was opened, but does not call connection_lost.
+            self.closed(connection)
+            if isinstance(error, OSError):
+                raise NotConnected(describe(error)) from error
+            raise
         return connection
 
     # What connections call.

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+import uvloop
 from yarl import URL
 
 from gateway.druid.api.connection import BrokenResponse, ConnectionFailed, NoResponse, NotConnected, Response
@@ -114,6 +115,32 @@ async def test_a_second_response_to_one_query_is_never_taken_for_the_next_query(
         await asyncio.sleep(0.01)
         assert (await ask(pool)).body == b"[]"
         assert server.connections == 2
+
+
+@pytest.mark.parametrize("length", range(1, len(OK)))
+async def test_the_beginning_of_a_second_response_is_never_continued_by_the_next_one(length: int) -> None:
+    """Otherwise the next query, maybe of another tenant, would get the response to this one."""
+    surplus = OK.replace(b"[]", b"{}")
+    async with connected(server := Server(OK + surplus[:length], surplus[length:] + OK, OK)) as pool:
+        assert (await ask(pool)).body == b"[]"
+        server.answers = [OK]
+        assert (await ask(pool)).body == b"[]"
+        assert server.connections == 2
+
+
+def test_a_connection_that_is_abandoned_while_it_is_opened_is_forgotten() -> None:
+    async def abandon(passes: int) -> int:
+        async with connected(Server(OK)) as pool:
+            task = asyncio.create_task(ask(pool))
+            for _ in range(passes):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+            await asyncio.sleep(0.05)
+            return pool.in_use
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert [runner.run(abandon(passes)) for passes in range(8)] == [0] * 8
 
 
 async def test_a_late_response_is_never_taken_for_the_next_query() -> None:
