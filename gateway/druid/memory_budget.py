@@ -101,7 +101,7 @@ class MemoryLease:
     def resize(self, size: int) -> None:
         """Cover this many bytes. A share in the memory of others is given up for a lease of its own.
 
-        Raises MemoryExhausted if there are not as many. Once released, it does nothing: nobody would release it again.
+        Raises MemoryExhausted if there are not as many. Once released, it does nothing: it would not be released again.
         """
         if self._released:
             return

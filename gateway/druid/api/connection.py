@@ -74,7 +74,7 @@ class Exchange:
     def account(self) -> None:
         """Account for the memory of the body; a response that there is no memory for is not read to its end."""
         if self.response.done():
-            # Nobody waits for it any more: what still arrives is neither kept nor counted.
+            # No request waits for it any more: what still arrives is neither kept nor counted.
             self.received.body.clear()
             return
         try:
@@ -171,7 +171,7 @@ class Connection(asyncio.Protocol):
         elif self._exchange is exchange and len(exchange.received.body) > before:
             exchange.account()
         elif self._complete:
-            # Only now: the rest of the data may be the beginning of something that nobody requested, whose end would be
+            # Only now: the rest of the data may be the beginning of something that no query requested, whose end would be
             # taken for the response to the next query.
             self._complete = False
             if self._keep and self.is_open and not self._surplus:
