@@ -171,8 +171,8 @@ class Connection(asyncio.Protocol):
         elif self._exchange is exchange and len(exchange.received.body) > before:
             exchange.account()
         elif self._complete:
-            # Only now: the rest of the data may be the beginning of something that no query requested, whose end would be
-            # taken for the response to the next query.
+            # Only now: the rest of the data may be the beginning of something that was not requested, whose end would
+            # be taken for the response to the next query.
             self._complete = False
             if self._keep and self.is_open and not self._surplus:
                 self._pool.keep(self)

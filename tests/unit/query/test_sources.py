@@ -285,20 +285,16 @@ def test_pages_are_ordered_by_sums_of_integers_only(orders: Dataset, name: str, 
 
 def test_the_values_of_a_dimension_are_those_of_all_rows(orders: Dataset) -> None:
     """With the default filter, a picker could not offer what else there is."""
-    parameters = {key: DAY[key] for key in ("start", "end")}
     for name in ("state", "user_id"):
-        made = plan_values(name, parameters, tenant_of(), compile_schema(orders, Limits()), now=NOW)
+        made = plan_values(name, DAY, tenant_of(), compile_schema(orders, Limits()), now=NOW)
         assert len(compile_report(made).native["filter"]["fields"]) == 1
 
 
 @pytest.mark.parametrize("compare", [{}, {"compare": {"to": "previous_period"}}])
 def test_an_interval_until_now_includes_the_rows_of_the_current_hour(orders: Dataset, compare: Json) -> None:
-    """Their times are the start of the hour."""
-    schema = compile_schema(orders, Limits())
-    now = parse_timestamp("2024-03-01T10:20:30", ZoneInfo("UTC"))
+    schema, now = compile_schema(orders, Limits()), parse_timestamp("2024-03-01T10:20:30", ZoneInfo("UTC"))
     for interval in ({"current": "day"}, {"last": "P1D", "include_current": True}, *([DAY] if compare else [])):
         body = {"interval": interval, "aggregations": [{"type": "count"}], **compare}
         made = plan(parse(body, schema), tenant_of(), schema, Uniques.SKETCH, now=now)
-        assert made.interval.to_json()["end"] == "2024-03-01T11:00:00.000+00:00"
-        if made.compared is not None:
-            assert made.compared.interval.to_json()["end"] == "2024-02-29T11:00:00.000+00:00"
+        ends = [made.interval.end, *([made.compared.interval.end + 86_400_000] if made.compared else [])]
+        assert set(ends) == {parse_timestamp("2024-03-01T11:00", ZoneInfo("UTC"))}
