@@ -3,9 +3,11 @@
 https://druid.apache.org/docs/33.0.0/querying/troubleshooting and …/querying/query-context describe both.
 """
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from typing import Any
 
 import orjson
 import structlog
@@ -25,6 +27,10 @@ from gateway.errors import (
 )
 from gateway.query.filters import caller_values
 
+_LARGEST_ERROR = 1 << 16
+"""Bytes of an error that is read, and of a query for which its message is logged: larger ones repeat many values."""
+_LONGEST_MESSAGE = 2_000
+_WORD = re.compile(r"\w{4,}")
 _TIMEOUT_LIMIT = re.compile(r"timeout = \d+ is more than enforced limit of (\d+)")
 
 _log = structlog.get_logger(__name__)
@@ -89,21 +95,19 @@ def _uncovered(header: bytes) -> tuple[TimeRange, ...] | None:
 def error_in(status: int, raw: bytearray, query: bytes) -> Exception:
     """Return what a response other than 200 means to the caller. Druid's own message goes to the log only."""
     try:
-        told = orjson.loads(raw)
+        told = orjson.loads(raw) if len(raw) <= _LARGEST_ERROR else {}
     except ValueError:
         told = {}
     told = told if isinstance(told, dict) else {}
     reason, message = told.get("error"), str(told.get("errorMessage"))
     if status == 400 and (limit := _TIMEOUT_LIMIT.search(message)):
         return TimeoutAboveLimit(int(limit[1]))
-    # Druid may repeat the values of a filter, and no log may contain them.
-    for value in sorted(filter(None, caller_values(orjson.loads(query))), key=len, reverse=True):
-        message = message.replace(value, "…")
+    shown = _redacted(message, query)
     if status in ACCESS_DENIED:
         # Often an HTML page of a proxy, which says nothing about the reason.
-        reason, message = "access denied", ACCESS_DENIED[status]
+        reason, shown = "access denied", ACCESS_DENIED[status]
     _log.error(
-        "druid_rejected_query", druid_status=status, error=reason, error_class=told.get("errorClass"), message=message
+        "druid_rejected_query", druid_status=status, error=reason, error_class=told.get("errorClass"), message=shown
     )
     if status == 400 and reason == "Resource limit exceeded":
         return ReportTooLarge(
@@ -116,3 +120,28 @@ def error_in(status: int, raw: bytearray, query: bytes) -> Exception:
         return SegmentsMissing("The database could not answer.")
     kind, detail, headers = _ERRORS.get(status, (InvalidDruidResponse, "The database could not answer.", {}))
     return kind(detail, headers=headers)
+
+
+def _redacted(message: str, query: bytes) -> str:
+    """Return the beginning of Druid's message without what the caller wrote: Druid may repeat values and names.
+
+    It may write them with escapes of its own, so that each of their words is removed, too.
+    """
+    if len(query) > _LARGEST_ERROR:
+        return "…"
+    native = orjson.loads(query)
+    values = [value for value in caller_values(native) if value]
+    if len(message) > _LONGEST_MESSAGE:
+        # Without the last word, which may be the beginning of one of theirs.
+        message = re.sub(r"\w*\Z", "…", message[:_LONGEST_MESSAGE], count=1)
+    for value in sorted(values, key=len, reverse=True):
+        message = message.replace(value, "…")
+    texts = [*values, *_names(native)]
+    words = set(_WORD.findall(" ".join((*texts, json.dumps(texts), json.dumps(texts, ensure_ascii=False)))))
+    return _WORD.sub(lambda found: "…" if found[0] in words else found[0], message)
+
+
+def _names(native: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of a query's numbers, which callers choose."""
+    for each in (*native.get("aggregations", ()), *native.get("postAggregations", ())):
+        yield str(each.get("name") or each.get("aggregator", {}).get("name", ""))

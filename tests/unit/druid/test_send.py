@@ -183,6 +183,30 @@ async def test_the_log_has_druids_message_without_the_callers_values(druid: Stan
     assert line["message"] == "Cannot compare […] with a long"
 
 
+@pytest.mark.parametrize(
+    ("message", "logged"),
+    [
+        (r'"my \"SECRET\" val\u00fc\\e" is wrong', r'"my \"…\" val\…\\e" is wrong'),
+        (r'"my \"SECRET\" valü\\e" is wrong', r'"my \"…\" …\\e" is wrong'),
+        ("Column [profit_per_head] clashes", "Column […] clashes"),
+        ("x " * 998 + "is SECRET and more", "x " * 998 + "is …"),
+    ],
+    ids=["escaped", "escaped in part", "a name", "cut"],
+)
+async def test_the_log_has_none_of_the_callers_words_in_any_form(druid: StandIn, message: str, logged: str) -> None:
+    druid.answer = respond({"error": "Unknown exception", "errorMessage": message}, status=400)
+    native = query().native
+    value = {"type": "selector", "dimension": "scope", "value": 'my "SECRET" valü\\e'}
+    with capture_logs() as lines, pytest.raises(InternalError):
+        await run(
+            druid.url,
+            filter={"type": "and", "fields": [*native["filter"]["fields"], value]},
+            aggregations=[{"type": "count", "name": "profit_per_head"}],
+        )
+    [line] = [line for line in lines if line["event"] == "druid_rejected_query"]
+    assert line["message"] == logged
+
+
 async def test_an_abandoned_query_hands_its_cancellation_to_the_slot(druid: StandIn) -> None:
     druid.answer = never
     slots = new_slots(2, 2)
