@@ -86,10 +86,11 @@ class _Allocation:
 class MemoryLease:
     """A share in the memory of one response. Released by `release`, as a context manager, or when it is dropped."""
 
-    __slots__ = ("_allocation", "_released")
+    __slots__ = ("_allocation", "_beside", "_released")
 
     def __init__(self, allocation: _Allocation) -> None:
         self._allocation = allocation
+        self._beside = 0
         self._released = False
         allocation.holders += 1
 
@@ -105,6 +106,8 @@ class MemoryLease:
         """
         if self._released:
             return
+        if self._beside:
+            self._cover_beside(0)
         if self._allocation.holders > 1:
             own = _Allocation(self._allocation.budget, self._allocation.organization_id)
             own.resize(size)
@@ -114,6 +117,20 @@ class MemoryLease:
         else:
             self._allocation.resize(size)
 
+    def cover_beside(self, size: int) -> None:
+        """Cover so many bytes beside those that it may share with others, until it is resized or released.
+
+        Raises MemoryExhausted if there are not as many.
+        """
+        if not self._released:
+            self._cover_beside(size)
+
+    def _cover_beside(self, size: int) -> None:
+        # Both are one response, which alone may have more than half of the budget.
+        response = self._allocation.size
+        self._allocation.budget.change(self._allocation.organization_id, response + self._beside, response + size)
+        self._beside = size
+
     def share(self) -> "MemoryLease":
         """Return another lease for the same memory, which is free once all of its leases are released."""
         return MemoryLease(self._allocation)
@@ -122,6 +139,8 @@ class MemoryLease:
         """Give the memory back. Safe to repeat."""
         if not self._released:
             self._released = True
+            if self._beside:
+                self._cover_beside(0)
             self._allocation.holders -= 1
             if not self._allocation.holders:
                 self._allocation.resize(0)

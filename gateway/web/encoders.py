@@ -74,19 +74,24 @@ class Encoded:
     omitted: tuple[str, ...]
 
 
-async def encode(answer: Answer, form: Format) -> Encoded:
-    """Encode the whole answer before any of it is sent: encoding may still fail."""
+async def encode(answer: Answer, form: Format, account: Callable[[int], None]) -> Encoded:
+    """Encode the whole answer before any of it is sent: encoding may still fail.
+
+    `account` is called with the number of bytes so far whenever other requests are about to run, and may raise.
+    """
     encoder = form.encoder(answer.columns)
     parts = [encoder.head()]
     warnings: dict[ReportWarning, None] = {}
-    count, pause = 0, monotonic() + _PAUSE_EVERY
+    count, size, pause = 0, 0, monotonic() + _PAUSE_EVERY
     for each in answer.slices():
         if each.columns:
             parts.append(encoder.rows(each.columns))
+            size += len(parts[-1])
         warnings |= dict.fromkeys(each.warnings)
         count += each.count
         if monotonic() >= pause:
-            # Other requests run meanwhile.
+            # Other requests run meanwhile, and may encode as much.
+            account(size)
             await asyncio.sleep(0)
             pause = monotonic() + _PAUSE_EVERY
     other: list[Row] = []

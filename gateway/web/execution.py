@@ -28,6 +28,10 @@ class Results:
 
     responses: Mapping[str, DruidResponse]
 
+    def cover_encoded(self, size: int) -> None:
+        """Cover so many bytes beside the rows: the part of the body that is encoded. Raises MemoryExhausted."""
+        next(iter(self.responses.values())).lease.cover_beside(size)
+
     def keep_only(self, size: int) -> MemoryLease:
         """Replace the leases of Druid's rows by one for `size` bytes: the encoded body. The rows are not used again."""
         first, *others = (response.lease for response in self.responses.values())

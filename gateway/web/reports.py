@@ -98,7 +98,7 @@ def report_on(schema: ReportSchema) -> Handler:
         if (unmodified := _unmodified(request, etag, headers)) is not None:
             return unmodified
         with stage("encode"):
-            encoded = await encode(answer, wanted.format)
+            encoded = await encode(answer, wanted.format, results.cover_encoded)
         lease = results.keep_only(len(encoded.body))
         complete = CompleteAnswer(
             body=encoded.body,

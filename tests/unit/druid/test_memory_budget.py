@@ -112,3 +112,25 @@ def test_resizing_a_shared_lease_leaves_the_others_as_they_are() -> None:
     assert memory.used == 5
     second.release()
     assert memory.used == 0
+
+
+@pytest.mark.parametrize("end", ["resize", "release"])
+def test_what_is_made_of_a_response_counts_beside_it_until_it_takes_its_place(end: str) -> None:
+    memory = budget(100)
+    first = memory.lease("a")
+    first.resize(30)
+    second = first.share()
+    second.cover_beside(20)
+    assert memory.used == 50
+    # One response alone may use more than half, but not more than all.
+    with pytest.raises(MemoryExhausted):
+        second.cover_beside(71)
+    second.cover_beside(25)
+    assert memory.used == 55
+    if end == "resize":
+        second.resize(10)
+        assert memory.used == 40
+    second.release()
+    second.cover_beside(5)
+    first.release()
+    assert memory.used == 0

@@ -1,5 +1,6 @@
 """Every format says the same of the same rows."""
 
+import asyncio
 import csv
 import io
 import json
@@ -13,10 +14,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.errors import MemoryExhausted
+from gateway.query.aggregations import Uniques
 from gateway.query.arrange import SLICE_VALUES
 from gateway.query.columns import Column, ColumnType
-from gateway.query.respond import Row
-from gateway.web.encoders import FORMATS
+from gateway.query.compile import compile_report
+from gateway.query.limits import Limits
+from gateway.query.parse import parse
+from gateway.query.plan import plan
+from gateway.query.respond import Result, Row, respond
+from gateway.query.schema import compile_schema
+from gateway.web import encoders
+from gateway.web.encoders import FORMATS, encode
+from tests.datasets import DATASETS, NOW
+from tests.tenants import tenant_of
 
 COLUMNS = (
     Column("start_time", "dimension", ColumnType.TIME, "Asia/Kathmandu"),
@@ -94,3 +105,24 @@ def test_a_slice_is_encoded_in_much_less_than_20_ms(name: str) -> None:
         encoded(name, rows, pieces=1)
         seconds.append(thread_time() - began)
     assert min(seconds) < 0.01
+
+
+def test_the_body_is_accounted_while_it_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many answers grow at the same time, and a long one can come from a short response of Druid."""
+    monkeypatch.setattr(encoders, "_PAUSE_EVERY", 0.0)
+    schema = compile_schema(DATASETS["chat_sessions"], Limits())
+    interval = {"start": "2019-01-01", "end": "2019-01-08"}
+    body = {"interval": interval, "granularity": "minute", "aggregations": [{"type": "count"}]}
+    planned = plan(parse(body, schema), tenant_of(), schema, Uniques.SKETCH, now=NOW)
+    answer = respond(planned, {"report": Result(compile_report(planned), [])})
+    sizes: list[int] = []
+    made = asyncio.run(encode(answer, FORMATS["ndjson"], sizes.append))
+    assert len(sizes) > 1
+    assert sizes == sorted(sizes)
+    assert sizes[-1] == len(made.body)
+
+    def refuse(_: int) -> None:
+        raise MemoryExhausted("Too many large responses are in transit. Retry later.")
+
+    with pytest.raises(MemoryExhausted):
+        asyncio.run(encode(answer, FORMATS["ndjson"], refuse))
