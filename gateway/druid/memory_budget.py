@@ -107,7 +107,7 @@ class MemoryLease:
         if self._released:
             return
         if self._beside:
-            self._cover_beside(0)
+            self.cover_beside(0)
         if self._allocation.holders > 1:
             own = _Allocation(self._allocation.budget, self._allocation.organization_id)
             own.resize(size)
@@ -122,10 +122,8 @@ class MemoryLease:
 
         Raises MemoryExhausted if there are not as many.
         """
-        if not self._released:
-            self._cover_beside(size)
-
-    def _cover_beside(self, size: int) -> None:
+        if self._released:
+            return
         # Both are one response, which alone may have more than half of the budget.
         response = self._allocation.size
         self._allocation.budget.change(self._allocation.organization_id, response + self._beside, response + size)
@@ -138,9 +136,9 @@ class MemoryLease:
     def release(self) -> None:
         """Give the memory back. Safe to repeat."""
         if not self._released:
-            self._released = True
             if self._beside:
-                self._cover_beside(0)
+                self.cover_beside(0)
+            self._released = True
             self._allocation.holders -= 1
             if not self._allocation.holders:
                 self._allocation.resize(0)

@@ -14,8 +14,11 @@ from gateway.query.time import Interval, parse_timestamp
 from gateway.query.zones import TIME_ZONES
 
 _MOST_REPORTS: Final = 2_000
-_LONGEST: Final = 2_048
-"""Bytes of a report that is kept. Longer ones are rare, and their parts beside the interval are rarely the same."""
+LARGE: Final = 2_048
+"""Bytes from which on a report is not kept: they are rare, and their parts beside the interval are rarely the same.
+
+Describing the problems of such a body may take too long for the event loop: parse it in another thread.
+"""
 # A key: no other text can follow a string in quotes that is not escaped. The spaces are those of JSON.
 _INTERVAL: Final = re.compile(rb'"interval"[ \t\r\n]*:[ \t\r\n]*(\{[^{}]*\})')
 
@@ -53,7 +56,7 @@ class ParsedReports:
         return self._by_body.get(body) or self._parse(body)
 
     def _parse(self, body: bytes) -> Report:
-        if len(body) > _LONGEST:
+        if len(body) >= LARGE:
             return parse(read_json(body), self.schema)
         # The interval must be the report's: the only one, also of those that are spelled with escapes.
         is_clear = body.count(b'"interval"') == 1 and b"\\u00" not in body

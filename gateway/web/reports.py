@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from time import time
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -15,9 +15,7 @@ from gateway.query.advice import advice
 from gateway.query.compile import compile_queries
 from gateway.query.explain import explain
 from gateway.query.freshness import freshness
-from gateway.query.json_body import read_json
-from gateway.query.parse import parse
-from gateway.query.parsed_reports import ParsedReports
+from gateway.query.parsed_reports import LARGE, ParsedReports
 from gateway.query.plan import Plan, is_heavy, plan
 from gateway.query.report import Report, Top
 from gateway.query.respond import Result, respond
@@ -45,9 +43,6 @@ from gateway.web.response_format import (
     wanted_response,
 )
 from gateway.web.stored_answers import AnswerKey, CompleteAnswer, is_lasting
-
-_LARGE_BODY: Final = 2_048
-"""From this size on, describing the problems of a body may take too long for the event loop."""
 
 
 def report_on(schema: ReportSchema) -> Handler:
@@ -148,16 +143,15 @@ async def _parse(
 ) -> tuple[Report, Page | None]:
     """Return the report and, if it is requested in pages, the page."""
     context = request[CONTEXT]
+
+    def parse_page() -> tuple[Report, Page | None]:
+        report = parsed.parse(body)
+        return report, requested_page(request, wanted, body, report, tenant)
+
     with stage("parse"):
-        if len(body) < _LARGE_BODY:
-            report = parsed.parse(body)
-            return report, requested_page(request, wanted, body, report, tenant)
-
-        def parse_large() -> tuple[Report, Page | None]:
-            report = parse(read_json(body), parsed.schema)
-            return report, requested_page(request, wanted, body, report, tenant)
-
-        return await context.services.worker.run(parse_large, tenant.owner_organization_id, context)
+        if len(body) < LARGE:
+            return parse_page()
+        return await context.services.worker.run(parse_page, tenant.owner_organization_id, context)
 
 
 def _stored(

@@ -81,19 +81,16 @@ async def _free(items: dict[str, Any]) -> None:
 async def _by_chunk(found: list[tuple[tuple[int, int], str, int]]) -> dict[TimeRange, tuple[Segment, ...]]:
     """Return segments, given as chunk, version and partition, by their chunk."""
     segments: defaultdict[TimeRange, list[Segment]] = defaultdict(list)
-    for number, (chunk, version, partition) in enumerate(found):
-        time_range = TimeRange(*chunk)
-        segments[time_range].append(Segment(time_range, version, partition))
-        if number % SLICE == 0:
-            await asyncio.sleep(0)
+    async for part in sliced(found):
+        for chunk, version, partition in part:
+            time_range = TimeRange(*chunk)
+            segments[time_range].append(Segment(time_range, version, partition))
     return {time_range: tuple(each) for time_range, each in segments.items()}
 
 
 async def _merged(chunks: list[tuple[int, int]]) -> tuple[TimeRange, ...]:
     """Return the same time as the fewest ranges, in order; as `merge`, but in slices."""
-    runs = []
-    async for part in sliced(chunks):
-        runs.append(sorted(part))  # noqa: PERF401 - ruff does not know asynchronous comprehensions
+    runs = [sorted(part) async for part in sliced(chunks)]
     merged: list[TimeRange] = []
     for number, (start, end) in enumerate(merge_runs(*runs)):
         if merged and start <= merged[-1].end:
