@@ -83,6 +83,8 @@ def zoo_cfg(shared: str, layout: Layout, ports: Ports) -> str:
         f"clientPort={ports.zookeeper}\n"
         "clientPortAddress=127.0.0.1\n"
         "admin.enableServer=false\n"
+        # Beside the health check's command, those that list sessions and what they announce.
+        "4lw.commands.whitelist=srvr,cons,dump\n"
     )
 
 

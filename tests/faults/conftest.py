@@ -63,6 +63,7 @@ def start(druid: Victim, measured: list[Figures], tmp_path_factory: pytest.TempP
             "reuse_seconds": 0,
             **settings,
         }
+        await druid.is_settled()
         folder = tmp_path_factory.mktemp("gateway")
         async with served.serving(folder, druid.organizations[:ORGANIZATIONS], **given) as gateway:
             questions = await known(gateway.url, gateway.tokens)

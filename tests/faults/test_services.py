@@ -32,7 +32,7 @@ async def suffer(start: Start, druid: Victim) -> AsyncIterator[Suffer]:
 @fixture()
 async def victim(druid: Victim) -> Victim:
     """The cluster after it has recovered from the previous test."""
-    await druid.is_well()
+    await druid.is_settled()
     return druid
 
 

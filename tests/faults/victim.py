@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -62,6 +63,16 @@ class Victim:
         """Wait until every service is healthy and all data is served."""
         await asyncio.to_thread(self.druid.start, timeout=PATIENCE)
 
+    async def is_settled(self) -> None:
+        """Wait until ZooKeeper has ended the sessions of killed processes, and everything is well.
+
+        When it ends a historical's, 15 s after the kill, it removes the announcement that the new process has taken
+        over. Until that has announced itself again, for about 40 ms, the broker serves none of its segments.
+        """
+        await self.is_well()
+        await until(lambda: asyncio.to_thread(_has_live_sessions_only, self.druid.ports.zookeeper))
+        await self.is_well()
+
     async def replace_data(self) -> None:
         """Ingest the same rows again, which replaces all segments."""
         await _ingest(self.druid)
@@ -108,6 +119,19 @@ class Victim:
         if pid is None:
             raise ProcessLookupError(f"{service} does not run")
         return pid
+
+
+def _has_live_sessions_only(port: int) -> bool:
+    """Whether each session that announces something in the ZooKeeper of this port has a connection."""
+    announcing = set(re.findall(r"^(0x\w+):$", _zookeeper(port, b"dump"), re.MULTILINE))
+    return bool(announcing) and announcing <= set(re.findall(r"sid=(0x\w+)", _zookeeper(port, b"cons")))
+
+
+def _zookeeper(port: int, command: bytes) -> str:
+    """Return the response to one of ZooKeeper's commands of four letters."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection, connection.makefile() as response:
+        connection.sendall(command)
+        return response.read()
 
 
 def _is_gone(pid: int) -> bool:
