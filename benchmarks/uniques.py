@@ -25,6 +25,7 @@ from gateway import ingest
 from gateway.catalog.id_format import UUID
 from gateway.catalog.model import Dataset
 from gateway.druid.api.broker import Broker
+from gateway.druid.api.connection import Outgoing
 from gateway.druid.api.urls import ServiceUrl
 from gateway.druid.row_parser import parse_rows
 from gateway.query.aggregations import Uniques
@@ -122,8 +123,10 @@ async def _ask(broker: Broker, dataset: Dataset, tenant: Tenant, uniques: Unique
         body = {"interval": YEAR, "granularity": granularity, "aggregations": [VISITORS]}
         planned = plan(parse(body, SCHEMA), tenant, replace(SCHEMA, dataset=dataset), uniques, now=NOW)
         query = compile_report(planned)
-        sent, deadline = json.dumps(query.native).encode(), asyncio.get_running_loop().time() + 60
-        exchange = await broker.query(sent, {}, account=lambda _: None, deadline=deadline)
+        query_id, deadline = secrets.token_hex(16), asyncio.get_running_loop().time() + 60
+        context = {**query.native["context"], "queryId": query_id}
+        sent = json.dumps({**query.native, "context": context}).encode()
+        exchange = await broker.query(Outgoing(sent, {}, query_id, lambda _: None, deadline))
         native = await parse_rows((await exchange.response).body)
         rows = [row for each in respond(planned, {"report": Result(query, native)}).slices() for row in each.rows]
         found |= {start[:length]: unique for start, unique in rows}

@@ -49,8 +49,7 @@ async def compress(request: web.Request, response: web.Response, organization_id
     for start in range(0, len(body), _SLICE):
         piece = view[start : start + _SLICE]
         parts.append(await worker.run(partial(compressor.compress, piece), organization_id, context))
-    parts.append(await worker.run(compressor.flush, organization_id, context))
-    response.body = b"".join(parts)
+    response.body = await worker.run(lambda: b"".join((*parts, compressor.flush())), organization_id, context)
     response.headers["Content-Encoding"] = coding
     return True
 

@@ -5,7 +5,7 @@ https://druid.apache.org/docs/33.0.0/querying/ describes queries, …/api-refere
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +16,7 @@ import structlog
 from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
 from opentelemetry.util.types import AttributeValue
 
-from gateway.druid.api.connection import Exchange
+from gateway.druid.api.connection import Exchange, Outgoing
 from gateway.druid.api.connection_pool import CONNECT_SECONDS, ConnectionPool
 from gateway.druid.api.http import UnexpectedStatus, quoted
 from gateway.druid.api.security import OPEN, Security
@@ -81,17 +81,9 @@ class Broker:
             idle += sum(map(len, connector._conns.values()))  # noqa: SLF001
         return in_use, idle
 
-    async def query(
-        self,
-        body: bytes,
-        headers: Mapping[str, str],
-        *,
-        account: Callable[[int], None],
-        deadline: float,
-        fresh: bool = False,
-    ) -> Exchange:
+    async def query(self, query: Outgoing, *, fresh: bool = False) -> Exchange:
         """Send a native query; see ConnectionPool.send."""
-        return await self._queries.send(body, headers, account=account, deadline=deadline, fresh=fresh)
+        return await self._queries.send(query, fresh=fresh)
 
     async def cancel(self, query_id: str) -> int:
         """Ask Druid to cancel all queries with this id; return the status, 202 whether it knows one or not."""

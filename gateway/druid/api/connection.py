@@ -5,9 +5,9 @@ this module sends it as one write, and httptools parses the response. All other 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 import httptools
 
@@ -16,6 +16,7 @@ from gateway.errors import GatewayError
 
 # Druid's response context is a header, by default of up to 7 kB.
 _LONGEST_HEAD: Final = 1 << 17
+_QUERY_ID: Final = b"x-druid-query-id"
 
 
 class ConnectionFailed(Exception):
@@ -31,7 +32,7 @@ class NoResponse(ConnectionFailed):
 
 
 class BrokenResponse(ConnectionFailed):
-    """The connection was closed in the middle of the response, or the response is not HTTP."""
+    """The connection was closed in the middle of the response, or it is not HTTP, or answers another query."""
 
 
 @dataclass(slots=True)
@@ -43,28 +44,46 @@ class Response:
     body: bytearray = field(default_factory=bytearray)
 
 
+class Outgoing(NamedTuple):
+    """A query to send, with its id in Druid.
+
+    `account` is called with the size of the response's body whenever that has grown. `deadline` is in the event loop's
+    time.
+    """
+
+    body: bytes
+    headers: Mapping[str, str]
+    query_id: str
+    account: Callable[[int], None]
+    deadline: float
+
+
 class Exchange:
     """One query and its response.
 
     `begun` has a result once the head of the response arrived, or can no longer arrive. `response` has the complete
-    response, or raises NoResponse, BrokenResponse, TimeoutError after the deadline, or what `account` raised: it is
-    called with the size of the body whenever that has grown.
+    response, or raises NoResponse, BrokenResponse, TimeoutError after the deadline, or what `account` raised.
     """
 
-    __slots__ = ("_account", "_connection", "_deadline", "begun", "received", "response")
+    __slots__ = ("_account", "_connection", "_deadline", "_query_id", "begun", "received", "response")
 
-    def __init__(self, connection: "Connection", account: Callable[[int], None], deadline: float) -> None:
+    def __init__(self, connection: "Connection", query: Outgoing) -> None:
         loop = asyncio.get_running_loop()
         self.begun: asyncio.Future[None] = loop.create_future()
         self.response: asyncio.Future[Response] = loop.create_future()
         self.received = Response()
-        self._account = account
+        self._query_id = query.query_id.encode()
+        self._account = query.account
         self._connection = connection
-        self._deadline = loop.call_at(deadline, self._expire)
+        self._deadline = loop.call_at(query.deadline, self._expire)
 
     def close(self) -> None:
         """Close the connection unless the response is complete. For a response that is not wanted any more."""
         self._connection.abandon(self)
+
+    def is_answered(self) -> bool:
+        """Whether the response is to this query. Druid gives the query's id with rows, and a proxy may remove it."""
+        return self.received.headers.get(_QUERY_ID, self._query_id) == self._query_id
 
     def begin(self) -> None:
         """Note that the head of the response has arrived."""
@@ -140,12 +159,12 @@ class Connection(asyncio.Protocol):
         """Close the connection at once."""
         self._transport.abort()
 
-    def start(self, head: bytes, body: bytes, account: Callable[[int], None], deadline: float) -> Exchange:
-        """Send a request, which the connection must not have at the moment."""
-        self._exchange = exchange = Exchange(self, account, deadline)
+    def start(self, head: bytes, query: Outgoing) -> Exchange:
+        """Send a query, with this head of the request. The connection must not have one at the moment."""
+        self._exchange = exchange = Exchange(self, query)
         self._head_bytes, self._head_complete = 0, False
         # One write: one packet and one system call.
-        self._transport.write(head + body)
+        self._transport.write(head + query.body)
         return exchange
 
     def abandon(self, exchange: Exchange) -> None:
@@ -218,6 +237,10 @@ class Connection(asyncio.Protocol):
             return
         if status < 200:
             exchange.received.headers.clear()
+            return
+        if not exchange.is_answered():
+            # For example of a proxy that sent a response late, after it had already sent an error in its place.
+            self._fail(BrokenResponse("the response is to another query"))
             return
         exchange.received.status = status
         self._head_complete = True

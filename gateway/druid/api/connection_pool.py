@@ -3,12 +3,12 @@
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final, Literal
 
 from yarl import URL
 
-from gateway.druid.api.connection import Connection, Exchange, NotConnected
+from gateway.druid.api.connection import Connection, Exchange, NotConnected, Outgoing
 from gateway.druid.api.http import describe
 
 CONNECT_SECONDS: Final = 1.0
@@ -40,19 +40,11 @@ class ConnectionPool:
         """The number of connections that wait for the next query."""
         return len(self._idle)
 
-    async def send(
-        self,
-        body: bytes,
-        headers: Mapping[str, str],
-        *,
-        account: Callable[[int], None],
-        deadline: float,
-        fresh: bool = False,
-    ) -> Exchange:
+    async def send(self, query: Outgoing, *, fresh: bool = False) -> Exchange:
         """Send a query; `fresh`: through a new connection. Raises NotConnected."""
         connection = (None if fresh else self._take()) or await self._connect()
-        head = b"%b%d\r\n%b\r\n" % (self._head, len(body), _lines(headers))
-        return connection.start(head, body, account, deadline)
+        head = b"%b%d\r\n%b\r\n" % (self._head, len(query.body), _lines(query.headers))
+        return connection.start(head, query)
 
     async def close(self) -> None:
         """Close all connections."""

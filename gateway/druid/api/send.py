@@ -12,7 +12,7 @@ from prometheus_client import Histogram
 
 from gateway.druid.api.broker import NoAnswer
 from gateway.druid.api.cancellation import cancel
-from gateway.druid.api.connection import BrokenResponse, ConnectionFailed, Exchange, NoResponse, Response
+from gateway.druid.api.connection import BrokenResponse, ConnectionFailed, Exchange, NoResponse, Outgoing, Response
 from gateway.druid.chain import DruidResponse
 from gateway.druid.memory_budget import GROWTH
 from gateway.druid.responses import error_in, uncovered_in, version_in
@@ -110,9 +110,8 @@ class Send:
                     "coarser granularity or a shorter interval, or set `limit`."
                 )
 
-        return await request.broker.query(
-            request.body, request.headers, account=account, deadline=request.deadline, fresh=fresh
-        )
+        query = Outgoing(request.body, request.headers, request.query_id, account, request.deadline)
+        return await request.broker.query(query, fresh=fresh)
 
     def _cancel(self, request: GuardedQuery, exchange: Exchange, sent_at: float) -> None:
         request.slot.release_after(

@@ -8,7 +8,7 @@ import pytest
 import uvloop
 from yarl import URL
 
-from gateway.druid.api.connection import BrokenResponse, ConnectionFailed, NoResponse, NotConnected, Response
+from gateway.druid.api.connection import BrokenResponse, ConnectionFailed, NoResponse, NotConnected, Outgoing, Response
 from gateway.druid.api.connection_pool import ConnectionPool
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
@@ -51,9 +51,9 @@ async def connected(server: Server) -> AsyncIterator[ConnectionPool]:
             await pool.close()
 
 
-async def ask(pool: ConnectionPool, *, seconds: float = 5.0) -> Response:
+async def ask(pool: ConnectionPool, *, query_id: str = "q", seconds: float = 5.0) -> Response:
     deadline = asyncio.get_running_loop().time() + seconds
-    exchange = await pool.send(b"{}", {"traceparent": "00-1"}, account=lambda _: None, deadline=deadline)
+    exchange = await pool.send(Outgoing(b"{}", {"traceparent": "00-1"}, query_id, lambda _: None, deadline))
     return await exchange.response
 
 
@@ -128,6 +128,20 @@ async def test_the_beginning_of_a_second_response_is_never_continued_by_the_next
         assert server.connections == 2
 
 
+def answer_to(query_id: str) -> bytes:
+    return OK.replace(b"Content-Length", f"X-Druid-Query-Id: {query_id}\r\nContent-Length".encode())
+
+
+async def test_a_response_to_an_earlier_query_that_comes_late_is_never_taken_for_the_next_one() -> None:
+    async with connected(server := Server(OK, answer_to("first"), answer_to("third"))) as pool:
+        # The first is answered in place of Druid, and Druid's own response comes only after the second was sent.
+        await ask(pool, query_id="first")
+        with pytest.raises(BrokenResponse, match="another query"):
+            await ask(pool, query_id="second")
+        assert (await ask(pool, query_id="third")).body == b"[]"
+        assert server.connections == 2
+
+
 def test_a_connection_that_is_abandoned_while_it_is_opened_is_forgotten() -> None:
     async def abandon(passes: int) -> int:
         async with connected(Server(OK)) as pool:
@@ -158,7 +172,7 @@ async def test_what_arrives_for_an_abandoned_query_is_neither_kept_nor_counted()
     counted: list[int] = []
     async with connected(server) as pool:
         deadline = asyncio.get_running_loop().time() + 5
-        exchange = await pool.send(b"{}", {}, account=counted.append, deadline=deadline)
+        exchange = await pool.send(Outgoing(b"{}", {}, "q", counted.append, deadline))
         await asyncio.wait_for(exchange.begun, 5)
         exchange.response.cancel()
         # The rest of the response is the server's answer to a second request.

@@ -22,11 +22,12 @@ from gateway.query.compile import compile_report
 from gateway.query.limits import Limits
 from gateway.query.parse import parse
 from gateway.query.plan import plan
-from gateway.query.respond import Result, Row, respond
+from gateway.query.respond import Answer, Result, Row, respond
 from gateway.query.schema import compile_schema
 from gateway.web import encoders
-from gateway.web.encoders import FORMATS, encode
+from gateway.web.encoders import FORMATS, Encoded, encode
 from tests.datasets import DATASETS, NOW
+from tests.http.stalls import measured_stalls
 from tests.tenants import tenant_of
 
 COLUMNS = (
@@ -39,6 +40,7 @@ TIMES = st.sampled_from(
     ["1900-01-01T00:00:00.000+05:41:16", "2019-01-01T00:00:00.000+05:45", "2199-12-31T23:59:59.999+05:45"]
 )
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("\",\r\n='\t "))
+INTERVAL = {"start": "2019-01-01", "end": "2019-01-08"}
 ROWS = st.lists(
     st.tuples(
         TIMES,
@@ -107,14 +109,31 @@ def test_a_slice_is_encoded_in_much_less_than_20_ms(name: str) -> None:
     assert min(seconds) < 0.01
 
 
+def answer_to(report: dict[str, Any], rows: list[list[Any]]) -> Answer:
+    schema = compile_schema(DATASETS["chat_sessions"], Limits())
+    body = {"interval": INTERVAL, "aggregations": [{"type": "count"}], **report}
+    planned = plan(parse(body, schema), tenant_of(), schema, Uniques.SKETCH, now=NOW)
+    return respond(planned, {"report": Result(compile_report(planned), rows)})
+
+
+def test_a_large_answer_is_encoded_without_a_stall() -> None:
+    """If its pieces were joined at once, that alone would take 40 ms."""
+    answer = answer_to({"group_by": ["chat_session_id"]}, [[f"{number:0500}", number] for number in range(100_000)])
+
+    async def measured() -> tuple[Encoded, float]:
+        async with measured_stalls() as stalls:
+            return await encode(answer, FORMATS["ndjson"], lambda _: None), stalls.longest
+
+    made, longest = asyncio.run(measured())
+    assert made.rows == made.body.count(b"\n") == 100_000
+    assert made.body.endswith(b'99999","count":99999}\n')
+    assert longest < 0.02
+
+
 def test_the_body_is_accounted_while_it_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many answers grow at the same time, and a long one can come from a short response of Druid."""
     monkeypatch.setattr(encoders, "_PAUSE_EVERY", 0.0)
-    schema = compile_schema(DATASETS["chat_sessions"], Limits())
-    interval = {"start": "2019-01-01", "end": "2019-01-08"}
-    body = {"interval": interval, "granularity": "minute", "aggregations": [{"type": "count"}]}
-    planned = plan(parse(body, schema), tenant_of(), schema, Uniques.SKETCH, now=NOW)
-    answer = respond(planned, {"report": Result(compile_report(planned), [])})
+    answer = answer_to({"granularity": "minute"}, [])
     sizes: list[int] = []
     made = asyncio.run(encode(answer, FORMATS["ndjson"], sizes.append))
     assert len(sizes) > 1
