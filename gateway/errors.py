@@ -91,7 +91,7 @@ class Forbidden(GatewayError):
 
 
 class NotFound(GatewayError):
-    """The organization does not exist."""
+    """The organization, or what the URL names of it, does not exist."""
 
     status, code, title = 404, "not_found", "Not found"
 
@@ -115,7 +115,7 @@ class QueueFull(GatewayError):
 
 
 class MemoryExhausted(GatewayError):
-    """The memory budget for responses in transit is used up."""
+    """The memory budget for bodies or responses in transit is used up."""
 
     status, code, title = 429, "too_many_requests", "Too many requests"
 

@@ -30,8 +30,8 @@ app = typer.Typer(
     "every running gateway within 5 seconds.\n\n"
     "Create a first caller:\n\n"
     "  gateway accounts migrate\n\n"
-    "  gateway accounts organizations create 'Example Ltd'\n\n"
-    "  gateway accounts users create ann@example.com ORGANIZATION_ID --permission reports\n\n"
+    "  gateway accounts organizations create 'Example Ltd' --id ID_IN_THE_TENANT_COLUMN\n\n"
+    "  gateway accounts users create ann@example.com ID_IN_THE_TENANT_COLUMN --permission reports\n\n"
     "  gateway accounts tokens create ann@example.com --name dashboard",
 )
 organizations = typer.Typer(no_args_is_help=True, help="Organizations: the tenants.")

@@ -125,6 +125,7 @@ def _serve_help() -> str:
         "  export GATEWAY_TOKEN_SECRET=$(openssl rand -base64 32)   # keep it",
         "  export GATEWAY_DRUID_BROKER_URL=http://broker.example:8082",
         "  export GATEWAY_DRUID_COORDINATOR_URL=http://coordinator.example:8081",
+        "  export GATEWAY_CATALOG=orders.yaml   # your data sets: docs/data-sets.md",
         "  gateway accounts migrate",
         "  gateway serve",
         "",

@@ -159,7 +159,7 @@ class Slots:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(organization_id, deque()).append(turn)
         try:
-            with stage("wait for a place"):
+            with stage("wait for a slot"):
                 async with asyncio.timeout_at(deadline):
                     await turn
         except BaseException as error:

@@ -7,11 +7,12 @@ from typing import Any, ClassVar, Self
 from pydruid.utils.filters import Filter as DruidFilter
 
 from gateway.catalog.model import Dataset, Dimension, Kind
-from gateway.errors import InvalidReport, NotFound, Problem
+from gateway.errors import NotFound, Problem
 from gateway.query.aggregations import Uniques
 from gateway.query.compile import DruidQuery
 from gateway.query.leaf_filters import native
 from gateway.query.literals import LONGEST_STRING, Json
+from gateway.query.parameters import invalid_parameters, wrong_names
 from gateway.query.parse import parse
 from gateway.query.plan import Plan, plan
 from gateway.query.respond import Result, respond
@@ -62,7 +63,7 @@ def plan_values(name: str, parameters: Mapping[str, str], tenant: Tenant, schema
     search = parameters.get("search", "")
     problems = list(_problems(parameters, dimension, search))
     if problems:
-        raise InvalidReport("A query parameter is wrong. Fix the parameters listed in errors.", problems=problems)
+        raise invalid_parameters(problems)
     body = {
         "interval": {key: parameters[key] for key in _INTERVAL if key in parameters},
         "group_by": [name],
@@ -82,12 +83,7 @@ def plan_values(name: str, parameters: Mapping[str, str], tenant: Tenant, schema
 
 
 def _problems(parameters: Mapping[str, str], dimension: Dimension, search: str) -> list[Problem]:
-    limit, found = parameters.get("limit", str(DEFAULT_LIMIT)), []
-    found += [
-        Problem(f"/{key}", f"unknown parameter; allowed: {', '.join(PARAMETERS)}")
-        for key in parameters
-        if key not in PARAMETERS
-    ]
+    limit, found = parameters.get("limit", str(DEFAULT_LIMIT)), [*wrong_names(parameters, PARAMETERS)]
     found += [Problem(f"/{key}", "is missing") for key in ("start", "end") if key not in parameters]
     if not (limit.isascii() and limit.isdigit() and len(limit) < 5 and 1 <= int(limit) <= MOST_VALUES):
         found.append(Problem("/limit", f"must be a whole number from 1 to {MOST_VALUES}"))

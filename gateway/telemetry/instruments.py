@@ -68,7 +68,7 @@ class Instruments:
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"gateway_{name}", text, labels, registry=registry)
 
-        def gauge(name: str, text: str, *labels: str, of_workers: _OfWorkers = "livesum") -> Gauge:
+        def gauge(name: str, text: str, *labels: str, of_workers: _OfWorkers) -> Gauge:
             created = Gauge(f"gateway_{name}", text, labels, registry=registry, multiprocess_mode=of_workers)
             self._gauges.append(created)
             return created
@@ -91,8 +91,12 @@ class Instruments:
 
         self._of_requests: dict[str, RequestInstruments] = {}
 
-        self.druid_queries_running = gauge("druid_queries_running", "Queries that hold a slot.", "lane")
-        self.druid_queries_queued = gauge("druid_queries_queued", "Queries that wait for a slot.", "lane")
+        self.druid_queries_running = gauge(
+            "druid_queries_running", "Queries that hold a slot.", "lane", of_workers="livesum"
+        )
+        self.druid_queries_queued = gauge(
+            "druid_queries_queued", "Queries that wait for a slot.", "lane", of_workers="livesum"
+        )
         self.druid_wait_seconds = histogram(
             "druid_wait_seconds", "Time that queries waited for a slot, including those that did not have to.",
             "lane", "outcome",
@@ -106,8 +110,12 @@ class Instruments:
         )
         self.druid_shared = counter("druid_shared", "Queries that joined an identical query in flight.")
         self.reuse = counter("reuse", "Queries by where their rows came from.", "origin")
-        self.reuse_bytes = gauge("reuse_bytes", "Memory used by responses that are stored for reuse.")
-        self.answers_bytes = gauge("answers_bytes", "Memory used by responses in transit and by stored ones.")
+        self.reuse_bytes = gauge(
+            "reuse_bytes", "Memory used by responses that are stored for reuse.", of_workers="livesum"
+        )
+        self.answers_bytes = gauge(
+            "answers_bytes", "Memory used by responses in transit and by stored ones.", of_workers="livesum"
+        )
         self.broker_up = gauge("broker_up", "Whether a broker answers.", "broker", of_workers="livemin")
         self.coverage_age_seconds = gauge(
             "coverage_age_seconds",
@@ -119,10 +127,15 @@ class Instruments:
         )
 
         self.schema_age_seconds = gauge(
-            "schema_age_seconds", "Seconds since each data set was last compared with Druid's columns."
+            "schema_age_seconds",
+            "Seconds since each data set was last compared with Druid's columns.",
+            of_workers="livemax",
         )
         self.data_set_available = gauge(
-            "data_set_available", "Whether a data set matches Druid's columns and is served.", "data_set"
+            "data_set_available",
+            "Whether a data set matches Druid's columns and is served.",
+            "data_set",
+            of_workers="livemin",
         )
 
         self.account_lookups = counter(

@@ -110,7 +110,10 @@ PROBLEM: Final[Json] = {
             "items": {
                 "type": "object",
                 "properties": {
-                    "pointer": {"description": "A JSON Pointer into the body.", "type": "string"},
+                    "pointer": {
+                        "description": "A JSON Pointer into the body, or / and the name of a query parameter.",
+                        "type": "string",
+                    },
                     "message": {"type": "string"},
                 },
                 "required": ["pointer", "message"],

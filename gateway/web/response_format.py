@@ -1,15 +1,18 @@
 """Which response a request for a report asks for, and the headers that describe the response."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 from aiohttp import web
 
-from gateway.errors import InvalidReport, NotAcceptable, UnsupportedMediaType
+from gateway.errors import InvalidReport, NotAcceptable, Problem, UnsupportedMediaType
+from gateway.query.parameters import invalid_parameters, wrong_names
 from gateway.query.plan import Plan
 from gateway.query.time import format_moment
+from gateway.query.validation_errors import pointer
 from gateway.web.encoders import FORMATS, JSON, Encoded, Format
 from gateway.web.negotiation import preferred_media_type
 
@@ -19,12 +22,11 @@ REPORT: Final = "q"
 """The query parameter with the report of a link."""
 PAGE: Final = "page"
 """The query parameter of a link to the next page, which proves where the link comes from."""
-_PARAMETERS: Final = {
-    REPORT: "the report as JSON",
-    PAGE: "only in links to the next page",
-    "explain": "true or false",
-    "format": ", ".join(FORMATS),
-}
+_OF_LINKS: Final = (REPORT, PAGE)
+_VALUES: Final[Mapping[str, Collection[str]]] = MappingProxyType(
+    {"explain": ("true", "false"), "format": FORMATS.keys()}
+)
+"""The values that the other query parameters can have."""
 VARY: Final = {"Vary": "Accept, Accept-Encoding"}
 
 
@@ -57,7 +59,7 @@ def linked_report(request: web.Request) -> bytes:
 def wanted_response(request: web.Request) -> WantedResponse:
     """Read the query parameters `explain` and `format`, which has precedence over the header Accept.
 
-    Raises InvalidReport for other parameters or values, NotAcceptable if no format is acceptable, and
+    Raises InvalidReport with every other parameter or value, NotAcceptable if no format is acceptable, and
     UnsupportedMediaType for the content of QUERY in another format.
     """
     name, explain = _parameters_of(request) if "?" in request.raw_path else (None, "false")
@@ -72,19 +74,16 @@ def wanted_response(request: web.Request) -> WantedResponse:
 def _parameters_of(request: web.Request) -> tuple[str | None, str]:
     """Return the query parameters `format` and `explain`."""
     parameters = request.query
-    known = _PARAMETERS if is_link(request) else _PARAMETERS.keys() - {REPORT, PAGE}
-    explain, name = parameters.get("explain", "false"), parameters.get("format")
-    if (
-        len(parameters) > len(parameters.keys() & known)
-        or explain not in ("true", "false")
-        or (name is not None and name not in FORMATS)
-    ):
-        raise InvalidReport(f"The query parameters, each at most once, are: {_explained(known)}.")
-    return name, explain
-
-
-def _explained(parameters: Collection[str]) -> str:
-    return "; ".join(f"{name}: {text}" for name, text in _PARAMETERS.items() if name in parameters)
+    known = [*_OF_LINKS, *_VALUES] if is_link(request) else [*_VALUES]
+    problems = [*wrong_names(parameters, known)]
+    problems += [
+        Problem(pointer(key), f"must be one of {', '.join(values)}")
+        for key, values in _VALUES.items()
+        if key in parameters and parameters[key] not in values
+    ]
+    if problems:
+        raise invalid_parameters(problems)
+    return parameters.get("format"), parameters.get("explain", "false")
 
 
 @lru_cache(256)

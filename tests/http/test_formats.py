@@ -104,8 +104,23 @@ async def test_a_format_that_the_gateway_lacks_is_406_with_the_formats(client: C
     assert druid_stand_in.queries == []
 
 
-@pytest.mark.parametrize("query", ["format=xml", "format=csv&format=json", "explain=1", "unknown=1", "format="])
-async def test_an_unknown_query_parameter_is_400(client: Client, query: str) -> None:
+_FORMATS = "must be one of json, csv, ndjson, arrow, spreadsheet"
+
+
+@pytest.mark.parametrize(
+    ("query", "problems"),
+    [
+        ("format=xml", [("/format", _FORMATS)]),
+        ("format=", [("/format", _FORMATS)]),
+        ("format=csv&format=json", [("/format", "is given more than once")]),
+        ("explain=1&formats=csv", [
+            ("/formats", 'unknown parameter (did you mean "format"?); allowed: explain, format'),
+            ("/explain", "must be one of true, false"),
+        ]),
+        ("a/b=1", [("/a~1b", "unknown parameter; allowed: explain, format")]),
+    ],
+)  # fmt: skip
+async def test_each_wrong_query_parameter_is_named(client: Client, query: str, problems: list[tuple[str, str]]) -> None:
     answer = await client.send(
         "POST",
         f"{client.gateway.path()}?{query}",
@@ -113,6 +128,7 @@ async def test_an_unknown_query_parameter_is_400(client: Client, query: str) -> 
         data=json.dumps(COUNT),
     )
     assert_problem(answer, 400, "invalid_report")
+    assert [(each["pointer"], each["message"]) for each in answer.json["errors"]] == problems
 
 
 async def test_errors_are_problems_in_every_format(client: Client) -> None:

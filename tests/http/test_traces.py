@@ -166,7 +166,7 @@ async def test_waiting_for_a_slot_and_cancelling_are_spans(
     await asyncio.gather(first, second, return_exceptions=True)
     await druid_stand_in.wait_for(cancelled=1)
     spans = await collector.trace(2, "cancel")
-    assert attributes(spans["wait for a place"])["error.type"] == "abandoned"
+    assert attributes(spans["wait for a slot"])["error.type"] == "abandoned"
     assert attributes(spans["cancel"])["gateway.druid_query_id"] == druid_stand_in.queries[0].id
     assert attributes(spans["timeseries chat_sessions"])["error.type"] == "abandoned"
 

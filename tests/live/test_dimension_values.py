@@ -13,8 +13,10 @@ from tests.serving import D, Gateway, P, T
 YEARS = {"start": "2018-12-01", "end": "2020-02-01"}
 
 
-def values(gateway: Gateway, dimension: str, *, caller: str = D, organization: str = "", **parameters: str) -> Any:
-    query = urlencode(YEARS | parameters)
+def values(
+    gateway: Gateway, dimension: str, *, caller: str = D, organization: str = "", **parameters: str | list[str]
+) -> Any:
+    query = urlencode(YEARS | parameters, doseq=True)
     path = f"{gateway.path(organization or caller)}/dimensions/{quote(dimension)}/values?{query}"
     request = urllib.request.Request(gateway.url + path, headers={"Authorization": f"Token {gateway.tokens[caller]}"})
     try:
@@ -62,13 +64,14 @@ def test_time_parts_and_numbers_have_values(hand_counted_gateway: Gateway) -> No
         ("scope", {"limit": "0"}, 400, "/limit"),
         ("scope", {"limit": "\u0661"}, 400, "/limit"),
         ("scope", {"filter": "x"}, 400, "/filter"),
+        ("scope", {"limit": ["5", "7"]}, 400, "is given more than once"),
         ("scope", {"start": "yesterday"}, 400, "/interval/start"),
         ("order_count", {"search": "1"}, 400, "/search"),
         ("involved_organization_ids", {}, 404, "no dimension"),
     ],
 )
 def test_wrong_requests_are_explained(
-    hand_counted_gateway: Gateway, dimension: str, parameters: dict[str, str], status: int, said: str
+    hand_counted_gateway: Gateway, dimension: str, parameters: dict[str, Any], status: int, said: str
 ) -> None:
     found, problem = values(hand_counted_gateway, dimension, **parameters)
     assert found == status
