@@ -109,8 +109,9 @@ def buckets(interval: Interval, granularity: Granularity) -> Buckets:
         starts = _at_offset(granularity, offsets[0])
         return Buckets(granularity, starts, starts, offsets)
     sequence = [label for span in offsets for label in _labels(granularity, span)]
-    # A label that occurs in two spans is one bucket: dict keeps the first.
-    labels = tuple(dict.fromkeys(sequence))
+    # A label that occurs in two spans is one bucket. In order, because a day can end again after the next one began:
+    # where the clocks went back across midnight.
+    labels = tuple(sorted({*sequence}))
     starts = _starts(interval, granularity, labels)
     contiguous = sequence == sorted(sequence)
     if contiguous and (fixed := _fixed_offset(interval, granularity, labels, starts)):

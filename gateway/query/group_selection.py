@@ -72,12 +72,15 @@ def _having(having: Having) -> Json:
 def _order(plan: Plan, order_by: list[Order]) -> list[Json]:
     kinds = {dimension.name: dimension.kind.value for dimension in plan.report.group_by}
     rest = [*([START_TIME] if plan.buckets is not None else []), *kinds]
-    descending = {order.column for order in order_by if order.descending}
+    # Of two orders by one column, the first decides.
+    orders: dict[str, Order] = {}
+    for order in (*order_by, *map(Order, rest)):
+        orders.setdefault(order.column, order)
     return [
         {
             "dimension": LABEL if name == START_TIME else name,
-            "direction": "descending" if name in descending else "ascending",
+            "direction": "descending" if order.descending else "ascending",
             "dimensionOrder": "lexicographic" if kinds.get(name) == "STRING" else "numeric",
         }
-        for name in dict.fromkeys([*(order.column for order in order_by), *rest])
+        for name, order in orders.items()
     ]

@@ -21,6 +21,7 @@ from gateway.query.compile import DruidQuery
 from gateway.query.literals import Json
 from gateway.query.native_rows import RowReader, finite_or_null, unexpected
 from gateway.query.plan import Plan
+from gateway.query.report import Report
 from gateway.query.time import format_moment
 
 Row = tuple[Any, ...]
@@ -81,6 +82,11 @@ class Answer:
         warnings: Warnings = {}
         for columns in _columns(self._plan, self._results, ("report", "comparison"), warnings):
             yield Slice(columns, tuple(warnings))
+
+    @property
+    def report(self) -> Report:
+        """The report that this is the answer to."""
+        return self._plan.report
 
     @property
     def has_other(self) -> bool:

@@ -29,15 +29,18 @@ def etag_of(
 ) -> str | None:
     """Return what identifies the response's content, without quotes; None if nothing does.
 
-    It depends on everything that the content depends on: the queries, the segments that they read, the format and this
-    release. Rows that are not in segments yet have no version, so that a response with such rows has no ETag.
+    It depends on everything that the content depends on: the report, the queries, the segments that they read, the
+    format and this release. Rows that are not in segments yet have no version, so that a response with such rows has no
+    ETag.
     """
     versions = [response.version for response in responses]
     if request.method not in _CACHEABLE or None in versions:
         return None
     columns = [[column.name, column.kind, column.type.value, column.zone] for column in answer.columns]
     natives = [{**query.native, "context": None} for query in queries.values()]
-    facts = [_RELEASE, wanted.name, columns, answer.members({}), natives, versions]
+    # The queries alone do not tell: the gateway itself orders, fills and limits some answers.
+    report = answer.report.to_json()
+    facts = [_RELEASE, wanted.name, report, columns, answer.members({}), natives, versions]
     return blake2b(orjson.dumps(facts), digest_size=16).hexdigest()
 
 

@@ -70,6 +70,10 @@ async def test_every_format_report_and_tenant_has_its_own_etag(revalidating: Cli
         link(revalidating),
         link(revalidating, COUNT | {"filters": {"type": "selector", "dimension": "scope", "value": "org"}}),
         link(revalidating, COUNT | {"totals": True}),
+        # What the gateway does with Druid's rows.
+        link(revalidating, COUNT | {"limit": 1}),
+        link(revalidating, COUNT | {"order_by": [{"column": "count"}]}),
+        link(revalidating, COUNT | {"having": [{"type": "greaterThan", "metric": "count", "value": 1}]}),
         *(link(revalidating, format=name) for name in ("csv", "spreadsheet", "ndjson", "arrow")),
         partner,
     ]

@@ -160,6 +160,14 @@ def test_a_dimension_is_grouped_by_its_own_type(dataset: Dataset) -> None:
         assert (spec["dimension"], spec["outputType"]) == (dimension.name, dimension.kind.value)
 
 
+def test_of_two_orders_by_one_column_the_first_decides(planner: Planner) -> None:
+    up, down = ({"column": "count", "direction": direction} for direction in ("ascending", "descending"))
+    report = {"interval": DAY, "group_by": ["scope"], "aggregations": [{"type": "count"}]}
+    for orders in ([up], [down], [up, down], [down, up]):
+        columns = compile_report(planner(report | {"order_by": orders})).native["limitSpec"]["columns"]
+        assert [each["direction"] for each in columns] == [orders[0]["direction"], "ascending"]
+
+
 def test_the_version_of_a_page_does_not_depend_on_its_limit(planner: Planner) -> None:
     """Druid's ETag includes what the historicals apply."""
     report = {"interval": DAY, "group_by": ["scope"], "aggregations": [{"type": "count"}], "limit": 5}

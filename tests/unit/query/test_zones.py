@@ -134,11 +134,17 @@ def test_buckets_around_each_kind_of_change(granularity: str, planner: Planner) 
     found: list[str] = []
     distance = DAY if GRANULARITIES[granularity].longest < HOUR else 2 * DAY
     for key, at in kinds.values():
-        # An interval that starts after a change may have a first bucket that starts before it.
-        for start in (at - distance, at + 9 * MINUTE):
-            interval = Interval(start, at + distance, ZoneInfo(key))
+        # An interval that starts after a change may have a first bucket that starts before it. One that starts shortly
+        # before a change may have a first bucket that is that of earlier local times again after it.
+        later, soon = at + distance, at + 3 * HOUR
+        for start, end in ((at - distance, later), (at + 9 * MINUTE, later), (at - HOUR, soon), (at - MINUTE, soon)):
+            interval = Interval(start, end, ZoneInfo(key))
             moments = [moment for moment in (at + each for each in AROUND) if start <= moment < interval.end]
-            found += wrong(planned(planner, granularity, interval), moments)
+            made = planned(planner, granularity, interval)
+            found += wrong(made, moments)
+            assert made.buckets is not None
+            for each in (made.buckets.labels, made.buckets.starts):
+                assert list(each) == sorted(set(each)), (key, interval)
     assert found == []
 
 
