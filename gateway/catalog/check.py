@@ -94,6 +94,7 @@ _SENTENCES: Mapping[str, Callable[[Any, Any, Any], str]] = MappingProxyType(
         "pattern": lambda found, _, schema: f"{shown(found)} must be {schema['description']}",
         "minLength": lambda _, __, ___: "must not be empty",
         "maxLength": lambda _, most, __: f"must have at most {most} characters",
+        "minProperties": lambda _, __, schema: f"needs one of: {', '.join(schema['properties'])}",
         "minItems": lambda _, least, __: f"must have at least {least} element{'s' * (least != 1)}",
         "uniqueItems": lambda _, __, ___: "lists a value twice",
     }

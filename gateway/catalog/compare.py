@@ -158,15 +158,24 @@ def _metric(where: str, kind: str, name: str, schema: Schema) -> Iterator[Mismat
 
 def _rows(dataset: Dataset, found: DataSource, schema: Schema) -> Iterator[Mismatch]:
     counts = [each for each, types in schema.aggregators.items() if types == {"longSum"}]
-    if dataset.rows is None:
-        if schema.is_rolled_up:
-            yield Mismatch(
-                Difference.ROLLUP,
-                "the data source is rolled up, so that a count would be the number of Druid's rows and not of the "
-                f"ingested ones: add `rows: {{count_metric: …}}`{alternatives(counts)}",
-            )
-        return
-    name = dataset.rows.count_metric
+    name = dataset.count_metric
+    if name is not None:
+        yield from _count_metric(name, found, schema)
+    elif schema.is_rolled_up:
+        yield Mismatch(
+            Difference.ROLLUP,
+            "the data source is rolled up, so that a count would be the number of Druid's rows and not of the "
+            f"ingested ones: add `rows: {{count_metric: …}}`{alternatives(counts)}",
+        )
+    step = 1 if dataset.rows is None else dataset.rows.step
+    if wrong := sorted(each for each in schema.granularities if step % _STEPS.get(each, step + 1)):
+        yield Mismatch(
+            Difference.GRANULARITY,
+            f"rows: ingestion rounded times to {' and '.join(wrong)}: set granularity to the coarsest one",
+        )
+
+
+def _count_metric(name: str, found: DataSource, schema: Schema) -> Iterator[Mismatch]:
     yield from _metric("rows: count_metric", "count", name, schema)
     if name in schema.columns and (rows := found.rows_without.get(name)):
         yield Mismatch(
@@ -176,12 +185,6 @@ def _rows(dataset: Dataset, found: DataSource, schema: Schema) -> Iterator[Misma
     if not schema.is_rolled_up:
         message = "rows: no segment is rolled up, so that Druid's own count is the same"
         yield Mismatch(Difference.ROLLUP, message, is_fault=False)
-    step = dataset.rows.step
-    if wrong := sorted(each for each in schema.granularities if step % _STEPS.get(each, step + 1)):
-        yield Mismatch(
-            Difference.GRANULARITY,
-            f"rows: ingestion rounded times to {' and '.join(wrong)}: set granularity to the coarsest one",
-        )
 
 
 def _lookups(dataset: Dataset, found: DataSource, _: Schema) -> Iterator[Mismatch]:

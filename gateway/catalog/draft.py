@@ -154,10 +154,12 @@ def _metric(base: str, kind: str, name: str) -> Iterator[str]:
 
 
 def _rows(schema: Schema) -> Iterator[str]:
+    coarsest = max(schema.granularities & GRANULARITIES.keys(), key=GRANULARITIES.__getitem__, default=None)
     if not schema.is_rolled_up:
+        if coarsest is not None:
+            yield f"rows: {{granularity: {coarsest}}} # Ingestion has rounded times."
         return
     counts = [name for name, aggregators in schema.aggregators.items() if _counts(name, aggregators)]
-    coarsest = max(schema.granularities & GRANULARITIES.keys(), key=GRANULARITIES.__getitem__, default=None)
     granularity = "" if coarsest is None else f", granularity: {coarsest}"
     if counts:
         yield f"rows: {{count_metric: {json.dumps(counts[0])}{granularity}}} # The data source is rolled up."

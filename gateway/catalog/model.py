@@ -138,6 +138,11 @@ class Dataset:
         columns = {name: dimension for name, dimension in by_name.items() if dimension.metrics is None}
         object.__setattr__(self, "columns", MappingProxyType(columns))
 
+    @property
+    def count_metric(self) -> str | None:
+        """The metric with the number of original rows, if ingestion has merged rows."""
+        return None if self.rows is None else self.rows.count_metric
+
     def having_aggregation(self, aggregation: str) -> tuple[str, ...]:
         """Names of the dimensions that allow `aggregation`, in the catalog's order."""
         return tuple(d.name for d in self.dimensions if aggregation in d.aggregations)

@@ -22,12 +22,13 @@ GRANULARITIES: Final[Mapping[str, int]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rolled-up rows: one row of Druid stands for several original rows.
+    """Rows that ingestion has merged, or whose times it has rounded.
 
-    `count_metric` has their number. `granularity` is the precision of their times, a key of GRANULARITIES; None: exact.
+    With rollup, one row of Druid stands for several original rows: `count_metric` has their number. `granularity` is
+    the precision of times, a key of GRANULARITIES; None: exact.
     """
 
-    count_metric: str
+    count_metric: str | None = None
     granularity: str | None = None
 
     @property

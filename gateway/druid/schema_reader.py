@@ -54,8 +54,7 @@ class SchemaReader:
         self._coordinator = coordinator
         self._known: dict[frozenset[Segment], _Batch] = {}
         self._has_had_rows = False
-        rows = dataset.rows
-        self._never_null = [dataset.tenant.column, *([] if rows is None else [rows.count_metric])]
+        self._never_null = [name for name in (dataset.tenant.column, dataset.count_metric) if name is not None]
 
     async def mismatches(self, broker: Broker) -> tuple[Mismatch, ...]:
         """Return every difference between the data set and what Druid has now. Raises SchemaNotRead."""

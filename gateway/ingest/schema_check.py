@@ -63,13 +63,13 @@ def schema_problems(task: Any, dataset: Dataset) -> Iterator[str]:  # noqa: ANN4
     """Yield what would make the spec's rows differ from those of the data set."""
     yield from _columns(task, dataset)
     yield from _metrics(task, dataset)
-    yield from _granularity(at(task, *GRANULARITY.split(".")), dataset.rows)
+    yield from _granularity(at(task, *GRANULARITY.split(".")), dataset)
 
 
-def _granularity(spec: Any, rows: Rows | None) -> Iterator[str]:  # noqa: ANN401 - JSON of any shape
-    if rows is None and at(spec, "rollup") is not False:
+def _granularity(spec: Any, dataset: Dataset) -> Iterator[str]:  # noqa: ANN401 - JSON of any shape
+    if dataset.count_metric is None and at(spec, "rollup") is not False:
         yield f"{GRANULARITY}.rollup must be false: Druid would merge rows, which the data set's file does not declare"
-    wanted = (rows and rows.granularity) or "none"
+    wanted = (dataset.rows and dataset.rows.granularity) or "none"
     if str(at(spec, "queryGranularity")).lower() != wanted:
         yield f"{GRANULARITY}.queryGranularity must be {wanted!r}: reports have the precision that the file declares"
 
@@ -101,7 +101,7 @@ def _columns(task: Any, dataset: Dataset) -> Iterator[str]:  # noqa: ANN401 - JS
 def _metrics(task: Any, dataset: Dataset) -> Iterator[str]:  # noqa: ANN401 - JSON of any shape
     where = "spec.dataSchema.metricsSpec"
     metrics = metrics_of(task)
-    wanted = [] if dataset.rows is None else [("count", dataset.rows.count_metric)]
+    wanted = [] if dataset.count_metric is None else [("count", dataset.count_metric)]
     wanted += [pair for each in dataset.dimensions if each.metrics for pair in each.metrics.names().items()]
     for kind, name in wanted:
         if name not in metrics:

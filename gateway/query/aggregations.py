@@ -121,7 +121,7 @@ ROWS = Dimension("", "", "The row itself, which count counts.")
 
 def rows_of(dataset: Dataset) -> Dimension:
     """Return what count counts: Druid's rows, or the original rows that they stand for."""
-    return ROWS if dataset.rows is None else replace(ROWS, rows_metric=dataset.rows.count_metric)
+    return replace(ROWS, rows_metric=dataset.count_metric)
 
 
 # The gateway's own columns start with an underscore and their purpose. No column of a caller starts with an underscore,

@@ -93,7 +93,7 @@ def parse(name: str, text: str, datasets: Mapping[str, Dataset]) -> StreamSpec:
         *_reading(supervisor),
         *_event_time(supervisor),
         *_owner(supervisor, dataset.tenant),
-        *(() if dataset.rows is None else _rollup(supervisor)),
+        *(() if dataset.count_metric is None else _rollup(supervisor)),
     ]
     if problems:
         raise InvalidSpec(name, problems)

@@ -80,6 +80,15 @@ def test_times_have_to_be_at_least_as_precise_as_declared(
     assert kinds(dataset, DataSource(schema)) == [Difference.GRANULARITY] * fault
 
 
+def test_rounded_times_have_to_be_declared_without_rollup_too(tmp_path: Path) -> None:
+    file = tmp_path / "orders.yaml"
+    for declared, found in (("", [Difference.GRANULARITY]), ("rows: {granularity: hour}", []), (None, [])):
+        file.write_text(FILE.replace("rows: {count_metric: orders, granularity: hour}", declared or ""))
+        granularities = frozenset({"none" if declared is None else "hour"})
+        schema = Schema(SCHEMA.columns, SCHEMA.aggregators, granularities=granularities)
+        assert kinds(load_catalog([file])["orders"], DataSource(schema)) == found
+
+
 def test_rows_without_a_count_are_a_fault(dataset: Dataset) -> None:
     (fault,) = compare(dataset, DataSource(SCHEMA, rows_without={"orders": 12}))
     assert fault.message.startswith("rows: 12 rows have no value in the count_metric 'orders' and would not be counted")

@@ -145,10 +145,10 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "name: owner\n    column: customer\n    type: long\n    description: x\n  - name: item_ids",
         "18:13: 'customer' is the tenant's column: it must be a string with one value in each row",
     ),
-    "rows without a count": (
+    "rows of which nothing is said": (
         "dimensions:\n",
-        "rows: {granularity: hour}\ndimensions:\n",
-        "8:7: the key 'count_metric' is missing",
+        "rows: {}\ndimensions:\n",
+        "8:7: rows: needs one of: count_metric, granularity",
     ),
     "a granularity of another system": (
         "dimensions:\n",
