@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from gateway.catalog.model import Dataset, Kind
-from gateway.catalog.stored import Rows
 from gateway.ingest.errors import InvalidSpec
 
 _TYPES: Final = {Kind.STRING: "string", Kind.LONG: "long", Kind.DOUBLE: "double"}
