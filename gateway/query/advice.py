@@ -24,10 +24,16 @@ def advice(plan: Plan, now: int) -> tuple[ReportWarning, ...]:
     warnings = _of_report(plan.report, plan.dataset.advice)
     # A comparison evaluates its interval until now only.
     if plan.whole_end > now and not plan.report.interval.relative:
-        end = format_moment(plan.whole_end, plan.interval.zone)
-        message = f"The interval is not over before {end}: its numbers may still change."
-        return (*warnings, ReportWarning("interval_not_over", message, "/interval"))
+        warnings += (_not_over("The interval", plan.whole_end, plan, "/interval"),)
+    if plan.compared is not None and plan.compared.interval.end > now:
+        what = "The interval that it is compared with"
+        warnings += (_not_over(what, plan.compared.interval.end, plan, "/compare/to"),)
     return warnings
+
+
+def _not_over(what: str, end: int, plan: Plan, pointer: str) -> ReportWarning:
+    message = f"{what} is not over before {format_moment(end, plan.interval.zone)}: its numbers may still change."
+    return ReportWarning("interval_not_over", message, pointer)
 
 
 @once_per_report

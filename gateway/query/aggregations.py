@@ -184,7 +184,7 @@ def _quantile(metric: Metric, uniques: Uniques) -> Native:
 
 def _percent(body: Json) -> str:
     """Return p50 for 0.5, and p99_9 for 0.999."""
-    return f"p{Decimal(repr(float(body['fraction']))) * 100:f}".rstrip("0").rstrip(".").replace(".", "_")
+    return f"p{Decimal(repr(abs(float(body['fraction'])))) * 100:f}".rstrip("0").rstrip(".").replace(".", "_")
 
 
 def _hyper_unique(metric: Metric, uniques: Uniques) -> Native:

@@ -14,6 +14,7 @@ from gateway.query.buckets import GRANULARITIES, buckets
 from gateway.query.intervals import Resolved, units_before
 from gateway.query.literals import Json
 from gateway.query.time import Interval, a_year_earlier, moment_at, wall_time
+from gateway.query.zones import DAY, datetime_of
 
 PREVIOUS_START_TIME = "previous_start_time"
 
@@ -38,8 +39,19 @@ def _previous_period(whole: Interval, until: int) -> Interval:
 
 def _previous_year(whole: Interval, until: int) -> Interval:
     start = a_year_earlier(whole.start, whole.zone)
+    local_end = datetime_of(wall_time(whole.end, whole.zone))
+    if (local_end.month, local_end.day) == (2, 29) and wall_time(whole.end, whole.zone) % DAY:
+        # It ends within a day that the year before lacks. By that day's name it would lose a day, maybe its only one.
+        return _cut(_moved(whole, start), whole, until)
     # Where the clocks go back, an interval can end at an earlier local time than it starts.
     return replace(whole, start=start, end=max(start, _years_earlier(until, 1, whole.zone)))
+
+
+def _moved(whole: Interval, start: int) -> Interval:
+    """Return the interval of the same local length that starts there."""
+    length = wall_time(whole.end, whole.zone) - wall_time(whole.start, whole.zone)
+    end = moment_at(wall_time(start, whole.zone) + length, whole.zone)
+    return replace(whole, start=start, end=max(start, end))
 
 
 def _years_earlier(end: int, count: int, zone: ZoneInfo) -> int:

@@ -12,7 +12,7 @@ from gateway.query.limits import Limits
 from gateway.query.validation_errors import pointer
 
 MAX_VALUES = 5_000
-"""The maximum number of JSON values in one body. A report within all other limits has fewer."""
+"""The maximum number of JSON values in one body. Only one with several long filters can have more."""
 
 
 def oversize(body: object, limits: Limits) -> Iterator[Problem]:

@@ -125,4 +125,5 @@ def is_lasting(planned: Plan, now: int) -> bool:
     report, interval = planned.report, planned.interval
     # A comparison with an interval that is not over ends at the last full minute.
     is_over = planned.whole_end <= now and interval.end == planned.whole_end
+    is_over &= planned.compared is None or planned.compared.interval.end <= now
     return is_over and not (report.interval.relative or report.freshness or report.top is not None)

@@ -37,7 +37,7 @@ def compared(
     if end <= now:
         return (start, end), other
     until = max(start, now)
-    years = 1 if compare["to"] == "previous_year" else 0
+    years = 1 if compare["to"] == "previous_year" and not _ends_within_a_leap_day(end, zone) else 0
     if compare["to"] == "previous_period" and all(_unit(at, "year", zone)[0] == at for at in whole):
         years = clock.wall(end, zone).year - clock.wall(start, zone).year
     if years:
@@ -52,6 +52,9 @@ def _other(to: Any, start: int, end: int, zone: str) -> tuple[int, int]:
         return clock.moment(to["start"], zone), clock.moment(to["end"], zone, end=True)
     if to == "previous_year":
         earlier = _year_earlier(start, zone)
+        if _ends_within_a_leap_day(end, zone):
+            length = clock.wall(end, zone) - clock.wall(start, zone)
+            return earlier, max(earlier, clock.of_wall(clock.wall(earlier, zone) + length, zone))
         return earlier, max(earlier, _end_years_earlier(end, 1, zone))
     # Elsewhere the clocks change by whole hours, so that hours are time that has passed.
     hours = ("hour",) if zone == "Australia/Lord_Howe" else ()
@@ -62,6 +65,11 @@ def _other(to: Any, start: int, end: int, zone: str) -> tuple[int, int]:
                 count, at = count + 1, _unit(at, unit, zone)[1]
             return _before(start, count, unit, zone), start
     return start - (end - start), start
+
+
+def _ends_within_a_leap_day(end: int, zone: str) -> bool:
+    wall = clock.wall(end, zone)
+    return (wall.month, wall.day) == (2, 29) and wall.time() != wall.time().min
 
 
 def _year_earlier(at: int, zone: str) -> int:

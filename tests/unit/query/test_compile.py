@@ -189,6 +189,13 @@ def test_the_queries_of_pages_that_the_gateway_arranges_are_the_same(planner: Pl
         assert first == second
 
 
+def test_the_smallest_quantile_has_one_name(planner: Planner) -> None:
+    for fraction in (0, 0.0, -0.0):
+        metric = {"type": "quantile", "fields": ["sales"], "fraction": fraction}
+        planned = planner({"interval": DAY, "aggregations": [metric]})
+        assert [each.name for each in planned.report.metrics] == ["sales_p0"]
+
+
 @pytest.mark.parametrize("value", [0, 0.0, -0.0])
 def test_every_zero_is_sent_as_the_number_that_druid_finds_equal_to_both_zeros(planner: Planner, value: float) -> None:
     body = {

@@ -77,6 +77,10 @@ def test_a_day_without_a_midnight_starts_with_its_first_moment(planner: Planner,
         # 28 February is compared with 28 February, also in a leap year.
         ("2024-02-28", "2024-02-29", "previous_year", ["2023-02-28T00:00", "2023-03-01T00:00"]),
         ("2025-02-28", "2025-03-01", "previous_year", ["2024-02-28T00:00", "2024-02-29T00:00"]),
+        # One that ends within 29 February keeps its length.
+        ("2024-02-28T12:00", "2024-02-29T12:00", "previous_year", ["2023-02-28T12:00", "2023-03-01T12:00"]),
+        ("2024-02-29T06:00", "2024-02-29T12:00", "previous_year", ["2023-02-28T06:00", "2023-02-28T12:00"]),
+        ("2024-02-29T06:00", "2024-03-01T06:00", "previous_year", ["2023-02-28T06:00", "2023-03-01T06:00"]),
     ],
 )
 def test_an_interval_is_compared_with_local_calendar_units(

@@ -101,6 +101,7 @@ DAY = {"start": "2019-01-01", "end": "2019-01-02"}
         ({}, -1, False),
         ({"compare": {"to": "previous_period"}}, MINUTE, True),
         ({"compare": {"to": "previous_period"}, "interval": DAY | {"end": "2019-01-01T08:00:30"}}, 1_000, False),
+        ({"compare": {"to": {"start": "2019-01-03", "end": "2019-01-04"}}}, MINUTE, False),
         ({"top": {"groups": 2, "by": "count"}, "group_by": ["scope"]}, MINUTE, False),
         ({"freshness": True}, MINUTE, False),
         ({"interval": {"last": "P7D"}}, MINUTE, False),
