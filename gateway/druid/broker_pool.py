@@ -119,6 +119,8 @@ class ChooseBroker:
                 return await self._next.run(RoutedRequest(*request, broker=broker))
             except NoAnswer:
                 self._brokers.suspect(broker)
+                # The first broker may have the query after all, and is asked to cancel it, which Druid does by id.
+                request = request._replace(query_id=f"{request.query_id}-2")
             except (DeadlineExceeded, asyncio.CancelledError):
                 # The query is long, or the broker is frozen: a health check tells which.
                 self._brokers.check_soon(broker)

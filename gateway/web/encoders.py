@@ -13,7 +13,7 @@ from aiohttp import web
 from gateway.query.advice import ReportWarning
 from gateway.query.columns import Column
 from gateway.query.literals import Json
-from gateway.query.respond import Answer, Columns, Row
+from gateway.query.respond import Answer, Columns
 from gateway.web.arrow_encoder import ArrowEncoder
 from gateway.web.csv_encoder import CsvEncoder, SpreadsheetEncoder
 from gateway.web.json_encoders import JsonEncoder, JsonLinesEncoder
@@ -111,13 +111,15 @@ async def encode(answer: Answer, form: Format, account: Callable[[int], None]) -
             count, size = count + len(columns[0]), size + len(parts[-1])
             await let_others_run()
         await let_others_run()
-    other: list[Row] = []
+    other: list[bytes] = []
     if answer.has_other:
         for each in answer.other_slices():
-            other += each.rows
             warnings |= dict.fromkeys(each.warnings)
-            await asyncio.sleep(0)
-    members = answer.members(warnings, other)
+            if each.count:
+                other.append(orjson.dumps(each.rows)[1:-1])
+                size += len(other[-1])
+            await let_others_run()
+    members = answer.members(warnings, orjson.Fragment(b"".join((b"[", b",".join(other), b"]"))))
     parts.append(encoder.tail(members))
     body = b"".join(parts) if size <= _LARGEST_JOIN else await asyncio.to_thread(b"".join, parts)
     return Encoded(body, count, () if form.has_members else tuple(members))

@@ -70,6 +70,26 @@ async def test_a_query_without_a_response_is_retried_on_another_broker(start: St
     assert len(druid_stand_in.queries) == 1
 
 
+async def test_the_cancellation_on_one_broker_does_not_reach_the_retry_on_another_one(
+    start: Start, druid_stand_in: StandIn
+) -> None:
+    """Both may lead to the same Druid."""
+
+    async def vanish(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    async with standing_in() as broken:
+        broken.answer = vanish
+        client = await start(f"{broken.url},{druid_stand_in.url}")
+        assert (await client.post()).status == 200
+        await broken.wait_for(cancelled=1)
+    (query,) = druid_stand_in.queries
+    assert {each.id for each in broken.queries} == {*broken.cancelled}
+    assert query.id == f"{broken.cancelled[0]}-2"
+
+
 @pytest.mark.parametrize("status", [400, 429, 500, 503, 504])
 async def test_an_error_response_is_not_retried(start: Start, druid_stand_in: StandIn, status: int) -> None:
     druid_stand_in.answer = stand_in.error(status)
