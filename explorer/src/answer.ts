@@ -1,7 +1,8 @@
 // From the rows of an answer to what charts draw.
 
 import type { Answer, Cell } from "./api";
-import { columnOf, type Report } from "./report";
+import { momentOf, showIso, startOf } from "./buckets";
+import { columnOf, type Interval, type Report } from "./report";
 import { texts } from "./texts";
 
 export interface Result {
@@ -113,6 +114,18 @@ export function timeChart(result: Result): TimeChart {
     return { column: metric.column, label: metric.label, additive: metric.additive, series: shown, hiddenSeries: all.length - Math.min(all.length, shown.length) };
   });
   return { starts, partial: partialBuckets(result, starts), panels };
+}
+
+/** The interval of the buckets from `first` to `last`, which are start times, as far as the report's interval has them. */
+export function intervalOf({ answer, report }: Result, first: string, last: string): Interval {
+  const zone = zoneOf(report);
+  const { start, end } = answer.interval ?? report.interval;
+  const next = startOf(Date.parse(last), report.granularity, zone, 1);
+  return {
+    start: start && momentOf(start, zone) >= Date.parse(first) ? start : first,
+    end: end && momentOf(end, zone) <= next ? end : showIso(next, zone),
+    time_zone: zone,
+  };
 }
 
 /** The buckets whose numbers may still change. */

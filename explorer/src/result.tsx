@@ -2,10 +2,10 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { Actions } from "./actions";
-import { bars, type ChartKind, heat, isHeat, kindsFor, metricsOf, type Result, timeChart, zoneOf } from "./answer";
+import { bars, type ChartKind, heat, intervalOf, isHeat, kindsFor, metricsOf, type Result, timeChart, zoneOf } from "./answer";
 import type { Cell, Explanation } from "./api";
 import { BarPanel, NumberTile } from "./barchart";
-import { insideBucket, showMoment } from "./dates";
+import { FINER, showMoment } from "./dates";
 import { HeatPanel } from "./heatmap";
 import { showNumber } from "./numbers";
 import type { Offer } from "./offer";
@@ -39,10 +39,8 @@ export function ResultView({ result, question, token, offer, title, explanation,
   const metrics = metricsOf(result);
 
   const openBucket = (startTime: string) => {
-    const starts = chart?.starts ?? [];
-    const next = starts[starts.indexOf(startTime) + 1];
-    const inside = insideBucket(startTime, next, report.granularity, zoneOf(report), answer.interval?.end ?? report.interval.end);
-    if (inside) onAsk({ ...report, ...inside });
+    const granularity = FINER[report.granularity];
+    if (granularity) onAsk({ ...report, interval: intervalOf(result, startTime, startTime), granularity });
   };
   const filterOn = (dimension: string, value: Cell) => {
     if (offer.dimensions.has(dimension)) onAsk({ ...report, filters: withValue(report.filters, dimension, value) });
@@ -53,10 +51,7 @@ export function ResultView({ result, question, token, offer, title, explanation,
     const { order_by: _, limit: __, having: ___, top: ____, fill: _____, ...rest } = report;
     onAsk({ ...rest, group_by: [], granularity: "day", filters } as Report);
   };
-  const zoom = (from: string, to: string | null) => {
-    const end = to ?? answer.interval?.end ?? report.interval.end;
-    onAsk({ ...report, interval: { start: from, ...(end && { end }), time_zone: zoneOf(report) } });
-  };
+  const zoom = (first: string, last: string) => onAsk({ ...report, interval: intervalOf(result, first, last) });
 
   const pictures = (): Picture[] => {
     if (!chart) return metrics.map((metric) => (isHeat(report) ? heatPicture(metric.label, heat(result, metric)) : barsPicture(metric.label, bars(result, metric))));
@@ -119,7 +114,7 @@ interface ChartsProps {
   kind: ChartKind;
   result: Result;
   onOpen: (startTime: string) => void;
-  onZoom: (from: string, to: string | null) => void;
+  onZoom: (first: string, last: string) => void;
 }
 
 function TimeCharts({ chart, kind, result, onOpen, onZoom }: ChartsProps) {

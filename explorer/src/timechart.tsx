@@ -16,7 +16,8 @@ interface Props {
   granularity: string;
   hidden: Set<string>;
   onOpen: (index: number) => void;
-  onZoom: (from: string, to: string | null) => void;
+  /** Called with the start times of the first and the last bucket. */
+  onZoom: (first: string, last: string) => void;
 }
 
 export function TimePanel({ chart, panel, kind, zone, granularity, hidden, onOpen, onZoom }: Props) {
@@ -55,7 +56,7 @@ export function TimePanel({ chart, panel, kind, zone, granularity, hidden, onOpe
         <div class="tip" ref={tip} hidden />
       </div>
       {zoom && (
-        <button type="button" class="small" onClick={() => onZoom(chart.starts[zoom[0]]!, chart.starts[zoom[1] + 1] ?? null)}>
+        <button type="button" class="small" onClick={() => onZoom(chart.starts[zoom[0]]!, chart.starts[zoom[1]]!)}>
           {texts.result.zoomed}
         </button>
       )}
