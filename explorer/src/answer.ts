@@ -131,11 +131,14 @@ export function intervalOf({ answer, report }: Result, first: string, last: stri
 /** The buckets whose numbers may still change. */
 function partialBuckets({ answer, report }: Result, starts: string[]): Set<string> {
   if (answer.freshness) return new Set(answer.freshness.partial);
-  const end = Date.parse(answer.interval?.end ?? report.interval.end ?? "");
-  const last = starts.at(-1);
-  // A current day or month ends with the current minute, which is over.
-  const goesOn = "current" in report.interval || end > Date.now();
-  return last !== undefined && report.granularity !== "all" && goesOn ? new Set([last]) : new Set();
+  const { interval, granularity } = report;
+  const [zone, now] = [zoneOf(report), Date.now()];
+  // The current day or month ends with the current minute, which is over.
+  const isCurrent = interval.current !== undefined || interval.include_current === true;
+  const goesOn = isCurrent || momentOf(answer.interval?.end ?? interval.end ?? "", zone) > now;
+  if (granularity === "all" || !goesOn) return new Set();
+  const lastOver = starts.findLastIndex((start) => startOf(Date.parse(start), granularity, zone, 1) <= now);
+  return new Set(starts.slice(lastOver + 1));
 }
 
 export interface Bar {

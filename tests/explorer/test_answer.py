@@ -1,8 +1,11 @@
 """What the page makes of an answer, before it is drawn."""
 
+from zoneinfo import ZoneInfo
+
 import pytest
 
-from tests.explorer.answers import result
+from gateway.query.time import format_moment, parse_timestamp
+from tests.explorer.answers import Json, result
 from tests.explorer.modules import Modules
 
 
@@ -36,3 +39,50 @@ def test_the_current_time_step_of_a_relative_interval_opens_until_its_end(module
     answered = result(report, [[start, 1]], interval=moments)
     opened = modules.evaluate("intervalOf(result, start, start)", result=answered, start=start)
     assert opened == {"start": start, "end": moments["end"], "time_zone": "America/New_York"}
+
+
+@pytest.mark.parametrize(
+    ("zone", "until", "now", "partial"),
+    [
+        # Nine o'clock in the evening in New York, and the day after in UTC.
+        ("America/New_York", "2026-11-27", "2026-11-26T21:00", ["2026-11-26"]),
+        ("America/New_York", "2026-11-27", "2026-11-27T00:00", []),
+        ("Asia/Tokyo", "2026-11-27", "2026-11-26T23:59", ["2026-11-26"]),
+        ("Asia/Tokyo", "2026-11-27", "2026-11-27T00:00", []),
+        # The days that are still to come are not complete, either.
+        ("America/New_York", "2026-11-27", "2026-11-25T12:00", ["2026-11-25", "2026-11-26"]),
+    ],
+)
+def test_a_time_step_is_incomplete_until_it_is_over_in_the_reports_zone(
+    modules: Modules, zone: str, until: str, now: str, partial: list[str]
+) -> None:
+    starts = {day: midnight(day, zone) for day in ("2026-11-24", "2026-11-25", "2026-11-26")}
+    report = {"interval": {"start": "2026-11-24", "end": until, "time_zone": zone}, "granularity": "day"}
+    answered = result(report, [[start, 1] for start in starts.values()])
+    chart = modules.evaluate("timeChart(result)", result=answered, clock=parse_timestamp(now, ZoneInfo(zone)), tz=zone)
+    assert chart["partial"] == [starts[day] for day in partial]
+
+
+@pytest.mark.parametrize(
+    ("interval", "is_partial"),
+    [
+        ({"current": "week"}, True),
+        ({"last": "P3D", "include_current": True}, True),
+        ({"last": "P3D"}, False),
+    ],
+)
+def test_the_last_time_step_is_incomplete_only_if_a_relative_interval_includes_the_current_one(
+    modules: Modules, interval: Json, is_partial: bool
+) -> None:
+    zone = "America/New_York"
+    starts = [midnight(day, zone) for day in ("2026-11-24", "2026-11-25", "2026-11-26")]
+    now = parse_timestamp("2026-11-26T21:00:20" if is_partial else "2026-11-27T21:00:20", ZoneInfo(zone))
+    end = "2026-11-26T21:00:00.000-05:00" if is_partial else midnight("2026-11-27", zone)
+    report = {"interval": {**interval, "time_zone": zone}, "granularity": "day"}
+    answered = result(report, [[start, 1] for start in starts], interval={"start": starts[0], "end": end})
+    chart = modules.evaluate("timeChart(result)", result=answered, clock=now)
+    assert chart["partial"] == (starts[-1:] if is_partial else [])
+
+
+def midnight(day: str, zone: str) -> str:
+    return format_moment(parse_timestamp(day, ZoneInfo(zone)), ZoneInfo(zone))
