@@ -14,9 +14,11 @@ export interface Result {
 }
 
 export interface Series {
+  /** Identifies the group: two of them may have the same label. */
+  key: string;
   label: string;
-  /** The values of group_by, in its order. */
-  group: Cell[];
+  /** The values of group_by, in its order; null for the rest. */
+  group: Cell[] | null;
   values: (number | null)[];
   previous: (number | null)[] | null;
 }
@@ -27,8 +29,10 @@ export interface Panel {
   label: string;
   /** Whether the values of groups add up. */
   additive: boolean;
+  /** The largest groups, and the rest as the last one. */
   series: Series[];
-  hiddenSeries: number;
+  /** How many groups the answer has. */
+  groups: number;
 }
 
 export interface TimeChart {
@@ -78,40 +82,55 @@ function isDerived(name: string, columns: Map<string, number>): boolean {
 export const groupColumns = ({ answer, report }: Pick<Result, "answer" | "report">): number[] =>
   report.group_by.map((name) => answer.fields.findIndex((field) => field.name === name));
 
+/** The key of the rest: no JSON, as those of groups are. */
+const REST = "rest";
+
+const keyOf = (group: Cell[] | null): string => (group ? JSON.stringify(group) : REST);
+
+const labelOf = (group: Cell[] | null): string => (group ? group.map(showCell).join(" · ") : texts.result.other);
+
+/** Whether the label consists of values. Those of the rest, and of groups without a value, look different. */
+export const isNamed = ({ group }: { group: Cell[] | null }): boolean => group !== null && !group.includes(null);
+
+/** The rows of an answer with their groups; null is that of the rows that `other` sums up. */
+function groupedRows(result: Result): { row: Cell[]; group: Cell[] | null }[] {
+  const { data, other = [] } = result.answer;
+  const groups = groupColumns(result);
+  return [
+    ...data.map((row) => ({ row, group: groups.map((column) => row[column] as Cell) })),
+    ...other.map((row) => ({ row, group: null })),
+  ];
+}
+
 export const showCell = (cell: Cell | undefined): string => (cell == null ? texts.result.noValue : String(cell));
 
 const number = (cell: Cell | undefined): number | null => (typeof cell === "number" ? cell : null);
 
 export function timeChart(result: Result): TimeChart {
-  const { answer } = result;
-  const starts = [...new Set(answer.data.map((row) => row[0] as string))].sort((a, b) => Date.parse(a) - Date.parse(b));
+  const rows = groupedRows(result);
+  const starts = [...new Set(rows.map(({ row }) => row[0] as string))].sort((a, b) => Date.parse(a) - Date.parse(b));
   const at = new Map(starts.map((start, index) => [start, index]));
-  const groups = groupColumns(result);
   const panels = metricsOf(result).map((metric): Panel => {
     const series = new Map<string, Series>();
-    const add = (row: Cell[], label: string, group: Cell[]) => {
-      let one = series.get(label);
+    for (const { row, group } of rows) {
+      const key = keyOf(group);
+      let one = series.get(key);
       if (!one) {
         const empty = (): (number | null)[] => Array<number | null>(starts.length).fill(null);
-        one = { label, group, values: empty(), previous: metric.previous === null ? null : empty() };
-        series.set(label, one);
+        const label = group && !group.length ? metric.label : labelOf(group);
+        one = { key, label, group, values: empty(), previous: metric.previous === null ? null : empty() };
+        series.set(key, one);
       }
-      const index = at.get(row[0] as string);
-      if (index === undefined) return;
+      const index = at.get(row[0] as string)!;
       one.values[index] = number(row[metric.value]);
       if (one.previous && metric.previous !== null) one.previous[index] = number(row[metric.previous]);
-    };
-    for (const row of answer.data) {
-      const group = groups.map((column) => row[column] as Cell);
-      add(row, group.length ? group.map(showCell).join(" · ") : metric.label, group);
     }
+    const rest = series.get(REST);
+    series.delete(REST);
     const all = [...series.values()];
     const size = (one: Series) => one.values.reduce((sum: number, value) => sum + Math.abs(value ?? 0), 0);
     const shown = all.length > MOST_SERIES ? all.sort((a, b) => size(b) - size(a)).slice(0, MOST_SERIES) : all;
-    for (const row of answer.other ?? []) add(row, texts.result.other, []);
-    const rest = series.get(texts.result.other);
-    if (rest && !shown.includes(rest)) shown.push(rest);
-    return { column: metric.column, label: metric.label, additive: metric.additive, series: shown, hiddenSeries: all.length - Math.min(all.length, shown.length) };
+    return { column: metric.column, label: metric.label, additive: metric.additive, series: [...shown, ...(rest ? [rest] : [])], groups: all.length };
   });
   return { starts, partial: partialBuckets(result, starts), panels };
 }

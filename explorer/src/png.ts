@@ -5,11 +5,11 @@ import { palette } from "./colors";
 import { showCompact, showNumber } from "./numbers";
 import { texts } from "./texts";
 
-/** One chart of an image: a canvas, and the names of its series in the palette's order. */
+/** One chart of an image: a canvas, and the names and colors of its series. */
 export interface Picture {
   label: string;
   canvas: HTMLCanvasElement;
-  series: string[];
+  series: { label: string; color: string }[];
 }
 
 const MARGIN = 24;
@@ -42,13 +42,13 @@ export async function asPng(title: string, pictures: Picture[]): Promise<Blob> {
     y += canvas.height / ratio;
     if (series.length > 1) {
       context.font = "12px system-ui";
-      series.forEach((name, at) => {
+      series.forEach((one, at) => {
         const x = MARGIN + (at % perRow(width)) * 200;
         const row = y + Math.floor(at / perRow(width)) * LINE;
-        context.fillStyle = colors.series[at % colors.series.length]!;
+        context.fillStyle = one.color;
         context.fillRect(x, row + 4, 10, 10);
         context.fillStyle = colors.text;
-        context.fillText(name, x + 16, row + 13, 176);
+        context.fillText(one.label, x + 16, row + 13, 176);
       });
     }
     y += rowsOf(picture, width) * LINE;

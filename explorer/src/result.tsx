@@ -2,14 +2,14 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { Actions } from "./actions";
-import { bars, type ChartKind, heat, intervalOf, isHeat, kindsFor, metricsOf, type Result, timeChart, zoneOf } from "./answer";
+import { bars, type ChartKind, heat, intervalOf, isHeat, isNamed, kindsFor, metricsOf, type Result, timeChart, zoneOf } from "./answer";
 import type { Cell, Explanation } from "./api";
 import { BarPanel, NumberTile } from "./barchart";
 import { FINER, showMoment } from "./dates";
 import { HeatPanel } from "./heatmap";
 import { showNumber } from "./numbers";
 import type { Offer } from "./offer";
-import { palette } from "./colors";
+import { colorOf, palette } from "./colors";
 import { barsPicture, heatPicture, type Picture } from "./png";
 import type { Question } from "./question";
 import { type Report, withValue } from "./report";
@@ -56,7 +56,12 @@ export function ResultView({ result, question, token, offer, title, explanation,
   const pictures = (): Picture[] => {
     if (!chart) return metrics.map((metric) => (isHeat(report) ? heatPicture(metric.label, heat(result, metric)) : barsPicture(metric.label, bars(result, metric))));
     const canvases = document.querySelectorAll<HTMLCanvasElement>("#charts canvas");
-    return chart.panels.map(({ label, series }, index) => ({ label, canvas: canvases[index]!, series: series.map((one) => one.label) }));
+    const colors = palette();
+    return chart.panels.map((panel, index) => ({
+      label: panel.label,
+      canvas: canvases[index]!,
+      series: panel.series.map((one) => ({ label: one.label, color: colorOf(colors, panel, one) })),
+    }));
   };
 
   return (
@@ -120,10 +125,10 @@ interface ChartsProps {
 function TimeCharts({ chart, kind, result, onOpen, onZoom }: ChartsProps) {
   const [hidden, setHidden] = useState<Set<string>>(new Set());
   const grouped = result.report.group_by.length > 0;
-  const colors = palette().series;
-  const toggle = (label: string) => {
+  const colors = palette();
+  const toggle = (key: string) => {
     const next = new Set(hidden);
-    if (!next.delete(label)) next.add(label);
+    if (!next.delete(key)) next.add(key);
     setHidden(next);
   };
   return (
@@ -142,11 +147,11 @@ function TimeCharts({ chart, kind, result, onOpen, onZoom }: ChartsProps) {
           />
           {grouped && (
             <ul class="legend">
-              {panel.series.map((series, index) => (
-                <li key={series.label}>
-                  <button type="button" aria-pressed={!hidden.has(series.label)} onClick={() => toggle(series.label)}>
-                    <i style={{ background: colors[index % colors.length] }} />
-                    <bdi>{series.label}</bdi>
+              {panel.series.map((series) => (
+                <li key={series.key}>
+                  <button type="button" aria-pressed={!hidden.has(series.key)} onClick={() => toggle(series.key)}>
+                    <i style={{ background: colorOf(colors, panel, series) }} />
+                    <bdi class={isNamed(series) ? undefined : "muted"}>{series.label}</bdi>
                   </button>
                 </li>
               ))}

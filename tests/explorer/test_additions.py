@@ -47,6 +47,39 @@ def test_the_largest_groups_are_shown_with_the_rest_as_other(explorer: Explorer)
     assert len(explorer.rows()) == len(expected["data"])
 
 
+def test_a_group_called_other_groups_is_not_the_rest(explorer: Explorer) -> None:
+    report = {**BY_TYPE, "granularity": "day", "aggregations": [{"type": "count"}]}
+    starts = [f"2019-01-0{day}T00:00:00.000+02:00" for day in range(1, 8)]
+    groups = {"other groups": 10, "no value": 4, None: 2}
+    rows = [[start, group, count + day] for day, start in enumerate(starts) for group, count in groups.items()]
+    fields = [{"name": name, "type": "dimension"} for name in ("start_time", "chat_type")]
+    fields.append({"name": "count", "type": "metric"})
+    other = [[start, None, 30] for start in starts]
+    explorer.answer_reports({"fields": fields, "data": rows, "other": other})
+    explorer.sign_in(fragment=link(report))
+    page = explorer.page
+    legend = page.locator(".legend button")
+    expect(legend).to_have_text(["other groups", "no value", "no value", "other groups"])
+    # A name that is no value looks different.
+    assert [each.get_attribute("class") for each in page.locator(".legend bdi").all()] == [None, None, "muted", "muted"]
+    assert len({each.get_attribute("style") for each in page.locator(".legend i").all()}) == len(groups) + 1
+    box = page.locator("#charts .u-over").bounding_box()
+    assert box is not None
+
+    def shown() -> list[str]:
+        page.mouse.move(box["x"] + 2, box["y"] + 20)
+        page.mouse.move(box["x"] + 4, box["y"] + 20)
+        return page.locator(".tip div").all_inner_texts()
+
+    assert [each.split() for each in shown()] == [
+        ["other", "groups", "10"], ["no", "value", "4"], ["no", "value", "2"], ["other", "groups", "30"],
+    ]  # fmt: skip
+    legend.last.click()
+    legend.nth(1).click()
+    expect(legend.first).to_have_attribute("aria-pressed", "true")
+    assert [each.split()[-1] for each in shown()] == ["10", "2"]
+
+
 def test_relative_dates_stay_relative_in_a_link(explorer: Explorer) -> None:
     explorer.sign_in()
     explorer.page.get_by_role("combobox", name="Period", exact=True).select_option("last_30_days")

@@ -1,5 +1,6 @@
 """What the page makes of an answer, before it is drawn."""
 
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -72,7 +73,7 @@ def test_a_time_step_is_incomplete_until_it_is_over_in_the_reports_zone(
     ],
 )
 def test_the_last_time_step_is_incomplete_only_if_a_relative_interval_includes_the_current_one(
-    modules: Modules, interval: Json, is_partial: bool
+    modules: Modules, interval: Json, *, is_partial: bool
 ) -> None:
     zone = "America/New_York"
     starts = [midnight(day, zone) for day in ("2026-11-24", "2026-11-25", "2026-11-26")]
@@ -86,3 +87,61 @@ def test_the_last_time_step_is_incomplete_only_if_a_relative_interval_includes_t
 
 def midnight(day: str, zone: str) -> str:
     return format_moment(parse_timestamp(day, ZoneInfo(zone)), ZoneInfo(zone))
+
+
+JANUARY = {"interval": {"start": "2019-01-01", "end": "2019-01-03"}, "granularity": "day"}
+FIRST, SECOND = "2019-01-01T00:00:00.000+00:00", "2019-01-02T00:00:00.000+00:00"
+
+
+def test_a_group_called_other_and_the_rest_are_two_series(modules: Modules) -> None:
+    report = {**JANUARY, "group_by": ["kind"]}
+    rows = [[FIRST, "other", 5], [FIRST, "a", 3], [SECOND, "other", 7]]
+    answered = result(report, rows, other=[[FIRST, None, 100], [SECOND, None, 200]])
+    [panel] = modules.evaluate("timeChart(result).panels", result=answered)
+    assert [(each["group"], each["values"]) for each in panel["series"]] == [
+        (["other"], [5, 7]),
+        (["a"], [3, None]),
+        (None, [100, 200]),
+    ]
+    assert len({each["key"] for each in panel["series"]}) == 3
+
+
+def test_groups_with_the_same_label_are_different_series(modules: Modules) -> None:
+    report = {**JANUARY, "group_by": ["one", "two"]}
+    groups = [
+        ["no value", "x"],
+        [None, "x"],
+        ["a · b", "c"],
+        ["a", "b · c"],
+        ["1", "x"],
+        [1, "x"],
+        ["other groups", "x"],
+    ]
+    rows = [[FIRST, *group, count] for count, group in enumerate(groups)]
+    [panel] = modules.evaluate("timeChart(result).panels", result=result(report, rows))
+    assert [(each["group"], each["values"]) for each in panel["series"]] == [
+        (group, [count]) for count, group in enumerate(groups)
+    ]
+    assert len({each["key"] for each in panel["series"]}) == len(groups)
+
+
+def test_a_time_step_with_rows_of_the_rest_only_is_drawn(modules: Modules) -> None:
+    answered = result({**JANUARY, "group_by": ["kind"]}, [[FIRST, "a", 3]], other=[[SECOND, None, 200]])
+    chart = modules.evaluate("timeChart(result)", result=answered)
+    assert chart["starts"] == [FIRST, SECOND]
+    assert [each["values"] for each in chart["panels"][0]["series"]] == [[3, None], [None, 200]]
+
+
+@pytest.mark.parametrize("other", [None, [[FIRST, None, 100]]])
+@pytest.mark.parametrize("count", [12, 13])
+def test_the_chart_knows_how_many_groups_it_does_not_show(
+    modules: Modules, count: int, other: list[list[Any]] | None
+) -> None:
+    rows = [[FIRST, f"group {n}", n] for n in range(count)]
+    members = {} if other is None else {"other": other}
+    [panel] = modules.evaluate(
+        "timeChart(result).panels", result=result({**JANUARY, "group_by": ["kind"]}, rows, **members)
+    )
+    assert panel["groups"] == count
+    assert len([each for each in panel["series"] if each["group"]]) == 12
+    assert [each["group"] for each in panel["series"]].count(None) == len(other or [])
