@@ -160,30 +160,37 @@ function partialBuckets({ answer, report }: Result, starts: string[]): Set<strin
   return new Set(starts.slice(lastOver + 1));
 }
 
+/** The number of rows, those of the rest included. */
+export const countRows = ({ data, other = [] }: Answer): number => data.length + other.length;
+
 export interface Bar {
+  key: string;
   label: string;
-  group: Cell[];
+  /** Null for the rest. */
+  group: Cell[] | null;
   value: number | null;
   previous: number | null;
   change: number | null;
 }
 
-/** The rows of a metric as bars, the largest first. */
+/** The rows of a metric as bars, the largest first and the rest last. */
 export function bars(result: Result, metric: MetricColumn): Bar[] {
-  const groups = groupColumns(result);
-  return result.answer.data
-    .map((row) => {
-      const group = groups.map((column) => row[column] as Cell);
-      return {
-        label: group.map(showCell).join(" · "),
-        group,
-        value: number(row[metric.value]),
-        previous: metric.previous === null ? null : number(row[metric.previous]),
-        change: metric.change === null ? null : number(row[metric.change]),
-      };
-    })
-    .sort((a, b) => (b.value ?? -Infinity) - (a.value ?? -Infinity));
+  const all = groupedRows(result).map(({ row, group }) => ({
+    key: keyOf(group),
+    label: labelOf(group),
+    group,
+    value: number(row[metric.value]),
+    previous: metric.previous === null ? null : number(row[metric.previous]),
+    change: metric.change === null ? null : number(row[metric.change]),
+  }));
+  const [groups, rest] = [all.filter((bar) => bar.group), all.filter((bar) => !bar.group)];
+  return [...groups.sort((a, b) => (b.value ?? -Infinity) - (a.value ?? -Infinity)), ...rest];
 }
+
+const MOST_BARS = 50;
+
+/** The bars that a chart shows: the largest, and the rest. */
+export const shownBars = (all: Bar[]): Bar[] => all.filter((bar, index) => index < MOST_BARS || !bar.group);
 
 /** The values of a metric by weekday (rows, Monday first) and hour. */
 export function heat(result: Result, metric: MetricColumn): (number | null)[][] {

@@ -1,6 +1,6 @@
 // A chart as a PNG image.
 
-import type { Bar } from "./answer";
+import { type Bar, shownBars } from "./answer";
 import { palette } from "./colors";
 import { showCompact, showNumber } from "./numbers";
 import { texts } from "./texts";
@@ -73,7 +73,7 @@ function canvasOf(width: number, height: number): [HTMLCanvasElement, CanvasRend
 
 /** Groups as horizontal bars. */
 export function barsPicture(label: string, bars: Bar[]): Picture {
-  const shown = bars.slice(0, 50);
+  const shown = shownBars(bars);
   const [canvas, context] = canvasOf(800, Math.max(1, shown.length) * 24);
   const colors = palette();
   const largest = Math.max(...shown.map((bar) => Math.abs(bar.value ?? 0)), 1e-300);
@@ -82,7 +82,7 @@ export function barsPicture(label: string, bars: Bar[]): Picture {
     context.fillStyle = colors.text;
     context.fillText(bar.label, 0, middle, 230);
     context.fillText(showNumber(bar.value), 720, middle, 80);
-    context.fillStyle = colors.scale;
+    context.fillStyle = bar.group ? colors.scale : colors.muted;
     context.fillRect(240, middle - 8, (470 * Math.abs(bar.value ?? 0)) / largest, 16);
   });
   return { label, canvas, series: [] };

@@ -2,7 +2,7 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { Actions } from "./actions";
-import { bars, type ChartKind, heat, intervalOf, isHeat, isNamed, kindsFor, metricsOf, type Result, timeChart, zoneOf } from "./answer";
+import { bars, type ChartKind, countRows, heat, intervalOf, isHeat, isNamed, kindsFor, metricsOf, type Result, timeChart, zoneOf } from "./answer";
 import type { Cell, Explanation } from "./api";
 import { BarPanel, NumberTile } from "./barchart";
 import { FINER, showMoment } from "./dates";
@@ -37,6 +37,7 @@ export function ResultView({ result, question, token, offer, title, explanation,
   const overTime = report.granularity !== "all";
   const chart = useMemo(() => (overTime ? timeChart(result) : null), [result]);
   const metrics = metricsOf(result);
+  const isEmpty = countRows(answer) === 0;
 
   const openBucket = (startTime: string) => {
     const granularity = FINER[report.granularity];
@@ -72,7 +73,7 @@ export function ResultView({ result, question, token, offer, title, explanation,
         </p>
       ))}
       <div class="bar">
-        {answer.data.length > 0 && (
+        {!isEmpty && (
           <div class="kinds" role="group" aria-label={texts.result.chartKind}>
             {kinds.map((each) => (
               <button key={each} type="button" aria-pressed={each === kind} onClick={() => onView(each)}>
@@ -81,10 +82,10 @@ export function ResultView({ result, question, token, offer, title, explanation,
             ))}
           </div>
         )}
-        <Actions question={{ ...question, report }} token={token} offer={offer} title={title} pictures={answer.data.length && kind !== "table" && (chart || report.group_by.length) ? pictures : null} onFailure={onFailure} />
+        <Actions question={{ ...question, report }} token={token} offer={offer} title={title} pictures={!isEmpty && kind !== "table" && (chart || report.group_by.length) ? pictures : null} onFailure={onFailure} />
       </div>
-      {!answer.data.length && <p class="empty">{texts.result.noRows}</p>}
-      {answer.data.length > 0 && kind !== "table" && (
+      {isEmpty && <p class="empty">{texts.result.noRows}</p>}
+      {!isEmpty && kind !== "table" && (
         <div id="charts">
           {chart && <TimeCharts chart={chart} kind={kind} result={result} onOpen={openBucket} onZoom={zoom} />}
           {!chart && isHeat(report) && metrics.map((metric) => <HeatPanel key={metric.column} label={metric.label} grid={heat(result, metric)} />)}
@@ -99,10 +100,10 @@ export function ResultView({ result, question, token, offer, title, explanation,
         </div>
       )}
       {answer.freshness && <p class="muted">{texts.result.final(showMoment(Date.parse(answer.freshness.complete_until), zoneOf(report), "minute"))}</p>}
-      {answer.data.length > 0 && (
+      {!isEmpty && (
         <>
           <p class="muted">
-            {texts.result.rows(showNumber(answer.data.length))}
+            {texts.result.rows(showNumber(answer.data.length), answer.other ? showNumber(answer.other.length) : null)}
             {chart && kind !== "table" && ` · ${texts.result.hint}`}
             {chart && chart.partial.size > 0 && ` · ▒ ${texts.result.partial}`}
           </p>

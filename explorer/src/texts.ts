@@ -137,7 +137,7 @@ export const texts = {
   result: {
     title: "Result",
     noRows: "No rows match.",
-    rows: (count: string) => `${count} rows`,
+    rows: (count: string, rest: string | null) => `${count} rows` + (rest === null ? "" : ` and ${rest} of other groups`),
     shownSeries: (shown: number, all: number) => `The chart shows the ${shown} largest of ${all} groups; the table has all.`,
     hint: "Drag to zoom, double-click to reset. Click a time step to open it.",
     zoomed: "Use the zoomed dates",

@@ -44,7 +44,41 @@ def test_the_largest_groups_are_shown_with_the_rest_as_other(explorer: Explorer)
     explorer.run()
     assert report_of(page)["top"] == report["top"]
     expect(page.locator(".legend").first.locator("button")).to_have_count(3)
-    assert len(explorer.rows()) == len(expected["data"])
+    expect(
+        page.get_by_text(f"{len(expected['data'])} rows and {len(expected['other'])} of other groups")
+    ).to_be_visible()
+    shown = explorer.rows()
+    assert [row[1] for row in shown] == [row[1] for row in expected["data"]] + ["other groups"] * len(expected["other"])
+    assert [row[2] for row in shown] == [f"{row[2]:,}" for row in expected["data"] + expected["other"]]
+    explorer.page.locator(".rows th").get_by_role("button", name="Rows").click()
+    counts = [int(row[2].replace(",", "")) for row in explorer.rows()]
+    assert counts == sorted(counts, reverse=True)
+
+
+def test_without_time_steps_the_rest_is_a_bar_and_a_row(explorer: Explorer) -> None:
+    report = {**BY_TYPE, "granularity": "all", "top": {"groups": 2, "by": "count", "other": True}}
+    [other] = explorer.gateway.post(report).json["other"]
+    explorer.sign_in(fragment=link(report))
+    page = explorer.page
+    rest = page.locator(".bars").first.locator("li").last
+    expect(rest.locator(".name")).to_have_text("other groups")
+    expect(rest.locator(".value")).to_have_text(f"{other[2]:,}")
+    # It is not a group that can be opened, and no value to filter on.
+    expect(rest.get_by_role("button")).to_have_count(0)
+    row = page.locator(".rows tbody tr").last
+    expect(row.locator("td").nth(1)).to_have_text("other groups")
+    expect(row.locator("td").nth(2)).to_have_text(f"{other[2]:,}")
+    expect(row.get_by_role("button")).to_have_count(0)
+    assert explorer.violations() == []
+
+
+def test_if_no_group_is_left_the_rest_is_shown(explorer: Explorer) -> None:
+    none = [{"type": "greaterThan", "metric": "count", "value": 1e9}]
+    report = {**BY_TYPE, "granularity": "all", "top": {"groups": 2, "by": "count", "other": True}, "having": none}
+    answer = explorer.gateway.post(report).json
+    assert answer["data"] == []
+    explorer.sign_in(fragment=link(report))
+    assert [row[1] for row in explorer.rows()] == ["other groups"]
 
 
 def test_a_group_called_other_groups_is_not_the_rest(explorer: Explorer) -> None:

@@ -145,3 +145,19 @@ def test_the_chart_knows_how_many_groups_it_does_not_show(
     assert panel["groups"] == count
     assert len([each for each in panel["series"] if each["group"]]) == 12
     assert [each["group"] for each in panel["series"]].count(None) == len(other or [])
+
+
+def test_without_time_steps_the_rest_is_the_last_bar(modules: Modules) -> None:
+    report = {**JANUARY, "granularity": "all", "group_by": ["kind"]}
+    rows = [[FIRST, "a", 3], [FIRST, "other groups", 5]]
+    answered = result(report, rows, other=[[FIRST, None, 100]])
+    bars = modules.evaluate("bars(result, metricsOf(result)[0])", result=answered)
+    assert [(each["group"], each["value"]) for each in bars] == [(["other groups"], 5), (["a"], 3), (None, 100)]
+    assert len({each["key"] for each in bars}) == 3
+
+
+def test_the_rest_is_shown_beside_as_many_bars_as_fit(modules: Modules) -> None:
+    report = {**JANUARY, "granularity": "all", "group_by": ["kind"]}
+    answered = result(report, [[FIRST, f"group {n}", n] for n in range(70)], other=[[FIRST, None, 1]])
+    shown = modules.evaluate("shownBars(bars(result, metricsOf(result)[0]))", result=answered)
+    assert [each["value"] for each in shown] == [*range(69, 19, -1), 1]
