@@ -57,26 +57,23 @@ export const zoneOf = (report: Report): string => report.interval.time_zone ?? "
 /** The metrics of an answer, with the positions of their columns. */
 export function metricsOf({ answer, report }: Pick<Result, "answer" | "report">): MetricColumn[] {
   const known = new Map(report.aggregations.map((each) => [columnOf(each), each]));
-  const position = new Map(answer.fields.map((field, index) => [field.name, index]));
-  const compared = report["compare"] !== undefined;
-  return answer.fields
-    .filter(({ name, type }) => type === "metric" && !(compared && isDerived(name, position)))
-    .map(({ name }) => {
+  // A comparison follows each metric by its previous value and its change. The names do not say so: callers can choose them.
+  const step = report["compare"] === undefined ? 1 : 3;
+  const columns = answer.fields.flatMap(({ type }, index) => (type === "metric" ? [index] : []));
+  return columns
+    .filter((_, place) => place % step === 0)
+    .map((value) => {
+      const { name } = answer.fields[value]!;
       const aggregation = known.get(name);
       return {
         column: name,
         label: aggregation && !aggregation.name ? texts.metric(aggregation.type, aggregation.fields?.[0] ?? null, aggregation.fraction) : name,
         additive: aggregation !== undefined && ["count", "sum"].includes(aggregation.type),
-        value: position.get(name) as number,
-        previous: (compared && position.get(`${name}_previous`)) || null,
-        change: (compared && position.get(`${name}_change`)) || null,
+        value,
+        previous: step === 3 ? value + 1 : null,
+        change: step === 3 ? value + 2 : null,
       };
     });
-}
-
-function isDerived(name: string, columns: Map<string, number>): boolean {
-  const base = /^(.+)_(previous|change)$/.exec(name)?.[1];
-  return base !== undefined && columns.has(base);
 }
 
 export const groupColumns = ({ answer, report }: Pick<Result, "answer" | "report">): number[] =>

@@ -40,7 +40,10 @@ export function ResultTable({ result, onFilter, onOpen }: Props) {
   const rows = useMemo(() => sorted(answer, sorting), [answer, sorting]);
   const first = Math.max(0, Math.floor(top / ROW) - MORE);
   const last = Math.min(rows.length, Math.ceil((top + height) / ROW) + MORE);
-  const labels = useMemo(() => new Map(metricsOf(result).map(({ column, label }) => [column, label])), [result]);
+  const metrics = useMemo(() => metricsOf(result), [result]);
+  const labels = useMemo(() => new Map(metrics.map(({ column, label }) => [column, label])), [metrics]);
+  const changes = new Set(metrics.map(({ change }) => change));
+  const showMetric = (cell: Cell | undefined, column: number) => (changes.has(column) ? showChange : showNumber)(cell as number | null);
   const widths = useMemo(() => columnWidths(answer, labels), [answer]);
   const canOpen = report.granularity !== "all";
   const zone = zoneOf(report);
@@ -71,7 +74,7 @@ export function ResultTable({ result, onFilter, onOpen }: Props) {
             <tr key={first + index} aria-rowindex={first + index + 2} class={isRest ? "rest" : undefined}>
               {cells.map((cell, column) => {
                 const { name, type } = answer.fields[column]!;
-                if (type === "metric") return <td key={column} class="metric">{name.endsWith("_change") ? showChange(cell as number | null) : showNumber(cell as number | null)}</td>;
+                if (type === "metric") return <td key={column} class="metric">{showMetric(cell, column)}</td>;
                 if (column === 0 || name === "previous_start_time") {
                   const text = cell === null ? "–" : showMoment(Date.parse(String(cell)), zone, report.granularity);
                   return (
@@ -98,7 +101,7 @@ export function ResultTable({ result, onFilter, onOpen }: Props) {
             <tr>
               {answer.fields.map(({ name, type }, column) => (
                 <td key={name} class={type}>
-                  {column === 0 ? texts.result.total : type === "metric" ? showNumber(answer.totals?.[column] as number | null) : ""}
+                  {column === 0 ? texts.result.total : type === "metric" ? showMetric(answer.totals?.[column], column) : ""}
                 </td>
               ))}
             </tr>

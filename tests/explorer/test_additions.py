@@ -23,6 +23,24 @@ def test_a_comparison_shows_the_number_before_and_the_change(explorer: Explorer)
     expect(page.locator("#charts canvas")).to_have_count(2)
 
 
+def test_only_the_change_of_a_comparison_is_shown_in_percent(explorer: Explorer) -> None:
+    named = {"aggregations": [{"type": "count", "name": "net_change"}]}
+    february = {"start": "2019-02-01", "end": "2019-03-01"}
+    report = {**BY_TYPE, **named, "interval": february, "group_by": [], "totals": True}
+    total = explorer.gateway.post(report).json["totals"][1]
+    explorer.sign_in(fragment=link(report))
+    page = explorer.page
+    cells = page.locator(".rows td.metric")
+    assert not any("%" in text for text in cells.all_inner_texts())
+    expect(page.locator("tfoot td.metric")).to_have_text(f"{total:,}")
+    page.get_by_label("Compare with").select_option("previous_period")
+    explorer.run()
+    shown = page.locator("tfoot td.metric").all_inner_texts()
+    assert [text.endswith("%") for text in shown] == [False, False, True]
+    first = page.locator(".rows tbody tr").first.locator("td.metric").all_inner_texts()
+    assert [text.endswith("%") for text in first] == [False, False, True]
+
+
 def test_hours_and_weekdays_are_a_heat_map(explorer: Explorer) -> None:
     report = {**BY_TYPE, "granularity": "all", "group_by": ["day_of_week", "hour_of_day"]}
     counts = {(day, hour): count for _, day, hour, count, _ in explorer.gateway.post(report).data}

@@ -108,7 +108,7 @@ def test_a_group_called_other_and_the_rest_are_two_series(modules: Modules) -> N
 
 def test_groups_with_the_same_label_are_different_series(modules: Modules) -> None:
     report = {**JANUARY, "group_by": ["one", "two"]}
-    groups = [
+    groups: list[list[Any]] = [
         ["no value", "x"],
         [None, "x"],
         ["a · b", "c"],
@@ -138,7 +138,7 @@ def test_the_chart_knows_how_many_groups_it_does_not_show(
     modules: Modules, count: int, other: list[list[Any]] | None
 ) -> None:
     rows = [[FIRST, f"group {n}", n] for n in range(count)]
-    members = {} if other is None else {"other": other}
+    members: Json = {} if other is None else {"other": other}
     [panel] = modules.evaluate(
         "timeChart(result).panels", result=result({**JANUARY, "group_by": ["kind"]}, rows, **members)
     )
@@ -161,3 +161,25 @@ def test_the_rest_is_shown_beside_as_many_bars_as_fit(modules: Modules) -> None:
     answered = result(report, [[FIRST, f"group {n}", n] for n in range(70)], other=[[FIRST, None, 1]])
     shown = modules.evaluate("shownBars(bars(result, metricsOf(result)[0]))", result=answered)
     assert [each["value"] for each in shown] == [*range(69, 19, -1), 1]
+
+
+def test_metrics_of_a_comparison_are_found_by_their_places(modules: Modules) -> None:
+    # Callers choose names, also such as a comparison would give, and those of a dimension with an ending.
+    named = {"aggregations": [{"type": "count", "name": "net_change"}, {"type": "count", "name": "kind_previous"}]}
+    report = {**JANUARY, **named, "group_by": ["kind"], "compare": {"to": "previous_period"}}
+    names = [f"{name}{end}" for name in ("net_change", "kind_previous") for end in ("", "_previous", "_change")]
+    answered = result(report, [[FIRST, "a", *range(6)]], metrics=names)
+    metrics = modules.evaluate("metricsOf(result)", result=answered)
+    assert [tuple(each[key] for key in ("column", "value", "previous", "change")) for each in metrics] == [
+        ("net_change", 2, 3, 4),
+        ("kind_previous", 5, 6, 7),
+    ]
+
+
+def test_without_a_comparison_every_metric_is_one_of_its_own(modules: Modules) -> None:
+    names = ["net", "net_previous", "net_change"]
+    report = {**JANUARY, "aggregations": [{"type": "count", "name": name} for name in names]}
+    metrics = modules.evaluate("metricsOf(result)", result=result(report, [[FIRST, 1, 2, 3]], metrics=names))
+    assert [(each["column"], each["previous"], each["change"]) for each in metrics] == [
+        (name, None, None) for name in names
+    ]
