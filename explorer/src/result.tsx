@@ -27,10 +27,9 @@ interface Props {
   onView: (view: ChartKind) => void;
   /** Ask the next report: it runs at once. */
   onAsk: (report: Report) => void;
-  onFailure: (error: unknown) => void;
 }
 
-export function ResultView({ result, question, token, offer, title, explanation, onView, onAsk, onFailure }: Props) {
+export function ResultView({ result, question, token, offer, title, explanation, onView, onAsk }: Props) {
   const { answer, report } = result;
   const kinds = kindsFor(result);
   const kind = question.view && kinds.includes(question.view) ? question.view : kinds[0]!;
@@ -82,7 +81,7 @@ export function ResultView({ result, question, token, offer, title, explanation,
             ))}
           </div>
         )}
-        <Actions question={{ ...question, report }} token={token} offer={offer} title={title} pictures={!isEmpty && kind !== "table" && (chart || report.group_by.length) ? pictures : null} onFailure={onFailure} />
+        <Actions question={{ ...question, report }} token={token} offer={offer} title={title} pictures={!isEmpty && kind !== "table" && (chart || report.group_by.length) ? pictures : null} />
       </div>
       {isEmpty && <p class="empty">{texts.result.noRows}</p>}
       {!isEmpty && kind !== "table" && (

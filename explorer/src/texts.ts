@@ -192,8 +192,11 @@ export const texts = {
     versus: "How do the last 7 days of data compare with the 7 days before?",
   },
   failures: {
-    offline: ["You are offline", "Connect to the network; the report then runs again."],
+    offline: ["You are offline", "Connect to the network; the page then tries again."],
     no_response: ["The gateway cannot be reached", "Check your connection, then run it again."],
+    incomplete_response: ["The connection was lost", "A part of the response is missing. Check your connection, then try again."],
+    unusable_response: ["The response is not one of the gateway", "A proxy or a sign-in page of your network may have responded. Open another page, then try again."],
+    page_error: ["This page has failed", "Reload the page, and try again."],
     unauthenticated: ["The token is not valid", "Sign out, and sign in with a valid token."],
     forbidden: ["No access", "Choose another organization, or ask for the permission."],
     not_found: ["No such organization or data set", "Check the organization's id."],

@@ -2,7 +2,7 @@
 
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Result } from "./answer";
-import { type Answer, ask, type Description, type Explanation, Failure, pathOf } from "./api";
+import { type Answer, asFailure, ask, type Description, type Explanation, Failure, pathOf } from "./api";
 import { Builder } from "./builder";
 import { browserZone } from "./dates";
 import { FailureNote } from "./failure";
@@ -44,7 +44,7 @@ export function Workspace({ session, question, gallery, onQuestion, onGallery }:
   const load = useCallback(() => {
     ask<Description>(path, { token }).then(
       ({ body }) => setDescription(body),
-      (failure) => setRun({ state: "failed", result: null, failure }),
+      (error) => setRun({ state: "failed", result: null, failure: asFailure(error) }),
     );
   }, [path, token]);
   useEffect(load, [load]);
@@ -70,7 +70,7 @@ export function Workspace({ session, question, gallery, onQuestion, onGallery }:
     } catch (error) {
       if (running.current !== abort) return;
       if (abort.signal.aborted) setRun({ state: "cancelled", result: null });
-      else setRun({ state: "failed", result: null, failure: error as Failure });
+      else setRun({ state: "failed", result: null, failure: asFailure(error) });
     }
   };
 
@@ -202,7 +202,6 @@ export function Workspace({ session, question, gallery, onQuestion, onGallery }:
               history.replaceState(null, "", toFragment({ ...question, view }));
             }}
             onAsk={runNow}
-            onFailure={(error) => setRun({ state: "failed", result: null, failure: error as Failure })}
           />
         )}
       </main>
