@@ -94,7 +94,7 @@ const UNITS: Record<string, string> = { PTM: "minute", PTH: "hour", PD: "day", P
 
 /** The start and end of an interval. A current unit counts as a whole one; a relative interval that is not valid has neither. */
 export function bounds({ start, end, last, current, include_current, time_zone }: Interval, now: number): { start?: string; end?: string } {
-  if (last === undefined && current === undefined) return { ...(start && { start }), ...(end && { end }) };
+  if (start !== undefined || end !== undefined) return { ...(start && { start }), ...(end && { end }) };
   const zone = time_zone ?? "UTC";
   const unit = current ?? UNITS[(last ?? "").replace(/\d+/, "")];
   if (unit === undefined || !(unit in STEPS || unit in MONTHS)) return {};

@@ -1,5 +1,8 @@
 """What the page makes of comparisons, time parts, the largest groups and relative dates."""
 
+from datetime import date, timedelta
+from urllib.parse import parse_qs, urlsplit
+
 from playwright.sync_api import expect
 
 from tests.explorer.page import Explorer
@@ -241,3 +244,38 @@ def test_partial_and_missing_buckets_are_marked(explorer: Explorer) -> None:
     tip = page.locator(".tip").first
     expect(tip).to_contain_text("Not complete yet")
     expect(tip).to_contain_text("No data")
+
+
+def test_values_are_suggested_for_the_dates_of_the_form(explorer: Explorer) -> None:
+    explorer.sign_in(fragment=link(BY_TYPE))
+    page = explorer.page
+    explorer.pick("Add a filter", "user_id")
+    field = explorer.filter("user_id").get_by_label("user_id: Add a value")
+    period = page.get_by_role("combobox", name="Period", exact=True)
+
+    def asked(search: str) -> dict[str, str]:
+        with page.expect_response(lambda response: f"search={search}" in response.url) as suggested:
+            field.fill(search)
+        assert suggested.value.status == 200
+        field.fill("")
+        query = parse_qs(urlsplit(suggested.value.url).query)
+        return {name: values[0] for name, values in query.items()}
+
+    field.fill("ann")
+    field.press("Enter")
+    # Before a relative interval has been run, the page itself finds its dates.
+    period.select_option("last_7_days")
+    before = asked("a")
+    assert before["time_zone"] == "Europe/Helsinki"
+    assert date.fromisoformat(before["end"][:10]) - date.fromisoformat(before["start"][:10]) == timedelta(days=7)
+    # Afterwards they are those of the answer.
+    with page.expect_response(lambda response: explorer.is_report(response.request)) as answered:
+        page.get_by_role("button", name="Run", exact=True).click()
+    explorer.wait()
+    after = asked("b")
+    assert {"start": after["start"], "end": after["end"]} == answered.value.json()["interval"]
+    # Another period has dates of its own, at once.
+    period.select_option("data_30_days")
+    explorer.set_dates("2019-01-05", "2019-01-09")
+    fixed = asked("c")
+    assert (fixed["start"], fixed["end"]) == ("2019-01-05", "2019-01-10")
