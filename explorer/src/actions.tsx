@@ -1,7 +1,7 @@
 // What can be done with a result: share, copy as a program, download.
 
 import { useEffect, useState } from "preact/hooks";
-import { asFailure, bodyOf, type Failure, pathOf, send } from "./api";
+import { asFailure, bodyOf, type Failure, pathOf, schemeOf, send } from "./api";
 import { asCode, type Language } from "./copy";
 import { FailureNote } from "./failure";
 import type { Offer } from "./offer";
@@ -71,7 +71,7 @@ export function Actions({ question, token, offer, title, pictures }: Props) {
       <select aria-label={texts.actions.copyAs} value="" onChange={(event) => {
         const language = event.currentTarget.value as Language;
         event.currentTarget.value = "";
-        void copy(asCode(language, question.organization, question.dataSet, question.report), true);
+        void copy(asCode(language, question.organization, question.dataSet, question.report, schemeOf(token)), true);
       }}>
         <option value="">{texts.actions.copyAs}</option>
         {LANGUAGES.map((each) => (

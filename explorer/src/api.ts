@@ -86,8 +86,12 @@ export const pathOf = (organization: string, dataSet: string): string =>
 
 export const urlOf = (organization: string, dataSet: string): string => new URL(pathOf(organization, dataSet), API).href;
 
-/** An API token, or an access token of an OAuth2 provider (a JWT). */
-export const authorization = (token: string): string => `${token.startsWith("eyJ") ? "Bearer" : "Token"} ${token}`;
+export type Scheme = "Token" | "Bearer";
+
+/** How a token is sent: an API token, or an access token of an OAuth2 provider (a JWT). */
+export const schemeOf = (token: string): Scheme => (token.startsWith("eyJ") ? "Bearer" : "Token");
+
+export const authorization = (token: string): string => `${schemeOf(token)} ${token}`;
 
 interface Options {
   token?: string;
