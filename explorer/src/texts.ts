@@ -216,5 +216,11 @@ export const texts = {
     countdown: (seconds: number) => `Trying again in ${seconds} s`,
     requestId: (id: string) => `Request id: ${id}`,
   },
+  noDataSet: {
+    title: "This organization has no data set",
+    noOrganization: "Your token has no organization",
+    choose: "Choose another organization at the top.",
+    ask: "Ask the operator of this page to give your organization a data set, or sign in with the token of another organization.",
+  },
   network: { offline: "You are offline." },
 };
