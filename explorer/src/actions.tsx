@@ -1,8 +1,9 @@
 // What can be done with a result: share, copy as a program, download.
 
 import { useEffect, useState } from "preact/hooks";
-import { pathOf, send } from "./api";
+import { asFailure, bodyOf, type Failure, pathOf, schemeOf, send } from "./api";
 import { asCode, type Language } from "./copy";
+import { FailureNote } from "./failure";
 import type { Offer } from "./offer";
 import { asPng, type Picture, save } from "./png";
 import { linkTo, type Question } from "./question";
@@ -16,19 +17,20 @@ interface Props {
   title: string;
   /** Draws the charts that are shown; null if there are none. */
   pictures: (() => Picture[]) | null;
-  onFailure: (error: unknown) => void;
 }
 
 const LANGUAGES: Language[] = ["curl", "python", "javascript", "powerQuery"];
 
-export function Actions({ question, token, offer, title, pictures, onFailure }: Props) {
+export function Actions({ question, token, offer, title, pictures }: Props) {
   const [note, setNote] = useState("");
   const [shown, setShown] = useState<string | null>(null);
+  const [failed, setFailed] = useState<{ kind: string; failure: Failure } | null>(null);
   useEffect(() => {
     if (!note) return;
     const timer = setTimeout(() => setNote(""), 4000);
     return () => clearTimeout(timer);
   }, [note]);
+  useEffect(() => setFailed(null), [question.report]);
 
   const copy = async (text: string, show: boolean) => {
     setShown(show ? text : null);
@@ -41,6 +43,7 @@ export function Actions({ question, token, offer, title, pictures, onFailure }: 
     }
   };
   const download = async (kind: string) => {
+    setFailed(null);
     try {
       if (kind === "png" && pictures) {
         save(await asPng(title, pictures()), `${question.dataSet}.png`);
@@ -48,9 +51,9 @@ export function Actions({ question, token, offer, title, pictures, onFailure }: 
       }
       const accept = kind === "csv" ? "text/csv" : "application/vnd.apache.arrow.stream";
       const response = await send(pathOf(question.organization, question.dataSet), { token, body: toBody(question.report), accept });
-      save(await response.blob(), `${question.dataSet}.${kind}`);
+      save(await bodyOf(response, (each) => each.blob()), `${question.dataSet}.${kind}`);
     } catch (error) {
-      onFailure(error);
+      setFailed({ kind, failure: asFailure(error) });
     }
   };
   const downloads = [
@@ -68,7 +71,7 @@ export function Actions({ question, token, offer, title, pictures, onFailure }: 
       <select aria-label={texts.actions.copyAs} value="" onChange={(event) => {
         const language = event.currentTarget.value as Language;
         event.currentTarget.value = "";
-        void copy(asCode(language, question.organization, question.dataSet, question.report), true);
+        void copy(asCode(language, question.organization, question.dataSet, question.report, schemeOf(token)), true);
       }}>
         <option value="">{texts.actions.copyAs}</option>
         {LANGUAGES.map((each) => (
@@ -97,6 +100,7 @@ export function Actions({ question, token, offer, title, pictures, onFailure }: 
       {shown && (
         <textarea class="code" aria-label={texts.actions.copyAs} readOnly rows={Math.min(16, shown.split("\n").length)} value={shown} onFocus={(event) => event.currentTarget.select()} />
       )}
+      {failed && <FailureNote failure={failed.failure} onRetry={() => void download(failed.kind)} />}
     </div>
   );
 }

@@ -54,7 +54,7 @@ export interface FieldProblem {
   message: string;
 }
 
-/** A request that failed: an error of the gateway, or no response at all (status 0). */
+/** A request that failed: an error of the gateway, or no usable response (status 0). */
 export class Failure extends Error {
   constructor(
     readonly status: number,
@@ -67,6 +67,10 @@ export class Failure extends Error {
     super(detail);
   }
 }
+
+/** Any error as a failure that can be shown. */
+export const asFailure = (error: unknown): Failure =>
+  error instanceof Failure ? error : new Failure(0, "page_error", error instanceof Error ? error.message : String(error), null, null, []);
 
 export interface Reply<Body> {
   body: Body;
@@ -82,8 +86,12 @@ export const pathOf = (organization: string, dataSet: string): string =>
 
 export const urlOf = (organization: string, dataSet: string): string => new URL(pathOf(organization, dataSet), API).href;
 
-/** An API token, or an access token of an OAuth2 provider (a JWT). */
-export const authorization = (token: string): string => `${token.startsWith("eyJ") ? "Bearer" : "Token"} ${token}`;
+export type Scheme = "Token" | "Bearer";
+
+/** How a token is sent: an API token, or an access token of an OAuth2 provider (a JWT). */
+export const schemeOf = (token: string): Scheme => (token.startsWith("eyJ") ? "Bearer" : "Token");
+
+export const authorization = (token: string): string => `${schemeOf(token)} ${token}`;
 
 interface Options {
   token?: string;
@@ -108,38 +116,60 @@ export async function send(path: string, options: Options = {}): Promise<Respons
     });
   } catch (error) {
     if (options.signal?.aborted) throw error;
-    throw new Failure(0, navigator.onLine ? "no_response" : "offline", "", null, null, []);
+    throw lost("no_response", null);
   }
   if (!response.ok) throw await failureOf(response);
   return response;
 }
 
+const lost = (code: string, requestId: string | null): Failure => new Failure(0, navigator.onLine ? code : "offline", "", requestId, null, []);
+
+/** The body of a response, in the form that `read` gives it. */
+export async function bodyOf<Body>(response: Response, read: (response: Response) => Promise<Body>, signal?: AbortSignal): Promise<Body> {
+  try {
+    return await read(response);
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw lost("incomplete_response", response.headers.get("X-Request-Id"));
+  }
+}
+
 export async function ask<Body>(path: string, options: Options = {}): Promise<Reply<Body>> {
   const began = performance.now();
   const response = await send(path, options);
-  const text = await response.text();
+  const text = await bodyOf(response, (each) => each.text(), options.signal);
+  const requestId = response.headers.get("X-Request-Id");
+  const body = parseObject(text);
+  if (!body) throw new Failure(0, "unusable_response", "", requestId, null, []);
   return {
-    body: JSON.parse(text) as Body,
-    requestId: response.headers.get("X-Request-Id"),
+    body: body as Body,
+    requestId,
     milliseconds: performance.now() - began,
     bytes: text.length,
   };
 }
 
+/** The JSON object that a text is; null if it is something else. */
+function parseObject(text: string): Record<string, unknown> | null {
+  try {
+    const found: unknown = JSON.parse(text);
+    return typeof found === "object" && !Array.isArray(found) ? (found as Record<string, unknown> | null) : null;
+  } catch {
+    return null;
+  }
+}
+
 async function failureOf(response: Response): Promise<Failure> {
   const wait = response.headers.get("Retry-After");
-  let body: { code?: string; detail?: string; request_id?: string; errors?: FieldProblem[] } = {};
-  try {
-    body = await response.json();
-  } catch {
-    // Something between the browser and the gateway responded.
-  }
+  // Something between the browser and the gateway may have responded.
+  const text = await response.text().catch(() => "");
+  const body = (parseObject(text) ?? {}) as { code?: string; detail?: string; request_id?: string; errors?: FieldProblem[] };
   return new Failure(
     response.status,
     body.code ?? `http_${response.status}`,
     body.detail ?? "",
     body.request_id ?? response.headers.get("X-Request-Id"),
     wait === null || Number.isNaN(Number(wait)) ? null : Number(wait),
-    body.errors ?? [],
+    Array.isArray(body.errors) ? body.errors : [],
   );
 }

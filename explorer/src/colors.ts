@@ -1,5 +1,7 @@
 // The colors of series, from the style sheet: they differ between light and dark.
 
+import type { Panel, Series } from "./answer";
+
 const COUNT = 12;
 
 const variable = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -26,3 +28,7 @@ export function palette(): Palette {
     scale: of("series-0"),
   };
 }
+
+/** The color of a series: that of its place, and gray for the rest. */
+export const colorOf = ({ series, muted }: Palette, panel: Panel, one: Series): string =>
+  one.group ? series[panel.series.indexOf(one) % COUNT]! : muted;

@@ -1,22 +1,22 @@
 // A report as a program in other tools. The token is never part of it: each reads it from a variable.
 
-import { urlOf } from "./api";
+import { type Scheme, urlOf } from "./api";
 import { type Report, toBody } from "./report";
 
 export type Language = "curl" | "python" | "javascript" | "powerQuery";
 
-export function asCode(language: Language, organization: string, dataSet: string, report: Report): string {
+export function asCode(language: Language, organization: string, dataSet: string, report: Report, scheme: Scheme): string {
   const url = urlOf(organization, dataSet);
-  return PROGRAMS[language](url, toBody(report));
+  return PROGRAMS[language](url, toBody(report), scheme);
 }
 
-const PROGRAMS: Record<Language, (url: string, body: Record<string, unknown>) => string> = {
-  curl: (url, body) => `curl ${shell(url)} \\
-  -H "Authorization: Token $GATEWAY_TOKEN" \\
+const PROGRAMS: Record<Language, (url: string, body: Record<string, unknown>, scheme: Scheme) => string> = {
+  curl: (url, body, scheme) => `curl ${shell(url)} \\
+  -H "Authorization: ${scheme} $GATEWAY_TOKEN" \\
   -H 'Content-Type: application/json' \\
   --data ${shell(JSON.stringify(body))}
 `,
-  python: (url, body) => `import os
+  python: (url, body, scheme) => `import os
 
 import pandas
 import requests
@@ -25,7 +25,7 @@ report = ${python(body)}
 response = requests.post(
     ${python(url)},
     json=report,
-    headers={"Authorization": "Token " + os.environ["GATEWAY_TOKEN"]},
+    headers={"Authorization": "${scheme} " + os.environ["GATEWAY_TOKEN"]},
     timeout=60,
 )
 response.raise_for_status()
@@ -33,9 +33,9 @@ answer = response.json()
 frame = pandas.DataFrame(answer["data"], columns=[field["name"] for field in answer["fields"]])
 print(frame)
 `,
-  javascript: (url, body) => `const response = await fetch(${JSON.stringify(url)}, {
+  javascript: (url, body, scheme) => `const response = await fetch(${JSON.stringify(url)}, {
   method: "POST",
-  headers: { Authorization: \`Token \${token}\`, "Content-Type": "application/json" },
+  headers: { Authorization: \`${scheme} \${token}\`, "Content-Type": "application/json" },
   body: JSON.stringify(${JSON.stringify(body, null, 2).replaceAll("\n", "\n  ")}),
 });
 if (!response.ok) throw new Error((await response.json()).detail);
@@ -43,11 +43,11 @@ const { fields, data } = await response.json();
 const rows = data.map((row) => Object.fromEntries(row.map((cell, index) => [fields[index].name, cell])));
 console.table(rows);
 `,
-  powerQuery: (url, body) => `let
+  powerQuery: (url, body, scheme) => `let
   Token = "paste your token here",
   Body = Text.ToBinary(${m(JSON.stringify(body))}),
   Response = Web.Contents(${m(url)}, [
-    Headers = [Authorization = "Token " & Token, #"Content-Type" = "application/json"],
+    Headers = [Authorization = "${scheme} " & Token, #"Content-Type" = "application/json"],
     Content = Body
   ]),
   Answer = Json.Document(Response),

@@ -103,13 +103,8 @@ export function showTick(moment: number, zone: string, granularity: string): str
   return new Intl.DateTimeFormat(undefined, { timeZone: zone, ...options }).format(moment);
 }
 
-/** The interval of the bucket that starts at this moment, and the granularity in which to look at it. */
-export function insideBucket(startTime: string, next: string | undefined, granularity: string, zone: string, end: string | undefined) {
-  const finer: Record<string, string> = {
-    year: "month", quarter: "week", month: "day", week: "day", day: "hour", six_hour: "hour", hour: "five_minute",
-    thirty_minute: "minute", fifteen_minute: "minute", five_minute: "minute",
-  };
-  const inner = finer[granularity];
-  const until = next ?? end;
-  return inner && until ? { interval: { start: startTime, end: until, time_zone: zone }, granularity: inner } : null;
-}
+/** The granularity in which to look at one bucket of another. */
+export const FINER: Record<string, string> = {
+  year: "month", quarter: "week", month: "day", week: "day", day: "hour", six_hour: "hour", hour: "five_minute",
+  thirty_minute: "minute", fifteen_minute: "minute", five_minute: "minute",
+};

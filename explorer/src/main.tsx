@@ -40,7 +40,7 @@ function App({ settings }: { settings: Settings }) {
 
   const enter = (entered: Session) => {
     const known = (question && entered.organizations.find((each) => each.id === question.organization)) ?? null;
-    const first = entered.organizations[0];
+    const first = entered.organizations.find((each) => each.dataSets.length) ?? entered.organizations[0];
     if (!known?.dataSets.includes(question?.dataSet ?? "") && first) choose(first.id, first.dataSets[0] ?? "");
     setSession(entered);
     setSignedOut(false);
@@ -118,12 +118,23 @@ function App({ settings }: { settings: Settings }) {
           {texts.network.offline}
         </p>
       )}
-      {session && organization && question ? (
+      {session && !organization?.dataSets.length && <NoDataSet session={session} />}
+      {!session && <SignIn shared={question !== null} onSignedIn={enter} />}
+      {session && organization && organization.dataSets.length > 0 && question && (
         <Workspace key={`${question.organization} ${question.dataSet}`} session={session} question={question} gallery={gallery} onQuestion={setQuestion} onGallery={setGallery} />
-      ) : (
-        <SignIn shared={question !== null} onSignedIn={enter} />
       )}
     </>
+  );
+}
+
+/** Why there is nothing to report on, and what helps. */
+function NoDataSet({ session }: { session: Session }) {
+  const others = session.organizations.some((each) => each.dataSets.length);
+  return (
+    <main class="single" id="result" tabIndex={-1}>
+      <h1>{session.organizations.length ? texts.noDataSet.title : texts.noDataSet.noOrganization}</h1>
+      <p role="status">{others ? texts.noDataSet.choose : texts.noDataSet.ask}</p>
+    </main>
   );
 }
 

@@ -1,15 +1,15 @@
 // A chart as a PNG image.
 
-import type { Bar } from "./answer";
+import { type Bar, shownBars } from "./answer";
 import { palette } from "./colors";
 import { showCompact, showNumber } from "./numbers";
 import { texts } from "./texts";
 
-/** One chart of an image: a canvas, and the names of its series in the palette's order. */
+/** One chart of an image: a canvas, and the names and colors of its series. */
 export interface Picture {
   label: string;
   canvas: HTMLCanvasElement;
-  series: string[];
+  series: { label: string; color: string }[];
 }
 
 const MARGIN = 24;
@@ -42,13 +42,13 @@ export async function asPng(title: string, pictures: Picture[]): Promise<Blob> {
     y += canvas.height / ratio;
     if (series.length > 1) {
       context.font = "12px system-ui";
-      series.forEach((name, at) => {
+      series.forEach((one, at) => {
         const x = MARGIN + (at % perRow(width)) * 200;
         const row = y + Math.floor(at / perRow(width)) * LINE;
-        context.fillStyle = colors.series[at % colors.series.length]!;
+        context.fillStyle = one.color;
         context.fillRect(x, row + 4, 10, 10);
         context.fillStyle = colors.text;
-        context.fillText(name, x + 16, row + 13, 176);
+        context.fillText(one.label, x + 16, row + 13, 176);
       });
     }
     y += rowsOf(picture, width) * LINE;
@@ -73,7 +73,7 @@ function canvasOf(width: number, height: number): [HTMLCanvasElement, CanvasRend
 
 /** Groups as horizontal bars. */
 export function barsPicture(label: string, bars: Bar[]): Picture {
-  const shown = bars.slice(0, 50);
+  const shown = shownBars(bars);
   const [canvas, context] = canvasOf(800, Math.max(1, shown.length) * 24);
   const colors = palette();
   const largest = Math.max(...shown.map((bar) => Math.abs(bar.value ?? 0)), 1e-300);
@@ -82,7 +82,7 @@ export function barsPicture(label: string, bars: Bar[]): Picture {
     context.fillStyle = colors.text;
     context.fillText(bar.label, 0, middle, 230);
     context.fillText(showNumber(bar.value), 720, middle, 80);
-    context.fillStyle = colors.scale;
+    context.fillStyle = bar.group ? colors.scale : colors.muted;
     context.fillRect(240, middle - 8, (470 * Math.abs(bar.value ?? 0)) / largest, 16);
   });
   return { label, canvas, series: [] };

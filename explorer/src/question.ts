@@ -20,7 +20,8 @@ export function toFragment({ organization, dataSet, report, view }: Question): s
 export function fromFragment(fragment: string): Question | null {
   const parts = new URLSearchParams(fragment.replace(/^#/, ""));
   const [organization, dataSet, view, text] = ["organization", "data_set", "view", "report"].map((name) => parts.get(name));
-  if (!organization || !dataSet) return null;
+  // An organization may have no data set.
+  if (!organization || dataSet == null) return null;
   let report: Report | null = null;
   try {
     const given: unknown = text ? JSON.parse(text) : null;

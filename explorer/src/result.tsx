@@ -2,14 +2,14 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { Actions } from "./actions";
-import { bars, type ChartKind, heat, isHeat, kindsFor, metricsOf, type Result, timeChart, zoneOf } from "./answer";
+import { bars, type ChartKind, countRows, heat, intervalOf, isHeat, isNamed, kindsFor, metricsOf, type Result, timeChart, zoneOf } from "./answer";
 import type { Cell, Explanation } from "./api";
 import { BarPanel, NumberTile } from "./barchart";
-import { insideBucket, showMoment } from "./dates";
+import { FINER, showMoment } from "./dates";
 import { HeatPanel } from "./heatmap";
 import { showNumber } from "./numbers";
 import type { Offer } from "./offer";
-import { palette } from "./colors";
+import { colorOf, palette } from "./colors";
 import { barsPicture, heatPicture, type Picture } from "./png";
 import type { Question } from "./question";
 import { type Report, withValue } from "./report";
@@ -27,22 +27,20 @@ interface Props {
   onView: (view: ChartKind) => void;
   /** Ask the next report: it runs at once. */
   onAsk: (report: Report) => void;
-  onFailure: (error: unknown) => void;
 }
 
-export function ResultView({ result, question, token, offer, title, explanation, onView, onAsk, onFailure }: Props) {
+export function ResultView({ result, question, token, offer, title, explanation, onView, onAsk }: Props) {
   const { answer, report } = result;
   const kinds = kindsFor(result);
   const kind = question.view && kinds.includes(question.view) ? question.view : kinds[0]!;
   const overTime = report.granularity !== "all";
   const chart = useMemo(() => (overTime ? timeChart(result) : null), [result]);
   const metrics = metricsOf(result);
+  const isEmpty = countRows(answer) === 0;
 
   const openBucket = (startTime: string) => {
-    const starts = chart?.starts ?? [];
-    const next = starts[starts.indexOf(startTime) + 1];
-    const inside = insideBucket(startTime, next, report.granularity, zoneOf(report), answer.interval?.end ?? report.interval.end);
-    if (inside) onAsk({ ...report, ...inside });
+    const granularity = FINER[report.granularity];
+    if (granularity) onAsk({ ...report, interval: intervalOf(result, startTime, startTime), granularity });
   };
   const filterOn = (dimension: string, value: Cell) => {
     if (offer.dimensions.has(dimension)) onAsk({ ...report, filters: withValue(report.filters, dimension, value) });
@@ -53,15 +51,17 @@ export function ResultView({ result, question, token, offer, title, explanation,
     const { order_by: _, limit: __, having: ___, top: ____, fill: _____, ...rest } = report;
     onAsk({ ...rest, group_by: [], granularity: "day", filters } as Report);
   };
-  const zoom = (from: string, to: string | null) => {
-    const end = to ?? answer.interval?.end ?? report.interval.end;
-    onAsk({ ...report, interval: { start: from, ...(end && { end }), time_zone: zoneOf(report) } });
-  };
+  const zoom = (first: string, last: string) => onAsk({ ...report, interval: intervalOf(result, first, last) });
 
   const pictures = (): Picture[] => {
     if (!chart) return metrics.map((metric) => (isHeat(report) ? heatPicture(metric.label, heat(result, metric)) : barsPicture(metric.label, bars(result, metric))));
     const canvases = document.querySelectorAll<HTMLCanvasElement>("#charts canvas");
-    return chart.panels.map(({ label, series }, index) => ({ label, canvas: canvases[index]!, series: series.map((one) => one.label) }));
+    const colors = palette();
+    return chart.panels.map((panel, index) => ({
+      label: panel.label,
+      canvas: canvases[index]!,
+      series: panel.series.map((one) => ({ label: one.label, color: colorOf(colors, panel, one) })),
+    }));
   };
 
   return (
@@ -72,7 +72,7 @@ export function ResultView({ result, question, token, offer, title, explanation,
         </p>
       ))}
       <div class="bar">
-        {answer.data.length > 0 && (
+        {!isEmpty && (
           <div class="kinds" role="group" aria-label={texts.result.chartKind}>
             {kinds.map((each) => (
               <button key={each} type="button" aria-pressed={each === kind} onClick={() => onView(each)}>
@@ -81,10 +81,10 @@ export function ResultView({ result, question, token, offer, title, explanation,
             ))}
           </div>
         )}
-        <Actions question={{ ...question, report }} token={token} offer={offer} title={title} pictures={answer.data.length && kind !== "table" && (chart || report.group_by.length) ? pictures : null} onFailure={onFailure} />
+        <Actions question={{ ...question, report }} token={token} offer={offer} title={title} pictures={!isEmpty && kind !== "table" && (chart || report.group_by.length) ? pictures : null} />
       </div>
-      {!answer.data.length && <p class="empty">{texts.result.noRows}</p>}
-      {answer.data.length > 0 && kind !== "table" && (
+      {isEmpty && <p class="empty">{texts.result.noRows}</p>}
+      {!isEmpty && kind !== "table" && (
         <div id="charts">
           {chart && <TimeCharts chart={chart} kind={kind} result={result} onOpen={openBucket} onZoom={zoom} />}
           {!chart && isHeat(report) && metrics.map((metric) => <HeatPanel key={metric.column} label={metric.label} grid={heat(result, metric)} />)}
@@ -99,10 +99,10 @@ export function ResultView({ result, question, token, offer, title, explanation,
         </div>
       )}
       {answer.freshness && <p class="muted">{texts.result.final(showMoment(Date.parse(answer.freshness.complete_until), zoneOf(report), "minute"))}</p>}
-      {answer.data.length > 0 && (
+      {!isEmpty && (
         <>
           <p class="muted">
-            {texts.result.rows(showNumber(answer.data.length))}
+            {texts.result.rows(showNumber(answer.data.length), answer.other ? showNumber(answer.other.length) : null)}
             {chart && kind !== "table" && ` · ${texts.result.hint}`}
             {chart && chart.partial.size > 0 && ` · ▒ ${texts.result.partial}`}
           </p>
@@ -119,16 +119,16 @@ interface ChartsProps {
   kind: ChartKind;
   result: Result;
   onOpen: (startTime: string) => void;
-  onZoom: (from: string, to: string | null) => void;
+  onZoom: (first: string, last: string) => void;
 }
 
 function TimeCharts({ chart, kind, result, onOpen, onZoom }: ChartsProps) {
   const [hidden, setHidden] = useState<Set<string>>(new Set());
   const grouped = result.report.group_by.length > 0;
-  const colors = palette().series;
-  const toggle = (label: string) => {
+  const colors = palette();
+  const toggle = (key: string) => {
     const next = new Set(hidden);
-    if (!next.delete(label)) next.add(label);
+    if (!next.delete(key)) next.add(key);
     setHidden(next);
   };
   return (
@@ -147,11 +147,11 @@ function TimeCharts({ chart, kind, result, onOpen, onZoom }: ChartsProps) {
           />
           {grouped && (
             <ul class="legend">
-              {panel.series.map((series, index) => (
-                <li key={series.label}>
-                  <button type="button" aria-pressed={!hidden.has(series.label)} onClick={() => toggle(series.label)}>
-                    <i style={{ background: colors[index % colors.length] }} />
-                    <bdi>{series.label}</bdi>
+              {panel.series.map((series) => (
+                <li key={series.key}>
+                  <button type="button" aria-pressed={!hidden.has(series.key)} onClick={() => toggle(series.key)}>
+                    <i style={{ background: colorOf(colors, panel, series) }} />
+                    <bdi class={isNamed(series) ? undefined : "muted"}>{series.label}</bdi>
                   </button>
                 </li>
               ))}

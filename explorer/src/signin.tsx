@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import { Failure } from "./api";
+import { asFailure, type Failure } from "./api";
 import { FailureNote } from "./failure";
 import { rememberedToken, type Session, signIn } from "./session";
 import { texts } from "./texts";
@@ -22,7 +22,7 @@ export function SignIn({ shared, onSignedIn }: Props) {
       onSignedIn(await signIn(given.trim()));
     } catch (error) {
       setBusy(false);
-      setFailure(error instanceof Failure ? error : new Failure(0, "no_response", String(error), null, null, []));
+      setFailure(asFailure(error));
     }
   };
   useEffect(() => {

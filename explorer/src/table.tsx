@@ -40,7 +40,10 @@ export function ResultTable({ result, onFilter, onOpen }: Props) {
   const rows = useMemo(() => sorted(answer, sorting), [answer, sorting]);
   const first = Math.max(0, Math.floor(top / ROW) - MORE);
   const last = Math.min(rows.length, Math.ceil((top + height) / ROW) + MORE);
-  const labels = useMemo(() => new Map(metricsOf(result).map(({ column, label }) => [column, label])), [result]);
+  const metrics = useMemo(() => metricsOf(result), [result]);
+  const labels = useMemo(() => new Map(metrics.map(({ column, label }) => [column, label])), [metrics]);
+  const changes = new Set(metrics.map(({ change }) => change));
+  const showMetric = (cell: Cell | undefined, column: number) => (changes.has(column) ? showChange : showNumber)(cell as number | null);
   const widths = useMemo(() => columnWidths(answer, labels), [answer]);
   const canOpen = report.granularity !== "all";
   const zone = zoneOf(report);
@@ -67,11 +70,11 @@ export function ResultTable({ result, onFilter, onOpen }: Props) {
         </thead>
         <tbody>
           {first > 0 && <Gap rows={first} columns={answer.fields.length} />}
-          {rows.slice(first, last).map((row, index) => (
-            <tr key={first + index} aria-rowindex={first + index + 2}>
-              {row.map((cell, column) => {
+          {rows.slice(first, last).map(({ cells, isRest }, index) => (
+            <tr key={first + index} aria-rowindex={first + index + 2} class={isRest ? "rest" : undefined}>
+              {cells.map((cell, column) => {
                 const { name, type } = answer.fields[column]!;
-                if (type === "metric") return <td key={column} class="metric">{name.endsWith("_change") ? showChange(cell as number | null) : showNumber(cell as number | null)}</td>;
+                if (type === "metric") return <td key={column} class="metric">{showMetric(cell, column)}</td>;
                 if (column === 0 || name === "previous_start_time") {
                   const text = cell === null ? "–" : showMoment(Date.parse(String(cell)), zone, report.granularity);
                   return (
@@ -86,23 +89,22 @@ export function ResultTable({ result, onFilter, onOpen }: Props) {
                     </td>
                   );
                 }
+                if (isRest) return <td key={column}>{texts.result.other}</td>;
                 return <DimensionCell key={column} name={name} value={cell} onFilter={onFilter} />;
               })}
             </tr>
           ))}
           {last < rows.length && <Gap rows={rows.length - last} columns={answer.fields.length} />}
         </tbody>
-        {(answer.totals || answer.other) && (
+        {answer.totals && (
           <tfoot>
-            {answer.totals && (
-              <tr>
-                {answer.fields.map(({ name, type }, column) => (
-                  <td key={name} class={type}>
-                    {column === 0 ? texts.result.total : type === "metric" ? showNumber(answer.totals?.[column] as number | null) : ""}
-                  </td>
-                ))}
-              </tr>
-            )}
+            <tr>
+              {answer.fields.map(({ name, type }, column) => (
+                <td key={name} class={type}>
+                  {column === 0 ? texts.result.total : type === "metric" ? showMetric(answer.totals?.[column], column) : ""}
+                </td>
+              ))}
+            </tr>
           </tfoot>
         )}
       </table>
@@ -129,12 +131,19 @@ function Gap({ rows, columns }: { rows: number; columns: number }) {
   );
 }
 
-function sorted(answer: Answer, sorting: Sorting | null): Cell[][] {
-  if (!sorting) return answer.data;
+interface Row {
+  cells: Cell[];
+  /** Whether it sums up other groups than those of the answer. */
+  isRest: boolean;
+}
+
+function sorted({ data, other = [] }: Answer, sorting: Sorting | null): Row[] {
+  const rows = [...data.map((cells) => ({ cells, isRest: false })), ...other.map((cells) => ({ cells, isRest: true }))];
+  if (!sorting) return rows;
   const { column, down } = sorting;
   const sign = down ? -1 : 1;
-  return [...answer.data].sort((a, b) => {
-    const [one, other] = [a[column] ?? null, b[column] ?? null];
+  return rows.sort((a, b) => {
+    const [one, other] = [a.cells[column] ?? null, b.cells[column] ?? null];
     if (one === null || other === null) return one === other ? 0 : one === null ? 1 : -1;
     return sign * (typeof one === "number" && typeof other === "number" ? one - other : String(one).localeCompare(String(other)));
   });
@@ -150,6 +159,7 @@ function nextSorting(sorting: Sorting | null, column: number, down: boolean): So
 function columnWidths(answer: Answer, labels: Map<string, string>): number[] {
   return answer.fields.map(({ name }, column) => {
     const sample = answer.data.slice(0, 50).map((row) => String(row[column] ?? "").length);
+    if (answer.other) sample.push(texts.result.other.length);
     const longest = Math.max((labels.get(name) ?? name).length + 2, ...(column === 0 ? [16] : sample.map((length) => Math.min(length, 40))));
     return Math.round(longest * 8 + 28);
   });

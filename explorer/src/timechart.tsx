@@ -2,8 +2,8 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
-import type { ChartKind, Panel, TimeChart } from "./answer";
-import { palette, type Palette } from "./colors";
+import type { ChartKind, Panel, Series, TimeChart } from "./answer";
+import { colorOf, palette, type Palette } from "./colors";
 import { showMoment, showTick } from "./dates";
 import { showCompact, showNumber } from "./numbers";
 import { texts } from "./texts";
@@ -14,16 +14,19 @@ interface Props {
   kind: ChartKind;
   zone: string;
   granularity: string;
+  /** The keys of the series that are not drawn. */
   hidden: Set<string>;
   onOpen: (index: number) => void;
-  onZoom: (from: string, to: string | null) => void;
+  /** Called with the start times of the first and the last bucket. */
+  onZoom: (first: string, last: string) => void;
 }
 
 export function TimePanel({ chart, panel, kind, zone, granularity, hidden, onOpen, onZoom }: Props) {
   const root = useRef<HTMLDivElement>(null);
   const tip = useRef<HTMLDivElement>(null);
   const [zoom, setZoom] = useState<[number, number] | null>(null);
-  const visible = panel.series.filter((one) => !hidden.has(one.label));
+  const shown = panel.series.filter((one) => one.group).length;
+  const visible = panel.series.filter((one) => !hidden.has(one.key));
 
   useEffect(() => {
     const holder = root.current!;
@@ -49,13 +52,13 @@ export function TimePanel({ chart, panel, kind, zone, granularity, hidden, onOpe
     <figure class="panel">
       <figcaption>
         {panel.label}
-        {panel.hiddenSeries > 0 && <small> {texts.result.shownSeries(panel.series.length, panel.series.length + panel.hiddenSeries)}</small>}
+        {panel.groups > shown && <small> {texts.result.shownSeries(shown, panel.groups)}</small>}
       </figcaption>
       <div class="plot" ref={root} role="img" aria-label={texts.result.chart(panel.label, chart.starts.length)}>
         <div class="tip" ref={tip} hidden />
       </div>
       {zoom && (
-        <button type="button" class="small" onClick={() => onZoom(chart.starts[zoom[0]]!, chart.starts[zoom[1] + 1] ?? null)}>
+        <button type="button" class="small" onClick={() => onZoom(chart.starts[zoom[0]]!, chart.starts[zoom[1]]!)}>
           {texts.result.zoomed}
         </button>
       )}
@@ -71,7 +74,7 @@ interface Options {
   kind: ChartKind;
   zone: string;
   granularity: string;
-  visible: Panel["series"];
+  visible: Series[];
   palette: Palette;
   tip: HTMLElement;
   onOpen: (index: number) => void;
@@ -127,7 +130,7 @@ class Drawing {
     const { panel, visible, kind, palette } = this.options;
     const data: (number | null)[][] = [times];
     const series: uPlot.Series[] = [];
-    const color = (label: string) => palette.series[panel.series.findIndex((one) => one.label === label) % palette.series.length]!;
+    const color = (one: Series) => colorOf(palette, panel, one);
     const shifted = (count: number, index: number): uPlot.Series.BarsPathBuilderOpts => ({
       size: [1, Infinity],
       disp: {
@@ -145,13 +148,13 @@ class Drawing {
         const previous = below.at(-1);
         return [...below, one.values.map((value, index) => (value ?? 0) + (previous?.[index] ?? 0))];
       }, []);
-      for (let at = visible.length - 1; at >= 0; at--) bar(sums[at]!, color(visible[at]!.label), 1, 0);
+      for (let at = visible.length - 1; at >= 0; at--) bar(sums[at]!, color(visible[at]!), 1, 0);
     } else if (kind === "bar") {
-      const all = visible.flatMap((one) => [...(one.previous ? [{ values: one.previous, fill: color(one.label) + "66" }] : []), { values: one.values, fill: color(one.label) }]);
+      const all = visible.flatMap((one) => [...(one.previous ? [{ values: one.previous, fill: color(one) + "66" }] : []), { values: one.values, fill: color(one) }]);
       all.forEach(({ values, fill }, index) => bar(values, fill, all.length, index));
     } else {
       for (const one of visible) {
-        const stroke = color(one.label);
+        const stroke = color(one);
         const points = { show: times.length <= 60, size: 5 };
         if (one.previous) {
           data.push(one.previous);
@@ -194,7 +197,7 @@ class Drawing {
       return row;
     };
     const rows = visible.flatMap((one) => {
-      const color = palette.series[panel.series.indexOf(one) % palette.series.length]!;
+      const color = colorOf(palette, panel, one);
       const value = one.values[idx];
       return [
         line(color, one.label, value == null ? texts.result.missing : showNumber(value)),

@@ -2,7 +2,8 @@
 
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Result } from "./answer";
-import { type Answer, ask, type Description, type Explanation, Failure, pathOf } from "./api";
+import { type Answer, asFailure, ask, type Description, type Explanation, Failure, pathOf } from "./api";
+import { bounds } from "./buckets";
 import { Builder } from "./builder";
 import { browserZone } from "./dates";
 import { FailureNote } from "./failure";
@@ -11,7 +12,7 @@ import { showNumber } from "./numbers";
 import { offerOf } from "./offer";
 import { fromFragment, type Question, toFragment } from "./question";
 import { ResultView } from "./result";
-import { equal, type Report, toBody } from "./report";
+import { equal, type Interval, type Report, toBody } from "./report";
 import type { Session } from "./session";
 import { texts } from "./texts";
 
@@ -44,7 +45,7 @@ export function Workspace({ session, question, gallery, onQuestion, onGallery }:
   const load = useCallback(() => {
     ask<Description>(path, { token }).then(
       ({ body }) => setDescription(body),
-      (failure) => setRun({ state: "failed", result: null, failure }),
+      (error) => setRun({ state: "failed", result: null, failure: asFailure(error) }),
     );
   }, [path, token]);
   useEffect(load, [load]);
@@ -70,7 +71,7 @@ export function Workspace({ session, question, gallery, onQuestion, onGallery }:
     } catch (error) {
       if (running.current !== abort) return;
       if (abort.signal.aborted) setRun({ state: "cancelled", result: null });
-      else setRun({ state: "failed", result: null, failure: error as Failure });
+      else setRun({ state: "failed", result: null, failure: asFailure(error) });
     }
   };
 
@@ -126,16 +127,20 @@ export function Workspace({ session, question, gallery, onQuestion, onGallery }:
     };
   }, [body, offer]);
 
+  // What a relative interval means, if the gateway has just said so.
+  const resolved = report && run.result && equal(run.result.report.interval, report.interval) ? run.result.answer.interval : undefined;
+  const interval = report && JSON.stringify({ ...report.interval, ...resolved });
   const suggest = useMemo(() => {
-    if (!offer?.values || !report) return null;
-    const { start, end, time_zone } = { ...report.interval, ...(run.result?.answer.interval ?? {}) };
+    if (!offer?.values || !interval) return null;
     return async (dimension: string, search: string, signal: AbortSignal) => {
+      const given = JSON.parse(interval) as Interval;
       const parameters = new URLSearchParams({ limit: "20" });
-      for (const [name, value] of Object.entries({ start, end, time_zone, search })) if (value) parameters.set(name, value);
+      const named = { ...bounds(given, Date.now()), time_zone: given.time_zone, search };
+      for (const [name, value] of Object.entries(named)) if (value) parameters.set(name, value);
       const reply = await ask<{ values: [string | null, number][] }>(`${path}/dimensions/${encodeURIComponent(dimension)}/values?${parameters}`, { token, signal });
       return reply.body.values.filter((each): each is [string, number] => typeof each[0] === "string");
     };
-  }, [offer, JSON.stringify(report?.interval)]);
+  }, [offer, interval]);
 
   const entries = useMemo(() => (description && offer ? galleryOf(description, offer, browserZone()) : []), [description, offer]);
   const pick = (entry: (typeof entries)[number]) => {
@@ -202,7 +207,6 @@ export function Workspace({ session, question, gallery, onQuestion, onGallery }:
               history.replaceState(null, "", toFragment({ ...question, view }));
             }}
             onAsk={runNow}
-            onFailure={(error) => setRun({ state: "failed", result: null, failure: error as Failure })}
           />
         )}
       </main>

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from gateway.catalog.model import Dataset
 from tests.conftest import Data
+from tests.explorer.modules import Modules
 from tests.explorer.page import Explorer, is_built
 from tests.serving import D, Gateway
 
@@ -80,3 +81,8 @@ def open_explorer(browser: Browser, generated_gateway: Gateway) -> Iterator[Open
 @pytest.fixture
 def explorer(open_explorer: OpenExplorer) -> Explorer:
     return open_explorer()
+
+
+@pytest.fixture(scope="session")
+def modules(tmp_path_factory: pytest.TempPathFactory) -> Modules:
+    return Modules(tmp_path_factory.mktemp("modules"))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from playwright.sync_api import Download, Locator, Page, Request, expect
+from playwright.sync_api import Download, Locator, Page, Request, Route, expect
 
 from gateway.web.pages import FOLDER
 from tests.conftest import ROOT
@@ -62,6 +62,17 @@ class Explorer:
 
     def is_report(self, request: Request) -> bool:
         return request.method == "POST" and API in request.url and "explain" not in request.url
+
+    def answer_reports(self, answer: Mapping[str, Any]) -> None:
+        """Answer each report with this, and not from the gateway."""
+
+        def respond(route: Route) -> None:
+            if self.is_report(route.request):
+                route.fulfill(json=answer)
+            else:
+                route.fallback()
+
+        self.page.route("**/*", respond)
 
     def set_dates(self, first: str, last: str) -> None:
         self.page.get_by_label("From", exact=True).fill(first)

@@ -207,3 +207,41 @@ def test_the_page_works_behind_a_path_prefix_and_tls(behind_a_proxy: str, open_e
     explorer.page.get_by_role("link", name="API reference").click()
     expect(explorer.page.locator(".opblock-summary-path").first).to_be_visible(timeout=30_000)
     assert explorer.page.url == f"{behind_a_proxy}/docs"
+
+
+def test_without_a_data_set_the_page_says_so(open_explorer: OpenExplorer, tmp_path: Path) -> None:
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(standing_in()) as druid:
+        druid.answer = _only_the_time_range
+        # The data set serves organizations whose ids are UUIDs.
+        with serving_aside(settings_for(tmp_path, druid.url), organizations=(D, "7")) as gateway:
+            explorer = open_explorer(gateway)
+            page = explorer.page
+            explorer.open()
+            page.get_by_label("API token").fill(gateway.tokens["7"])
+            page.get_by_role("button", name="Sign in").click()
+            expect(page.get_by_text("This organization has no data set")).to_be_visible()
+            expect(page.get_by_text("Ask the operator of this page")).to_be_visible()
+            expect(page.locator(".failure")).to_have_count(0)
+            assert explorer.violations() == []
+            assert not any("/orgs/" in request.url for request in explorer.requests)
+            page.reload()
+            expect(page.get_by_text("This organization has no data set")).to_be_visible()
+            page.get_by_role("button", name="Sign out").click()
+            expect(page.get_by_label("API token")).to_be_visible()
+            page.context.close()
+
+
+def test_an_organization_with_a_data_set_is_chosen_first(explorer: Explorer) -> None:
+    listing = explorer.gateway.get("/api/reporting/v1/orgs").json
+    empty = {"id": "7", "name": "Nothing here", "is_partner": False, "data_sets": []}
+    listing["organizations"].insert(0, empty)
+    explorer.page.route("**/api/reporting/v1/orgs", lambda route: route.fulfill(json=listing))
+    explorer.sign_in()
+    organization = explorer.page.get_by_role("combobox", name="Organization", exact=True)
+    expect(organization).to_have_value(D)
+    organization.select_option("Nothing here")
+    expect(explorer.page.get_by_text("Choose another organization at the top.")).to_be_visible()
+    organization.select_option(D)
+    explorer.wait()
+    explorer.page.go_back()
+    expect(explorer.page.get_by_text("This organization has no data set")).to_be_visible()

