@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from druid.cluster import START_SECONDS, Cluster
-from druid.display import LiveObserver, table
-from druid.errors import ClusterError, ServiceFailedError
+from druid.display import LiveObserver, show_error, table
+from druid.errors import ClusterError
 from druid.kafka.cli import app as kafka
 from druid.lookups import register
 from druid.services import Service
@@ -50,14 +50,8 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 def _clear_errors() -> Iterator[None]:
     try:
         yield
-    except ServiceFailedError as error:
-        if error.log:
-            errors.print(f"The last lines of {error.service}'s log:", style="bold")
-            errors.print("\n".join(error.log), markup=False, style="dim")
-        errors.print(f"[bold red]{escape(str(error))}[/]")
-        raise typer.Exit(1) from None
     except ClusterError as error:
-        errors.print(f"[bold red]{escape(str(error))}[/]")
+        show_error(errors, error)
         raise typer.Exit(1) from None
 
 
@@ -79,7 +73,7 @@ def start(
         if started:
             console.print(f"Druid is up after {time.monotonic() - began:.0f} s: broker {cluster.broker_url}")
         else:
-            console.print(f"Druid is already running on {cluster.var}: broker {cluster.broker_url}")
+            console.print(f"Druid is already running on {escape(str(cluster.var))}: broker {cluster.broker_url}")
 
 
 @app.command()
@@ -103,7 +97,7 @@ def stop() -> None:
     if stopped:
         console.print(f"Druid has stopped after {time.monotonic() - began:.0f} s.")
     else:
-        console.print(f"No cluster runs on {cluster.var}.")
+        console.print(f"No cluster runs on {escape(str(cluster.var))}.")
 
 
 @app.command()
