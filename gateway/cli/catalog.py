@@ -26,19 +26,20 @@ from gateway.druid.api.status import version
 from gateway.druid.api.urls import ServiceUrl
 from gateway.druid.inspector import inspect
 from gateway.druid.schema_reader import REQUEST_SECONDS, SchemaNotRead, SchemaReader
-from gateway.druid.settings import DruidAccess
+from gateway.settings import CommandSettings
 
 NOT_COMPARED: Final = 2
 """The exit code if the files are right as far as they were checked, but Druid could not be reached."""
 
 BrokerOption = Annotated[
-    str, typer.Option(envvar="GATEWAY_DRUID_BROKER_URL", help="The URL of Druid's Broker.", metavar="URL")
+    str | None,
+    typer.Option(help="The URL of Druid's Broker, instead of GATEWAY_DRUID_BROKER_URL.", metavar="URL"),
 ]
 CoordinatorOption = Annotated[
-    str,
+    str | None,
     typer.Option(
-        envvar="GATEWAY_DRUID_COORDINATOR_URL",
-        help="The URL of Druid's Coordinator, which knows empty data sources and lookups.",
+        help="The URL of Druid's Coordinator, which knows empty data sources and lookups, instead of "
+        "GATEWAY_DRUID_COORDINATOR_URL.",
         metavar="URL",
     ),
 ]
@@ -58,19 +59,18 @@ def check(
         ),
     ] = None,
     *,
-    catalog: Annotated[str, typer.Option(envvar="GATEWAY_CATALOG", hidden=True)] = "",
-    broker: BrokerOption = "",
-    coordinator: CoordinatorOption = "",
+    broker: BrokerOption = None,
+    coordinator: CoordinatorOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Read data set files as the gateway would, list every problem, and compare the files with Druid.
 
-    Without --broker only the files are checked. The exit code is 0 if everything matches, 1 if there is a problem, and
-    2 if Druid cannot be reached.
+    Files and URLs that are not given are those of the gateway's settings. Without a Broker's URL only the files are
+    checked. The exit code is 0 if everything matches, 1 if there is a problem, and 2 if Druid cannot be reached.
     """
-    files = paths or [Path(each.strip()) for each in catalog.split(",") if each.strip()] or None
+    settings = _settings()
     try:
-        datasets = load_catalog(files).values()
+        datasets = load_catalog(paths or settings.catalog).values()
     except CatalogInvalid as error:
         if as_json:
             typer.echo(json.dumps({"data_sets": [], "problems": _problems(error)}, indent=2))
@@ -80,8 +80,9 @@ def check(
         raise typer.Exit(1) from None
     compared: Mapping[str, Comparison] = {}
     unreachable: ServiceError | None = None
-    if broker:
-        brokers, coordinators, security = _druid(broker, coordinator)
+    # The setting has a default, which may be no Druid at all.
+    if broker is not None or "druid_broker_url" in settings.model_fields_set:
+        brokers, coordinators, security = _druid(settings, broker, coordinator)
         compared = asyncio.run(compare_with_druid(datasets, brokers, coordinators, security))
         unreachable = asyncio.run(_unreachable(coordinators, security))
     if as_json:
@@ -104,8 +105,8 @@ def draft(
         str, typer.Option(help="The data set's name in URLs. The default follows from the data source's.")
     ] = "",
     output: Annotated[Path | None, typer.Option(help="Write to this file, which must not exist.")] = None,
-    broker: BrokerOption = "http://127.0.0.1:8082",
-    coordinator: CoordinatorOption = "",
+    broker: BrokerOption = None,
+    coordinator: CoordinatorOption = None,
 ) -> None:
     """Write a first file for a data source, from its columns and values in Druid. Uncertain points are comments.
 
@@ -117,7 +118,7 @@ def draft(
         )
         raise typer.Exit(NOT_COMPARED)
     try:
-        found = asyncio.run(_inspect(data_source, *_druid(broker, coordinator)))
+        found = asyncio.run(_inspect(data_source, *_druid(_settings(), broker, coordinator)))
     except SchemaNotRead as error:
         typer.echo(f"Druid cannot be read: {error}", err=True)
         raise typer.Exit(NOT_COMPARED) from None
@@ -189,18 +190,30 @@ async def _unreachable(coordinators: Iterable[ServiceUrl], security: Security) -
     return None
 
 
-def _druid(broker: str, coordinator: str) -> tuple[list[ServiceUrl], list[ServiceUrl], Security]:
-    """Read the options, and the credentials from the gateway's settings."""
+def _settings() -> CommandSettings:
     try:
-        security = DruidAccess.from_environment().druid_security
-        brokers, coordinators = (
-            [ServiceUrl(each.strip()) for each in text.split(",") if each.strip()] for text in (broker, coordinator)
-        )
-        security.check([*brokers, *coordinators])
-    except (SettingsInvalid, ValueError) as error:
+        return CommandSettings.from_environment()
+    except SettingsInvalid as error:
         typer.echo(f"{error}", err=True)
         raise typer.Exit(NOT_COMPARED) from None
-    return brokers, coordinators, security
+
+
+def _druid(
+    settings: CommandSettings, broker: str | None, coordinator: str | None
+) -> tuple[Sequence[ServiceUrl], Sequence[ServiceUrl], Security]:
+    """Return the URLs of the options, or else of the settings, and the credentials of the settings."""
+    try:
+        brokers = settings.druid_broker_url if broker is None else _urls(broker)
+        coordinators = settings.druid_coordinator_url if coordinator is None else _urls(coordinator)
+        settings.druid_security.check([*brokers, *coordinators])
+    except ValueError as error:
+        typer.echo(f"{error}", err=True)
+        raise typer.Exit(NOT_COMPARED) from None
+    return brokers, coordinators, settings.druid_security
+
+
+def _urls(text: str) -> Sequence[ServiceUrl]:
+    return [ServiceUrl(each.strip()) for each in text.split(",")]
 
 
 def _print(dataset: Dataset, compared: Comparison | None) -> None:

@@ -48,6 +48,9 @@ gateway needs `GATEWAY_TOKEN_SECRET`, the addresses of Druid, and usually an acc
       audience = "https://reports.example.com"
       jwks = "https://login.example.com/keys"
 
+- **`gateway accounts`, `gateway catalog` and `gateway ingest`** read the settings that they need in the same way. An
+  option wins over them; so do, for `gateway ingest`, the variables `DRUID_OVERLORD_URL`, `DRUID_COORDINATOR_URL` and
+  `DRUID_BROKER_URL`.
 - **`gateway check`** reads the settings as `gateway serve` does, and tries the account database, Druid and the data
   set files.
 - **PostgreSQL** URLs can have libpq's parameters `sslmode`, `sslrootcert`, `sslcert`, `sslkey`, `sslpassword`,
