@@ -51,8 +51,8 @@ gateway needs `GATEWAY_TOKEN_SECRET`, the addresses of Druid, and usually an acc
 - **`gateway accounts`, `gateway catalog` and `gateway ingest`** read the settings that they need in the same way. An
   option wins over them; so do, for `gateway ingest`, the variables `DRUID_OVERLORD_URL`, `DRUID_COORDINATOR_URL` and
   `DRUID_BROKER_URL`.
-- **`gateway check`** reads the settings as `gateway serve` does, and tries the account database, Druid and the data
-  set files.
+- **`gateway check`** reads the settings as `gateway serve` does, and tries the account database, Druid, the data set
+  files, the OAuth2 provider's keys and the Redis of the rate limits.
 - **PostgreSQL** URLs can have libpq's parameters `sslmode`, `sslrootcert`, `sslcert`, `sslkey`, `sslpassword`,
   `sslcrl`, `target_session_attrs`, `application_name`, `passfile`, `host`, `port` and `user`. For a private CA use
   `?sslmode=verify-full&sslrootcert=/path/to/ca.pem`.
