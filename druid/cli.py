@@ -1,6 +1,5 @@
 """The command line `python -m druid`."""
 
-import json
 import os
 import shlex
 import time
@@ -16,7 +15,7 @@ from druid.cluster import START_SECONDS, Cluster
 from druid.display import LiveObserver, show_error, table
 from druid.errors import ClusterError
 from druid.kafka.cli import app as kafka
-from druid.lookups import register
+from druid.lookups import read, register
 from druid.services import Service
 
 app = typer.Typer(
@@ -123,12 +122,9 @@ def lookups(
 ) -> None:
     """Create or replace lookups from a file, and wait until every service has loaded them."""
     with _clear_errors():
-        try:
-            found = json.load(file)
-        except ValueError as error:
-            raise ClusterError(f"{file.name} is not JSON: {error}") from None
+        found = read(file)
         register(Cluster.from_environment().coordinator_url, found)
-    console.print(", ".join(f"{name}: {len(names)} names" for name, names in found.items()))
+    console.print(", ".join(f"{escape(name)}: {len(names)} names" for name, names in found.items()))
 
 
 @app.command()
