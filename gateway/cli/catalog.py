@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -28,8 +28,8 @@ from gateway.druid.inspector import inspect
 from gateway.druid.schema_reader import REQUEST_SECONDS, SchemaNotRead, SchemaReader
 from gateway.settings import CommandSettings
 
-NOT_COMPARED: Final = 2
-"""The exit code if the files are right as far as they were checked, but Druid could not be reached."""
+CANNOT_CHECK: Final = 2
+"""The exit code if an option or a setting is wrong, or if Druid could not be reached: the check is not complete."""
 
 BrokerOption = Annotated[
     str | None,
@@ -66,7 +66,8 @@ def check(
     """Read data set files as the gateway would, list every problem, and compare the files with Druid.
 
     Files and URLs that are not given are those of the gateway's settings. Without a Broker's URL only the files are
-    checked. The exit code is 0 if everything matches, 1 if there is a problem, and 2 if Druid cannot be reached.
+    checked. The exit code is 0 if everything matches, 1 if there is a problem, and 2 if an option or a setting is
+    wrong or Druid cannot be reached.
     """
     settings = _settings()
     try:
@@ -94,7 +95,7 @@ def check(
     if unreachable:
         # Most comparisons need no Coordinator, but a gateway does.
         typer.echo(f"GATEWAY_DRUID_COORDINATOR_URL: {unreachable}", err=True)
-    raise typer.Exit(_exit_code(compared.values()) or (NOT_COMPARED if unreachable else 0))
+    raise typer.Exit(_exit_code(compared.values()) or (CANNOT_CHECK if unreachable else 0))
 
 
 @app.command()
@@ -110,18 +111,15 @@ def draft(
 ) -> None:
     """Write a first file for a data source, from its columns and values in Druid. Uncertain points are comments.
 
-    The exit code is 1 if Druid has no rows of the data source, and 2 if Druid cannot be reached.
+    The exit code is 1 if Druid has no rows of the data source or the file cannot be written, and 2 if an option or a
+    setting is wrong or Druid cannot be reached.
     """
     if name and not _NAME.fullmatch(name):
-        typer.echo(
-            f"--name: {name!r} is not a letter, then letters, digits or underscores, at most 64 in all.", err=True
-        )
-        raise typer.Exit(NOT_COMPARED)
+        _end(f"--name: {name!r} is not a letter, then letters, digits or underscores, at most 64 in all.")
     try:
         found = asyncio.run(_inspect(data_source, *_druid(_settings(), broker, coordinator)))
     except SchemaNotRead as error:
-        typer.echo(f"Druid cannot be read: {error}", err=True)
-        raise typer.Exit(NOT_COMPARED) from None
+        _end(f"Druid cannot be read: {error}")
     if isinstance(found, tuple):
         others = f"It has {', '.join(found)}" if found else "It has none"
         typer.echo(f"Druid serves no data source {data_source!r}{nearest(data_source, found)}. {others}.", err=True)
@@ -194,26 +192,34 @@ def _settings() -> CommandSettings:
     try:
         return CommandSettings.from_environment()
     except SettingsInvalid as error:
-        typer.echo(f"{error}", err=True)
-        raise typer.Exit(NOT_COMPARED) from None
+        _end(str(error))
 
 
 def _druid(
     settings: CommandSettings, broker: str | None, coordinator: str | None
 ) -> tuple[Sequence[ServiceUrl], Sequence[ServiceUrl], Security]:
     """Return the URLs of the options, or else of the settings, and the credentials of the settings."""
+    brokers = _urls("--broker", broker, settings.druid_broker_url)
+    coordinators = _urls("--coordinator", coordinator, settings.druid_coordinator_url)
     try:
-        brokers = settings.druid_broker_url if broker is None else _urls(broker)
-        coordinators = settings.druid_coordinator_url if coordinator is None else _urls(coordinator)
         settings.druid_security.check([*brokers, *coordinators])
     except ValueError as error:
-        typer.echo(f"{error}", err=True)
-        raise typer.Exit(NOT_COMPARED) from None
+        _end(f"{error}.")
     return brokers, coordinators, settings.druid_security
 
 
-def _urls(text: str) -> Sequence[ServiceUrl]:
-    return [ServiceUrl(each.strip()) for each in text.split(",")]
+def _urls(option: str, text: str | None, setting: Sequence[ServiceUrl]) -> Sequence[ServiceUrl]:
+    if text is None:
+        return setting
+    try:
+        return [ServiceUrl(each.strip()) for each in text.split(",")]
+    except ValueError as error:
+        _end(f"{option}: {error}.")
+
+
+def _end(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(CANNOT_CHECK)
 
 
 def _print(dataset: Dataset, compared: Comparison | None) -> None:
@@ -261,4 +267,4 @@ def _exit_code(compared: Iterable[Comparison]) -> int:
     results = list(compared)
     if any(isinstance(each, tuple) and faults(each) for each in results):
         return 1
-    return NOT_COMPARED if any(isinstance(each, SchemaNotRead) for each in results) else 0
+    return CANNOT_CHECK if any(isinstance(each, SchemaNotRead) for each in results) else 0

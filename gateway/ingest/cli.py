@@ -1,4 +1,8 @@
-"""`gateway ingest SPEC`, and the commands that show and cancel its tasks."""
+"""`gateway ingest SPEC`, and the commands that show and cancel its tasks.
+
+Exit codes: 0 done; 1 rejected or failed (a sentence on standard error says why); 2 wrong options, settings or data set
+files; 130 and 143 after Ctrl-C and SIGTERM.
+"""
 
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
@@ -53,7 +57,9 @@ app = typer.Typer(
         "Fill a data source according to a Druid ingestion spec: [bold]gateway ingest SPEC[/bold].\n\n"
         "A batch spec starts a task, which replaces intervals and ends: see [bold]status[/bold], [bold]cancel[/bold] "
         "and [bold]list[/bold]. A Kafka supervisor spec starts a stream, which has no end: see [bold]gateway ingest "
-        "stream --help[/bold]."
+        "stream --help[/bold].\n\n"
+        "The exit code is 1 after a failure or a rejected spec or row, and 2 if an option, a setting or a data set "
+        "file is wrong."
     ),
     rich_markup_mode="rich",
 )
@@ -241,7 +247,7 @@ def _datasets(catalog: str | None) -> Mapping[str, Dataset]:
     try:
         return load_catalog(files)
     except CatalogInvalid as error:
-        fail(f"These data set files are not valid:\n{error}")
+        fail(f"These data set files are wrong:\n{error}", 2)
 
 
 def _ask(overlord: str | None, question: Callable[[Overlord], Coroutine[Any, Any, T]]) -> T:

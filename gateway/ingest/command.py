@@ -56,7 +56,7 @@ def settings() -> CommandSettings:
     try:
         return CommandSettings.from_environment()
     except SettingsInvalid as error:
-        fail(str(error))
+        fail(str(error), 2)
 
 
 def urls(overlord: str | None, broker: str | None = None, coordinator: str | None = None) -> DruidUrls:
@@ -66,21 +66,25 @@ def urls(overlord: str | None, broker: str | None = None, coordinator: str | Non
     """
     configured = settings()
     usual = [*configured.druid_coordinator_url, ServiceUrl(OVERLORD_URL)][0]
-    try:
-        given = [None if url is None else ServiceUrl(url) for url in (overlord, broker, coordinator)]
-    except ValueError as error:
-        fail(f"A URL of Druid is not valid: {error}. See --overlord, --broker and --coordinator.")
+    given = _given("overlord", overlord)
     druid = DruidUrls(
-        overlord=given[0] or usual,
-        broker=given[1] or configured.druid_broker_url[0],
-        coordinator=given[2] or given[0] or usual,
+        overlord=given or usual,
+        broker=_given("broker", broker) or configured.druid_broker_url[0],
+        coordinator=_given("coordinator", coordinator) or given or usual,
         security=configured.druid_security,
     )
     try:
         druid.security.check((druid.overlord, druid.broker, druid.coordinator))
     except ValueError as error:
-        fail(f"{error}.")
+        fail(f"{error}.", 2)
     return druid
+
+
+def _given(service: str, url: str | None) -> ServiceUrl | None:
+    try:
+        return None if url is None else ServiceUrl(url)
+    except ValueError as error:
+        fail(f"The URL of --{service} or DRUID_{service.upper()}_URL is not valid: {error}.", 2)
 
 
 def spec_text(path: Path) -> str:
@@ -134,12 +138,12 @@ async def _until_sigterm(work: Coroutine[Any, Any, T]) -> T:
         loop.remove_signal_handler(signal.SIGTERM)
 
 
-def fail(message: str) -> NoReturn:
-    """End the command with this message on standard error, and exit code 1."""
-    _end(1, message)
+def fail(message: str, code: int = 1) -> NoReturn:
+    """End the command with this message on standard error: 1 if it failed, 2 if it was given something wrong."""
+    _end(code, message)
 
 
 def _end(code: int, message: str) -> NoReturn:
     if message:
-        typer.secho(visible(message), fg="red" if code == 1 else None, file=sys.stderr)
+        typer.secho(visible(message), fg="red" if code in (1, 2) else None, file=sys.stderr)
     raise typer.Exit(code)

@@ -20,7 +20,8 @@ gateway needs `GATEWAY_TOKEN_SECRET`, the addresses of Druid, and usually an acc
     export GATEWAY_DRUID_COORDINATOR_URL=http://coordinator.example:8081
     gateway accounts migrate && gateway serve
 
-- **Wrong values** stop the start with exit code 2 and a list of all problems. The messages never repeat a value.
+- **Wrong values** end every command with exit code 2 (`gateway check`: 1) and a list of all problems. The messages
+  never repeat a value.
 - **Unknown variables** that begin with `GATEWAY_` are rejected, with the nearest valid name. Exceptions are
   `GATEWAY_URL`, `GATEWAY_TOKEN`, `GATEWAY_ORGANIZATION_ID` and `GATEWAY_PARTNER_ORGANIZATION_ID`, which callers use
   (`var/demo.env`), `GATEWAY_IMAGE`, `GATEWAY_ENV_FILE` and `GATEWAY_DATABASE_PASSWORD` of

@@ -107,9 +107,21 @@ def test_check_prints_problems_as_json(wrong: Path) -> None:
 
 
 def test_check_rejects_a_url_that_is_none(valid: Path) -> None:
-    code, output = run("catalog", "check", valid, "--broker", "broker:8082")
+    for option in ("--broker", "--coordinator"):
+        urls = {"--broker": "http://127.0.0.1:1", option: "druid:8082"}
+        code, output = run("catalog", "check", valid, *(each for pair in urls.items() for each in pair))
+        assert code == 2
+        assert output.startswith(f"{option}: give a URL such as")
+
+
+@pytest.mark.parametrize(
+    "command", [["catalog", "check"], ["catalog", "draft", "orders"], ["ingest", "list"], ["serve"]]
+)
+def test_wrong_settings_end_each_command_alike(command: list[str], environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("GATEWAY_DRUID_BROKER_URL", "druid:8082")
+    code, output = run(*command)
     assert code == 2
-    assert "give a URL such as" in output
+    assert output.startswith("These settings are wrong:\n  GATEWAY_DRUID_BROKER_URL: give a URL such as")
 
 
 def test_the_schema_can_be_printed_for_editors() -> None:
@@ -185,5 +197,5 @@ def test_ingest_reads_the_files_of_the_settings_file(valid: Path, settings_file:
 def test_ingest_does_not_start_with_a_faulty_file(monkeypatch: pytest.MonkeyPatch, wrong: Path) -> None:
     monkeypatch.setenv("GATEWAY_CATALOG", str(wrong))
     code, output = run("ingest", SPEC)
-    assert code == 1
+    assert code == 2
     assert "wrong.yaml:14:11" in output.replace("\n", "")

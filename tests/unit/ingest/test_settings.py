@@ -6,7 +6,7 @@ import pytest
 
 from gateway.ingest.command import urls
 from tests.unit.ingest.stand_in import StandIn
-from tests.unit.ingest.test_command import SECRET, run
+from tests.unit.ingest.test_command import SECRET, SPEC, run
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from tests.unit.ingest.test_command import SECRET, run
 def test_unusable_credentials_end_in_a_sentence(variables: dict[str, str], words: str, druid: StandIn) -> None:
     overlord = f"http://other:{SECRET}@{druid.netloc}"
     code, output = run(druid, "list", DRUID_OVERLORD_URL=overlord, **variables)
-    assert code == 1
+    assert code == 2
     assert words in " ".join(output.split())
     assert SECRET not in output
     assert druid.requests == []
@@ -68,3 +68,11 @@ def test_the_gateways_credentials_are_sent_to_the_overlord(druid: StandIn) -> No
     [(_, _, authorization)] = druid.requests
     assert authorization is not None
     assert base64.b64decode(authorization.removeprefix("Basic ")).decode() == f"operator:{SECRET}"
+
+
+@pytest.mark.parametrize("service", ["overlord", "broker", "coordinator"])
+def test_a_wrong_url_is_named_by_its_option_and_variable(service: str, druid: StandIn) -> None:
+    code, output = run(druid, SPEC, f"--{service}", f"admin:{SECRET}@nowhere")
+    assert code == 2
+    assert output.startswith(f"The URL of --{service} or DRUID_{service.upper()}_URL is not valid: give a URL such as")
+    assert SECRET not in output
