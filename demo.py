@@ -6,6 +6,7 @@ All files are below var/. At the end it stops what it started; a cluster that wa
 import asyncio
 import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -19,16 +20,19 @@ from pathlib import Path
 import aiohttp
 from pydantic import SecretStr
 from rich.console import Console
+from rich.markup import escape
 
 from druid.cluster import Cluster
-from druid.display import LiveObserver
+from druid.display import LiveObserver, show_error
 from druid.errors import ClusterError
 from druid.lookups import register
 from gateway.accounts.settings import AccountSettings
 from gateway.accounts.store import Accounts
 from gateway.catalog.load import EXAMPLES, load_catalog
 from gateway.catalog.model import Dataset
+from gateway.configuration import SETTINGS_FILE, variable_of
 from gateway.druid.api.http import ServiceError
+from gateway.druid.settings import DruidAccess
 from gateway.ingest.batch import display
 from gateway.ingest.batch.run import ingest
 from gateway.ingest.batch.spec import parse
@@ -72,12 +76,12 @@ class DemoError(Exception):
 def main() -> int:
     """Run the demo; the exit code is 0 after Ctrl-C or SIGTERM."""
     began = time.monotonic()
-    port = int(os.environ.get("GATEWAY_PORT") or 8080)
+    _forget_other_gateway()
     # A shell that starts this in the background makes it ignore SIGINT; undo that.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:
-        _check_port(port)
+        port = _port()
         with _druid() as cluster:
             for dataset in load_catalog().values():
                 _fill(dataset, cluster)
@@ -93,15 +97,32 @@ def main() -> int:
                 process.wait()
                 console.print(f"\n[bold red]The gateway ended with code {process.returncode}; its log is above.[/]")
                 return 1
-    except (ClusterError, IngestError, ServiceError, DemoError) as error:
-        console.print(f"\n[bold red]{error}[/]")
+    except ClusterError as error:
+        console.print()
+        show_error(console, error)
+        return 1
+    except (IngestError, ServiceError, DemoError) as error:
+        console.print(f"\n[bold red]{escape(str(error))}[/]")
         return 1
     except KeyboardInterrupt:
         console.print("\nEverything that this command started has stopped.")
         return 0
 
 
-def _check_port(port: int) -> None:
+def _forget_other_gateway() -> None:
+    """Remove the variables that lead to the accounts, the data sets and the services of the user's own gateway."""
+    names = ("database_url", "token_secret", "catalog", "druid_broker_url", "druid_coordinator_url", "limits_url")
+    foreign = [variable_of(name) for name in (*names, *DruidAccess.model_fields)]
+    foreign += [SETTINGS_FILE, *(f"{name}_FILE" for name in foreign)]
+    # The gateway reads variables in lower case, too.
+    for name in [name for name in os.environ if name.upper() in foreign]:
+        del os.environ[name]
+
+
+def _port() -> int:
+    text = os.environ.get("GATEWAY_PORT") or "8080"
+    if not re.fullmatch("[0-9]{1,5}", text) or not 0 < (port := int(text)) < 2**16:
+        raise DemoError(f"GATEWAY_PORT is {text!r}, not a number from 1 to 65535.")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -110,6 +131,7 @@ def _check_port(port: int) -> None:
             raise DemoError(
                 f"Port {port} is used by another process. Stop it, or choose another port: GATEWAY_PORT=8090 make run"
             ) from error
+    return port
 
 
 @contextmanager
@@ -168,13 +190,13 @@ def _environment(port: int, cluster: Cluster) -> dict[str, str]:
         secret.touch(mode=0o600)
         secret.write_text(secrets.token_urlsafe(32), encoding="utf-8")
     return {
-        "GATEWAY_DATABASE_URL": f"sqlite:///{VAR / 'demo-accounts.db'}",
-        "GATEWAY_TOKEN_SECRET": secret.read_text(encoding="utf-8"),
         # Two slots for each processing thread of the historical.
         "GATEWAY_DRUID_QUERIES": "4",
         "GATEWAY_DRUID_HEAVY_QUERIES": "2",
-        "GATEWAY_CATALOG": f"{EXAMPLES},{SPECS / 'samples' / 'operators.yaml'}",
         **os.environ,
+        "GATEWAY_DATABASE_URL": f"sqlite:///{VAR / 'demo-accounts.db'}",
+        "GATEWAY_TOKEN_SECRET": secret.read_text(encoding="utf-8"),
+        "GATEWAY_CATALOG": f"{EXAMPLES},{SPECS / 'samples' / 'operators.yaml'}",
         "GATEWAY_PORT": str(port),
         "GATEWAY_DRUID_BROKER_URL": cluster.broker_url,
         "GATEWAY_DRUID_COORDINATOR_URL": cluster.coordinator_url,

@@ -1,6 +1,5 @@
 """The command line `python -m druid`."""
 
-import json
 import os
 import shlex
 import time
@@ -13,10 +12,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from druid.cluster import START_SECONDS, Cluster
-from druid.display import LiveObserver, table
-from druid.errors import ClusterError, ServiceFailedError
+from druid.display import LiveObserver, show_error, table
+from druid.errors import ClusterError
 from druid.kafka.cli import app as kafka
-from druid.lookups import register
+from druid.lookups import read, register
 from druid.services import Service
 
 app = typer.Typer(
@@ -50,14 +49,8 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 def _clear_errors() -> Iterator[None]:
     try:
         yield
-    except ServiceFailedError as error:
-        if error.log:
-            errors.print(f"The last lines of {error.service}'s log:", style="bold")
-            errors.print("\n".join(error.log), markup=False, style="dim")
-        errors.print(f"[bold red]{escape(str(error))}[/]")
-        raise typer.Exit(1) from None
     except ClusterError as error:
-        errors.print(f"[bold red]{escape(str(error))}[/]")
+        show_error(errors, error)
         raise typer.Exit(1) from None
 
 
@@ -79,7 +72,7 @@ def start(
         if started:
             console.print(f"Druid is up after {time.monotonic() - began:.0f} s: broker {cluster.broker_url}")
         else:
-            console.print(f"Druid is already running on {cluster.var}: broker {cluster.broker_url}")
+            console.print(f"Druid is already running on {escape(str(cluster.var))}: broker {cluster.broker_url}")
 
 
 @app.command()
@@ -103,7 +96,7 @@ def stop() -> None:
     if stopped:
         console.print(f"Druid has stopped after {time.monotonic() - began:.0f} s.")
     else:
-        console.print(f"No cluster runs on {cluster.var}.")
+        console.print(f"No cluster runs on {escape(str(cluster.var))}.")
 
 
 @app.command()
@@ -129,12 +122,9 @@ def lookups(
 ) -> None:
     """Create or replace lookups from a file, and wait until every service has loaded them."""
     with _clear_errors():
-        try:
-            found = json.load(file)
-        except ValueError as error:
-            raise ClusterError(f"{file.name} is not JSON: {error}") from None
+        found = read(file)
         register(Cluster.from_environment().coordinator_url, found)
-    console.print(", ".join(f"{name}: {len(names)} names" for name, names in found.items()))
+    console.print(", ".join(f"{escape(name)}: {len(names)} names" for name, names in found.items()))
 
 
 @app.command()

@@ -1,13 +1,15 @@
-"""Shows a start or stop: a live table on a terminal, single lines elsewhere."""
+"""Shows a start or stop: a live table on a terminal, single lines elsewhere; and why one failed."""
 
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.spinner import Spinner
 from rich.table import Table
 
+from druid.errors import ClusterError, ServiceFailedError
 from druid.watch import ServiceStatus
 
 
@@ -23,6 +25,14 @@ def table(services: tuple[ServiceStatus, ...]) -> Table:
             f"{status.uptime:.0f} s" if status.pid else "-",
         )
     return shown
+
+
+def show_error(console: Console, error: ClusterError) -> None:
+    """Print the message; before it, if a service failed, the last lines of the service's log."""
+    if isinstance(error, ServiceFailedError) and error.log:
+        console.print(f"The last lines of {error.service}'s log:", style="bold")
+        console.print("\n".join(error.log), markup=False, style="dim")
+    console.print(f"[bold red]{escape(str(error))}[/]")
 
 
 class LiveObserver:

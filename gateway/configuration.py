@@ -1,7 +1,8 @@
 """How settings are read. A setting comes from the first of: the environment, and the TOML file GATEWAY_SETTINGS_FILE.
 
 A secret can instead be in a file of its own, which `GATEWAY_TOKEN_SECRET_FILE` or the key `token_secret_file` names.
-`gateway/settings.py` has all settings; `gateway accounts` and `gateway ingest` read only the part that they need.
+`gateway/settings.py` has all settings; `gateway accounts`, `gateway catalog` and `gateway ingest` read only the part
+that they need.
 """
 
 import os
@@ -63,6 +64,11 @@ def _hint(name: str, known: Iterable[str]) -> str:
     short = {each.removeprefix(PREFIX): each for each in known}
     nearest = get_close_matches(name.removeprefix(PREFIX), short, n=1)
     return f"did you mean {short[nearest[0]]}?" if nearest else "`gateway serve --help` lists every setting"
+
+
+def separated_by_commas(value: object) -> object:
+    """Return the parts of a text, which is how a list is written in the environment; anything else as it is."""
+    return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
 
 
 def settings_file() -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, Field, IPvAnyNetwork, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, IPvAnyNetwork, SecretStr, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import NoDecode, SettingsConfigDict
 
@@ -23,12 +23,12 @@ from gateway.configuration import (
     Seconds,
     SettingsInvalid,
     reject,
+    separated_by_commas,
     variable_of,
     with_files,
 )
-from gateway.druid.api.urls import ServiceUrl
 from gateway.druid.memory_budget import GROWTH
-from gateway.druid.settings import CompletenessSettings, DruidAccess, DruidSettings
+from gateway.druid.settings import CompletenessSettings, DruidAccess, DruidServices, DruidSettings
 from gateway.query.limits import Limits
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
 
 TitledUrl = Annotated[str, Field(pattern="^[^=]+=https?://[^/]")]
 
+_COMMAS: Final = BeforeValidator(separated_by_commas)
 _LIMITS: Final = Limits()
 
 OTHER_PROGRAMS_VARIABLES: Final = frozenset(
@@ -85,13 +86,13 @@ class ServerSettings(BaseModel):
         description="Seconds that running requests have after SIGTERM; then they are cancelled, also in Druid. Set it "
         "lower than the time after which the process would be killed.",
     )
-    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode, _COMMAS] = Field(
         default=(),
         description="Networks of the proxies in front of the gateway, separated by commas, such as "
         "`10.0.0.0/8,fd00::/8`. Their X-Forwarded-For header determines a caller's address. If unset, the address "
         "is that of the connection.",
     )
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+    cors_origins: Annotated[tuple[str, ...], NoDecode, _COMMAS] = Field(
         default=("*",),
         description="Origins whose web pages may read responses, separated by commas, such as "
         "`https://dashboard.example`. `*` allows every origin: there are no cookies, so that a page needs a credential "
@@ -110,7 +111,7 @@ class ServerSettings(BaseModel):
 class CatalogSettings(BaseModel):
     """Data sets."""
 
-    catalog: Annotated[tuple[Path, ...] | None, NoDecode] = Field(
+    catalog: Annotated[tuple[Path, ...] | None, NoDecode, _COMMAS] = Field(
         default=None,
         min_length=1,
         description="Files that describe the data sets, or folders of them, separated by commas. They replace the "
@@ -121,6 +122,10 @@ class CatalogSettings(BaseModel):
         description="Seconds between two comparisons of the data sets with Druid's columns. A data set that does not "
         "match is not served (503).",
     )
+
+
+class CommandSettings(CatalogSettings, DruidServices, DruidAccess):
+    """What `gateway catalog` and `gateway ingest` need: data sets, and where Druid is."""
 
 
 class ReportLimits(BaseModel):
@@ -190,7 +195,7 @@ class ExplorerSettings(BaseModel):
     explorer: Literal["on", "off"] = Field(default="on", description="`off`: neither page is served.")
     explorer_name: str = Field(default="Reporting", min_length=1, max_length=60, description="The pages' name.")
     explorer_color: str = Field(default="#3152c8", pattern="^#[0-9a-fA-F]{6}$", description="The pages' color.")
-    explorer_links: Annotated[tuple[TitledUrl, ...], NoDecode] = Field(
+    explorer_links: Annotated[tuple[TitledUrl, ...], NoDecode, _COMMAS] = Field(
         default=(),
         description="Links at the top of the pages, separated by commas, such as `Support=https://example.com/help`.",
     )
@@ -224,16 +229,6 @@ class Settings(
     oauth: OAuthSettings | None = Field(
         default=None, description="An OAuth2 provider. If unset, only API tokens are accepted."
     )
-
-    @field_validator(
-        "catalog", "trusted_proxies", "cors_origins", "druid_broker_url", "druid_coordinator_url", "explorer_links",
-        mode="before",
-    )  # fmt: skip
-    @classmethod
-    def _separated_by_commas(cls, value: object) -> object:
-        if isinstance(value, str):
-            return [each.strip() for each in value.split(",") if each.strip()]
-        return (value,) if isinstance(value, ServiceUrl) else value
 
     @model_validator(mode="after")
     def _druid_is_one_cluster(self) -> Self:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from druid.cluster import Cluster
+from druid.display import show_error
 from druid.errors import ClusterError
 from druid.kafka.broker import VERSION, Kafka
 
@@ -29,7 +30,7 @@ def _kafka() -> Iterator[Kafka]:
     try:
         yield Kafka.beside(Cluster.from_environment())
     except ClusterError as error:
-        errors.print(f"[bold red]{escape(str(error))}[/]")
+        show_error(errors, error)
         raise typer.Exit(1) from None
 
 
@@ -46,7 +47,7 @@ def stop() -> None:
     """Stop Kafka. Its topics stay."""
     with _kafka() as kafka, console.status("Stopping Kafka"):
         stopped = kafka.stop()
-    console.print("Kafka has stopped." if stopped else f"No Kafka runs on {kafka.var}.")
+    console.print("Kafka has stopped." if stopped else f"No Kafka runs on {escape(str(kafka.var))}.")
 
 
 @app.command()
@@ -57,6 +58,6 @@ def status() -> None:
     state = (
         "accepts clients at" if healthy else "is starting or failing at" if kafka.is_running() else "is not running at"
     )
-    console.print(f"Kafka {state} {kafka.bootstrap_servers}; its log: {kafka.log}")
+    console.print(f"Kafka {state} {kafka.bootstrap_servers}; its log: {escape(str(kafka.log))}")
     if not healthy:
         raise typer.Exit(1)

@@ -27,6 +27,9 @@ FRESH: Final = 300.0
 USABLE: Final = 3600.0
 """Seconds for which keys are used while the provider does not respond."""
 
+UNREADABLE: Final = (ClientError, OSError, TimeoutError, ValueError)
+"""What `KeySet.read` raises. The text of a ValueError says why; the others come from the connection or the file."""
+
 _TIMEOUT: Final = ClientTimeout(total=5)
 _MAX_BYTES: Final = 256 * 1024
 
@@ -41,7 +44,10 @@ def parse(text: bytes, algorithms: AbstractSet[Algorithm]) -> _Keys:
     As the RFC demands, other keys are ignored: those of another type or use, without an id, too short, private or
     shared. Raises `ValueError` if no key is left.
     """
-    document = json.loads(text)
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("not JSON") from None
     entries = document.get("keys") if isinstance(document, dict) else None
     keys: dict[tuple[str, str], PyJWK] = {}
     for entry in entries if isinstance(entries, list) else ():
@@ -137,8 +143,8 @@ class KeySet:
     async def _load(self) -> None:
         started = self._clock()
         try:
-            keys = parse(await self._read(), self._settings.algorithms)
-        except (ClientError, OSError, TimeoutError, ValueError, RecursionError) as error:
+            keys = await self.read()
+        except UNREADABLE as error:
             self._failed = True
             _log.error("jwks_unavailable", source=self._settings.jwks, error=repr(error))
         else:
@@ -146,7 +152,11 @@ class KeySet:
         finally:
             self._loading = None
 
-    async def _read(self) -> bytes:
+    async def read(self) -> _Keys:
+        """Return the provider's keys as they are now. Raises one of UNREADABLE."""
+        return parse(await self._text(), self._settings.algorithms)
+
+    async def _text(self) -> bytes:
         if path := self._settings.jwks_file:
             return await asyncio.to_thread(path.read_bytes)
         if self._session is None:

@@ -41,7 +41,7 @@ class OAuthSettings(BaseModel):
 
     @field_validator("jwks")
     @classmethod
-    def _cannot_be_altered_in_transit(cls, value: str) -> str:
+    def _can_be_read_and_not_altered_in_transit(cls, value: str) -> str:
         try:
             url = urlsplit(value)
         except ValueError:
@@ -50,8 +50,14 @@ class OAuthSettings(BaseModel):
             raise ValueError("keys must be fetched over https, because anyone who alters them can sign tokens")
         if url.username or url.password:
             raise ValueError("public keys need no password, and the gateway logs the address")
-        if "://" in value and (url.scheme not in {"http", "https"} or not url.hostname):
-            raise ValueError("use an https URL or the path of a file")
+        if "://" in value:
+            if url.scheme not in {"http", "https"} or not url.hostname:
+                raise ValueError("use an https URL or the path of a file")
+            return value
+        try:
+            Path(value).read_bytes()
+        except OSError as error:
+            raise ValueError(f"cannot read the file: {error.strerror}") from None
         return value
 
     @field_validator("algorithms", mode="before")
@@ -75,4 +81,4 @@ class OAuthSettings(BaseModel):
     @property
     def jwks_file(self) -> Path | None:
         """The path if the keys are in a file."""
-        return None if self.jwks.startswith(("https://", "http://")) else Path(self.jwks)
+        return None if "://" in self.jwks else Path(self.jwks)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -26,19 +26,20 @@ from gateway.druid.api.status import version
 from gateway.druid.api.urls import ServiceUrl
 from gateway.druid.inspector import inspect
 from gateway.druid.schema_reader import REQUEST_SECONDS, SchemaNotRead, SchemaReader
-from gateway.druid.settings import DruidAccess
+from gateway.settings import CommandSettings
 
-NOT_COMPARED: Final = 2
-"""The exit code if the files are right as far as they were checked, but Druid could not be reached."""
+CANNOT_CHECK: Final = 2
+"""The exit code if an option or a setting is wrong, or if Druid could not be reached: the check is not complete."""
 
 BrokerOption = Annotated[
-    str, typer.Option(envvar="GATEWAY_DRUID_BROKER_URL", help="The URL of Druid's Broker.", metavar="URL")
+    str | None,
+    typer.Option(help="The URL of Druid's Broker, instead of GATEWAY_DRUID_BROKER_URL.", metavar="URL"),
 ]
 CoordinatorOption = Annotated[
-    str,
+    str | None,
     typer.Option(
-        envvar="GATEWAY_DRUID_COORDINATOR_URL",
-        help="The URL of Druid's Coordinator, which knows empty data sources and lookups.",
+        help="The URL of Druid's Coordinator, which knows empty data sources and lookups, instead of "
+        "GATEWAY_DRUID_COORDINATOR_URL.",
         metavar="URL",
     ),
 ]
@@ -58,19 +59,19 @@ def check(
         ),
     ] = None,
     *,
-    catalog: Annotated[str, typer.Option(envvar="GATEWAY_CATALOG", hidden=True)] = "",
-    broker: BrokerOption = "",
-    coordinator: CoordinatorOption = "",
+    broker: BrokerOption = None,
+    coordinator: CoordinatorOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Read data set files as the gateway would, list every problem, and compare the files with Druid.
 
-    Without --broker only the files are checked. The exit code is 0 if everything matches, 1 if there is a problem, and
-    2 if Druid cannot be reached.
+    Files and URLs that are not given are those of the gateway's settings. Without a Broker's URL only the files are
+    checked. The exit code is 0 if everything matches, 1 if there is a problem, and 2 if an option or a setting is
+    wrong or Druid cannot be reached.
     """
-    files = paths or [Path(each.strip()) for each in catalog.split(",") if each.strip()] or None
+    settings = _settings()
     try:
-        datasets = load_catalog(files).values()
+        datasets = load_catalog(paths or settings.catalog).values()
     except CatalogInvalid as error:
         if as_json:
             typer.echo(json.dumps({"data_sets": [], "problems": _problems(error)}, indent=2))
@@ -80,8 +81,9 @@ def check(
         raise typer.Exit(1) from None
     compared: Mapping[str, Comparison] = {}
     unreachable: ServiceError | None = None
-    if broker:
-        brokers, coordinators, security = _druid(broker, coordinator)
+    # The setting has a default, which may be no Druid at all.
+    if broker is not None or "druid_broker_url" in settings.model_fields_set:
+        brokers, coordinators, security = _druid(settings, broker, coordinator)
         compared = asyncio.run(compare_with_druid(datasets, brokers, coordinators, security))
         unreachable = asyncio.run(_unreachable(coordinators, security))
     if as_json:
@@ -93,7 +95,7 @@ def check(
     if unreachable:
         # Most comparisons need no Coordinator, but a gateway does.
         typer.echo(f"GATEWAY_DRUID_COORDINATOR_URL: {unreachable}", err=True)
-    raise typer.Exit(_exit_code(compared.values()) or (NOT_COMPARED if unreachable else 0))
+    raise typer.Exit(_exit_code(compared.values()) or (CANNOT_CHECK if unreachable else 0))
 
 
 @app.command()
@@ -104,23 +106,20 @@ def draft(
         str, typer.Option(help="The data set's name in URLs. The default follows from the data source's.")
     ] = "",
     output: Annotated[Path | None, typer.Option(help="Write to this file, which must not exist.")] = None,
-    broker: BrokerOption = "http://127.0.0.1:8082",
-    coordinator: CoordinatorOption = "",
+    broker: BrokerOption = None,
+    coordinator: CoordinatorOption = None,
 ) -> None:
     """Write a first file for a data source, from its columns and values in Druid. Uncertain points are comments.
 
-    The exit code is 1 if Druid has no rows of the data source, and 2 if Druid cannot be reached.
+    The exit code is 1 if Druid has no rows of the data source or the file cannot be written, and 2 if an option or a
+    setting is wrong or Druid cannot be reached.
     """
     if name and not _NAME.fullmatch(name):
-        typer.echo(
-            f"--name: {name!r} is not a letter, then letters, digits or underscores, at most 64 in all.", err=True
-        )
-        raise typer.Exit(NOT_COMPARED)
+        _end(f"--name: {name!r} is not a letter, then letters, digits or underscores, at most 64 in all.")
     try:
-        found = asyncio.run(_inspect(data_source, *_druid(broker, coordinator)))
+        found = asyncio.run(_inspect(data_source, *_druid(_settings(), broker, coordinator)))
     except SchemaNotRead as error:
-        typer.echo(f"Druid cannot be read: {error}", err=True)
-        raise typer.Exit(NOT_COMPARED) from None
+        _end(f"Druid cannot be read: {error}")
     if isinstance(found, tuple):
         others = f"It has {', '.join(found)}" if found else "It has none"
         typer.echo(f"Druid serves no data source {data_source!r}{nearest(data_source, found)}. {others}.", err=True)
@@ -189,18 +188,38 @@ async def _unreachable(coordinators: Iterable[ServiceUrl], security: Security) -
     return None
 
 
-def _druid(broker: str, coordinator: str) -> tuple[list[ServiceUrl], list[ServiceUrl], Security]:
-    """Read the options, and the credentials from the gateway's settings."""
+def _settings() -> CommandSettings:
     try:
-        security = DruidAccess.from_environment().druid_security
-        brokers, coordinators = (
-            [ServiceUrl(each.strip()) for each in text.split(",") if each.strip()] for text in (broker, coordinator)
-        )
-        security.check([*brokers, *coordinators])
-    except (SettingsInvalid, ValueError) as error:
-        typer.echo(f"{error}", err=True)
-        raise typer.Exit(NOT_COMPARED) from None
-    return brokers, coordinators, security
+        return CommandSettings.from_environment()
+    except SettingsInvalid as error:
+        _end(str(error))
+
+
+def _druid(
+    settings: CommandSettings, broker: str | None, coordinator: str | None
+) -> tuple[Sequence[ServiceUrl], Sequence[ServiceUrl], Security]:
+    """Return the URLs of the options, or else of the settings, and the credentials of the settings."""
+    brokers = _urls("--broker", broker, settings.druid_broker_url)
+    coordinators = _urls("--coordinator", coordinator, settings.druid_coordinator_url)
+    try:
+        settings.druid_security.check([*brokers, *coordinators])
+    except ValueError as error:
+        _end(f"{error}.")
+    return brokers, coordinators, settings.druid_security
+
+
+def _urls(option: str, text: str | None, setting: Sequence[ServiceUrl]) -> Sequence[ServiceUrl]:
+    if text is None:
+        return setting
+    try:
+        return [ServiceUrl(each.strip()) for each in text.split(",")]
+    except ValueError as error:
+        _end(f"{option}: {error}.")
+
+
+def _end(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(CANNOT_CHECK)
 
 
 def _print(dataset: Dataset, compared: Comparison | None) -> None:
@@ -248,4 +267,4 @@ def _exit_code(compared: Iterable[Comparison]) -> int:
     results = list(compared)
     if any(isinstance(each, tuple) and faults(each) for each in results):
         return 1
-    return NOT_COMPARED if any(isinstance(each, SchemaNotRead) for each in results) else 0
+    return CANNOT_CHECK if any(isinstance(each, SchemaNotRead) for each in results) else 0

@@ -25,6 +25,8 @@ from gateway.telemetry.worker_metrics import METRICS_FOLDER, WorkerMetrics
 _BACKLOG: Final = 1024
 _START_SECONDS: Final = 120.0
 """A worker that is not ready after this time has failed."""
+_EXIT_SECONDS: Final = 5.0
+"""The time for a worker that has closed its connection, because it failed, to exit."""
 _STABLE_SECONDS: Final = 10.0
 """A worker that ends earlier is replaced after a pause."""
 _LONGEST_PAUSE: Final = 30.0
@@ -58,11 +60,20 @@ class _Worker:
                 return await asyncio.get_running_loop().sock_recv(self.connection, 1) == READY
         return False
 
-    async def stop(self) -> None:
-        """Let the process finish its requests, and wait for its end."""
+    async def stop(self, seconds: float) -> None:
+        """Let the process finish its requests, and wait for its end; kill it if that takes longer."""
         with suppress(ProcessLookupError):
             self.process.terminate()
-        await self.process.wait()
+        if not await self.has_ended(seconds):
+            with suppress(ProcessLookupError):
+                self.process.kill()
+            await self.process.wait()
+
+    async def has_ended(self, seconds: float) -> bool:
+        """Wait at most so long for the end of the process."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.process.wait(), seconds)
+        return self.process.returncode is not None
 
 
 def supervise(settings: Settings, workers: int) -> None:
@@ -126,7 +137,9 @@ class _Supervisor:
         first = [await self._start(number) for number in self._numbers]
         for worker in first:
             if not await worker.is_ready():
-                raise WorkersFailed(await worker.process.wait() or 1)
+                # `run` stops it if it still runs, and the others.
+                has_ended = await worker.has_ended(_EXIT_SECONDS)
+                raise WorkersFailed((has_ended and worker.process.returncode) or 1)
         for worker in first:
             self._use(worker)
         host, port, *_ = self._listeners[0].getsockname()
@@ -142,11 +155,12 @@ class _Supervisor:
             if not await new.is_ready():
                 # The others go on with the settings and the code that they have.
                 _log.error("workers_not_restarted", worker=number)
-                await new.stop()
+                await new.stop(self._stop_seconds)
+                self._forget(new)
                 return
             old = self._current[number]
             self._use(new)
-            await old.stop()
+            await old.stop(self._stop_seconds)
         _log.info("workers_restarted", workers=len(self._numbers))
 
     async def _start(self, number: int) -> _Worker:
@@ -190,16 +204,9 @@ class _Supervisor:
         self._metrics.remove(worker.process.pid)
 
     async def _end(self) -> None:
-        """Stop all workers at the same time; kill those that take too long."""
+        """Stop all workers at the same time."""
         running = [*self._running]
-        if running:
-            _, late = await asyncio.wait(
-                [asyncio.create_task(worker.stop()) for worker in running], timeout=self._stop_seconds
-            )
-            for worker in running if late else ():
-                with suppress(ProcessLookupError):
-                    worker.process.kill()
-            await asyncio.gather(*late)
+        await asyncio.gather(*(worker.stop(self._stop_seconds) for worker in running))
         for worker in running:
             self._forget(worker)
         for watch in self._watches:

@@ -13,7 +13,7 @@ from yarl import URL
 from gateway.client import operations
 from gateway.client.answers import Answer, Cell, Organization
 from gateway.client.connection import Gateway, Scheme
-from gateway.client.exchange import NoResponse, Operation, Outcome, Request, Response
+from gateway.client.exchange import NO_TIME, NoResponse, Operation, Outcome, Request, Response
 from gateway.client.operations import DataSetPath
 from gateway.client.paging import Page, first_page
 from gateway.client.reports import Fixed, Report
@@ -74,7 +74,7 @@ class AsyncClient:
             outcome = self._stored.resolve(request, stored, await self._send(request, stored, attempts))
             pause = attempts.pause_after(outcome)
             if pause is None:
-                return operation.result(outcome)
+                return operation.result(outcome, self._gateway.url)
             await asyncio.sleep(pause)
 
     async def pages(self, operation: Operation[T]) -> AsyncIterator[T]:
@@ -87,6 +87,9 @@ class AsyncClient:
 
     async def _send(self, request: Request, stored: Response | None, attempts: Attempts) -> Outcome:
         seconds = attempts.seconds_left
+        if not seconds:
+            # Both libraries give 0 another meaning than that of no time.
+            return NO_TIME
         try:
             async with self._session.request(
                 request.method,

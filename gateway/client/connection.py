@@ -21,7 +21,7 @@ class Gateway:
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or parts.query:
             raise ValueError("url must be the gateway's http or https URL, without a user name or a query")
         if not self.token or not self.token.isascii() or not self.token.isprintable():
             raise ValueError("token must be an API token or an access token")

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from gateway.client.errors import Problem, ReportingError
 
@@ -42,6 +42,7 @@ class NoResponse:
     reason: str
 
 
+NO_TIME: Final = NoResponse("the time is over")
 Outcome = Response | NoResponse
 
 
@@ -52,19 +53,19 @@ class Operation(Generic[T]):
     request: Request
     read: Callable[[Response], T]
 
-    def result(self, outcome: Outcome) -> T:
-        """Return what the response means. Raises ReportingError."""
+    def result(self, outcome: Outcome, url: str) -> T:
+        """Return what the response of the gateway with this URL means. Raises ReportingError."""
         if isinstance(outcome, NoResponse):
-            raise ReportingError(f"The gateway did not respond: {outcome.reason}", code="no_response")
+            raise ReportingError(f"The gateway at {url} did not respond: {outcome.reason}", code="no_response")
         if outcome.status != 200:
-            raise error(outcome)
+            raise error(outcome, url)
         try:
             return self.read(outcome)
         except (ValueError, KeyError, TypeError, AttributeError) as failure:
-            raise _unexpected(outcome) from failure
+            raise _unexpected(outcome, url) from failure
 
 
-def error(response: Response) -> ReportingError:
+def error(response: Response, url: str) -> ReportingError:
     """Return the error that a response reports as problem+json."""
     try:
         problem: Any = json.loads(response.body)
@@ -76,13 +77,13 @@ def error(response: Response) -> ReportingError:
             errors=[Problem(each["pointer"], each["message"]) for each in problem.get("errors", ())],
         )
     except (ValueError, KeyError, TypeError):
-        return _unexpected(response)
+        return _unexpected(response, url)
 
 
-def _unexpected(response: Response) -> ReportingError:
+def _unexpected(response: Response, url: str) -> ReportingError:
     kind = response.headers.get("content-type", "no content type")
     return ReportingError(
-        f"The response of status {response.status} ({kind}) is not one of the gateway's.",
+        f"The response of {url}, with status {response.status} ({kind}), is not one of the gateway's.",
         code="unexpected_response",
         status=response.status,
         request_id=response.request_id,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from math import inf
 from time import monotonic
 from typing import Final
 
@@ -26,6 +27,12 @@ class Limits:
     attempts: int = 4
     seconds: float = 120.0
     stored_bytes: int = 64 * 2**20
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise ValueError("attempts must be at least 1")
+        if not 0 < self.seconds < inf:
+            raise ValueError("seconds must be a finite number above 0")
 
 
 DEFAULT_LIMITS: Final = Limits()

@@ -1,4 +1,4 @@
-"""The settings of the connection to Druid. `gateway ingest` needs `DruidAccess` only."""
+"""The settings of the connection to Druid. Commands that run no queries of callers need no slots."""
 
 from functools import cached_property
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from gateway.configuration import CONFIDENTIAL, Configuration, Count, Seconds
+from gateway.configuration import CONFIDENTIAL, Configuration, Count, Seconds, separated_by_commas
 from gateway.druid.api.security import Security
 from gateway.druid.api.urls import ServiceUrl
 from gateway.query.aggregations import Uniques
@@ -66,8 +66,8 @@ class DruidAccess(Configuration):
         return self
 
 
-class DruidSettings(BaseModel):
-    """Druid and the slots for queries."""
+class DruidServices(BaseModel):
+    """Where Druid is."""
 
     druid_broker_url: Annotated[tuple[ServiceUrl, ...], NoDecode, CONFIDENTIAL] = Field(
         default=(ServiceUrl("http://127.0.0.1:8082"),),
@@ -80,6 +80,16 @@ class DruidSettings(BaseModel):
         description="The URL of Druid's Coordinator, which knows what data exists; several are separated by commas. "
         "Credentials are sent to these hosts only, also after a redirect to the leader.",
     )
+
+    @field_validator("druid_broker_url", "druid_coordinator_url", mode="before")
+    @classmethod
+    def _urls_separated_by_commas(cls, value: object) -> object:
+        return (value,) if isinstance(value, ServiceUrl) else separated_by_commas(value)
+
+
+class DruidSettings(DruidServices):
+    """Druid and the slots for queries."""
+
     druid_queries: Annotated[Count, Field(ge=2)] = Field(
         default=16,
         description="Slots: queries that run in Druid at the same time; others wait. Two for each processing "

@@ -1,4 +1,8 @@
-"""`gateway ingest SPEC`, and the commands that show and cancel its tasks."""
+"""`gateway ingest SPEC`, and the commands that show and cancel its tasks.
+
+Exit codes: 0 done; 1 rejected or failed (a sentence on standard error says why); 2 wrong options, settings or data set
+files; 130 and 143 after Ctrl-C and SIGTERM.
+"""
 
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
@@ -18,12 +22,11 @@ from gateway.ingest.batch.run import ingest, submit
 from gateway.ingest.batch.spec import BatchSpec, parse
 from gateway.ingest.clients import connect
 from gateway.ingest.command import (
-    BROKER_URL,
-    OVERLORD_URL,
     BrokerOption,
     CoordinatorOption,
     OverlordOption,
     fail,
+    settings,
     spec_text,
     urls,
 )
@@ -54,7 +57,9 @@ app = typer.Typer(
         "Fill a data source according to a Druid ingestion spec: [bold]gateway ingest SPEC[/bold].\n\n"
         "A batch spec starts a task, which replaces intervals and ends: see [bold]status[/bold], [bold]cancel[/bold] "
         "and [bold]list[/bold]. A Kafka supervisor spec starts a stream, which has no end: see [bold]gateway ingest "
-        "stream --help[/bold]."
+        "stream --help[/bold].\n\n"
+        "The exit code is 1 after a failure or a rejected spec or row, and 2 if an option, a setting or a data set "
+        "file is wrong."
     ),
     rich_markup_mode="rich",
 )
@@ -86,8 +91,8 @@ def run(  # noqa: PLR0913 - these are the command line's options
             "--skip-bad-rows", help="List and leave out rows of --data that are not valid, instead of ending."
         ),
     ] = False,
-    overlord: OverlordOption = OVERLORD_URL,
-    broker: BrokerOption = BROKER_URL,
+    overlord: OverlordOption = None,
+    broker: BrokerOption = None,
     coordinator: CoordinatorOption = None,
     data_source: Annotated[
         str | None, typer.Option(help="Fill this data source instead of the spec's.", metavar="NAME")
@@ -114,8 +119,7 @@ def run(  # noqa: PLR0913 - these are the command line's options
     catalog: Annotated[
         str | None,
         typer.Option(
-            envvar="GATEWAY_CATALOG",
-            help="Files that describe the data sets, or folders of them, instead of the gateway's examples.",
+            help="Files that describe the data sets, or folders of them, instead of those of GATEWAY_CATALOG.",
             metavar="FILE,…",
         ),
     ] = None,
@@ -131,7 +135,10 @@ def run(  # noqa: PLR0913 - these are the command line's options
 
     [bold]gateway ingest SPEC --data FILE --serve-address 172.17.0.1[/bold]
 
-    Credentials and certificates for Druid are the gateway's settings: GATEWAY_DRUID_USERNAME and so on.
+    Data sets and URLs that are not given, credentials and certificates are those of the gateway's settings:
+    GATEWAY_CATALOG, GATEWAY_DRUID_USERNAME and so on, or their keys in a file:
+
+    [bold]gateway --settings FILE ingest SPEC[/bold]
 
     A stream continues when this command has returned. To change it, run the command with a changed spec:
 
@@ -192,7 +199,7 @@ def run(  # noqa: PLR0913 - these are the command line's options
 
 
 @app.command()
-def status(task_id: str, *, overlord: OverlordOption = OVERLORD_URL) -> None:
+def status(task_id: str, *, overlord: OverlordOption = None) -> None:
     """Show a task's state and rows. The exit code is 1 if the task failed."""
 
     async def ask(client: Overlord) -> tuple[TaskStatus, Phase | None, Report | None]:
@@ -208,7 +215,7 @@ def status(task_id: str, *, overlord: OverlordOption = OVERLORD_URL) -> None:
 
 
 @app.command()
-def cancel(task_id: str, *, overlord: OverlordOption = OVERLORD_URL) -> None:
+def cancel(task_id: str, *, overlord: OverlordOption = None) -> None:
     """Cancel a task. The existing data stays as it is."""
 
     async def ask(client: Overlord) -> TaskStatus:
@@ -228,7 +235,7 @@ def cancel(task_id: str, *, overlord: OverlordOption = OVERLORD_URL) -> None:
 def list_(
     *,
     data_source: Annotated[str | None, typer.Option(help="Show only this data source's tasks.", metavar="NAME")] = None,
-    overlord: OverlordOption = OVERLORD_URL,
+    overlord: OverlordOption = None,
 ) -> None:
     """Show the state, time and id of Druid's tasks, newest first."""
     tasks = _ask(overlord, lambda client: client.tasks(data_source))
@@ -236,13 +243,14 @@ def list_(
 
 
 def _datasets(catalog: str | None) -> Mapping[str, Dataset]:
+    files = settings().catalog if catalog is None else map(Path, filter(None, map(str.strip, catalog.split(","))))
     try:
-        return load_catalog(None if catalog is None else map(Path, filter(None, map(str.strip, catalog.split(",")))))
+        return load_catalog(files)
     except CatalogInvalid as error:
-        fail(f"These data set files are not valid:\n{error}")
+        fail(f"These data set files are wrong:\n{error}", 2)
 
 
-def _ask(overlord: str, question: Callable[[Overlord], Coroutine[Any, Any, T]]) -> T:
+def _ask(overlord: str | None, question: Callable[[Overlord], Coroutine[Any, Any, T]]) -> T:
     async def ask() -> T:
         async with connect(urls(overlord)) as druid:
             return await question(druid.overlord)

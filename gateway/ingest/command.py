@@ -14,24 +14,33 @@ from rich.console import Console
 
 from gateway.configuration import SettingsInvalid
 from gateway.druid.api.http import ServiceError
-from gateway.druid.settings import DruidAccess
+from gateway.druid.api.urls import ServiceUrl
 from gateway.ingest.batch import display
 from gateway.ingest.clients import DruidUrls
 from gateway.ingest.errors import FailedTask, IngestError, InvalidRows, InvalidSpec
 from gateway.ingest.terminal import visible
+from gateway.settings import CommandSettings
 
 T = TypeVar("T")
 
 OVERLORD_URL = "http://127.0.0.1:8081"
-BROKER_URL = "http://127.0.0.1:8082"
 
 OverlordOption = Annotated[
-    str,
+    str | None,
     typer.Option(
-        envvar=["DRUID_OVERLORD_URL", "DRUID_COORDINATOR_URL"], help="URL of Druid's overlord.", metavar="URL"
+        envvar=["DRUID_OVERLORD_URL", "DRUID_COORDINATOR_URL"],
+        help=f"URL of Druid's overlord. The default is GATEWAY_DRUID_COORDINATOR_URL, or {OVERLORD_URL}.",
+        metavar="URL",
     ),
 ]
-BrokerOption = Annotated[str, typer.Option(envvar="DRUID_BROKER_URL", help="URL of Druid's broker.", metavar="URL")]
+BrokerOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DRUID_BROKER_URL",
+        help="URL of Druid's broker. The default is GATEWAY_DRUID_BROKER_URL, or http://127.0.0.1:8082.",
+        metavar="URL",
+    ),
+]
 CoordinatorOption = Annotated[
     str | None,
     typer.Option(
@@ -42,21 +51,40 @@ CoordinatorOption = Annotated[
 ]
 
 
-def urls(overlord: str, broker: str = BROKER_URL, coordinator: str | None = None) -> DruidUrls:
-    """Read the options, and credentials from the gateway's settings. Ends the command if something is wrong."""
+def settings() -> CommandSettings:
+    """Return the gateway's settings. Ends the command if one is wrong."""
     try:
-        security = DruidAccess.from_environment().druid_security
+        return CommandSettings.from_environment()
     except SettingsInvalid as error:
-        fail(str(error))
+        fail(str(error), 2)
+
+
+def urls(overlord: str | None, broker: str | None = None, coordinator: str | None = None) -> DruidUrls:
+    """Return the URLs of the options, or else of the gateway's settings, which also have the credentials.
+
+    An overlord that is given is also the coordinator unless another one is. Ends the command if something is wrong.
+    """
+    configured = settings()
+    usual = [*configured.druid_coordinator_url, ServiceUrl(OVERLORD_URL)][0]
+    given = _given("overlord", overlord)
+    druid = DruidUrls(
+        overlord=given or usual,
+        broker=_given("broker", broker) or configured.druid_broker_url[0],
+        coordinator=_given("coordinator", coordinator) or given or usual,
+        security=configured.druid_security,
+    )
     try:
-        druid = DruidUrls.parse(overlord, broker, coordinator, security=security)
+        druid.security.check((druid.overlord, druid.broker, druid.coordinator))
     except ValueError as error:
-        fail(f"A URL of Druid is not valid: {error}. See --overlord, --broker and --coordinator.")
-    try:
-        security.check((druid.overlord, druid.broker, druid.coordinator))
-    except ValueError as error:
-        fail(f"{error}.")
+        fail(f"{error}.", 2)
     return druid
+
+
+def _given(service: str, url: str | None) -> ServiceUrl | None:
+    try:
+        return None if url is None else ServiceUrl(url)
+    except ValueError as error:
+        fail(f"The URL of --{service} or DRUID_{service.upper()}_URL is not valid: {error}.", 2)
 
 
 def spec_text(path: Path) -> str:
@@ -110,12 +138,12 @@ async def _until_sigterm(work: Coroutine[Any, Any, T]) -> T:
         loop.remove_signal_handler(signal.SIGTERM)
 
 
-def fail(message: str) -> NoReturn:
-    """End the command with this message on standard error, and exit code 1."""
-    _end(1, message)
+def fail(message: str, code: int = 1) -> NoReturn:
+    """End the command with this message on standard error: 1 if it failed, 2 if it was given something wrong."""
+    _end(code, message)
 
 
 def _end(code: int, message: str) -> NoReturn:
     if message:
-        typer.secho(visible(message), fg="red" if code == 1 else None, file=sys.stderr)
+        typer.secho(visible(message), fg="red" if code in (1, 2) else None, file=sys.stderr)
     raise typer.Exit(code)

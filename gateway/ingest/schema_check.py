@@ -51,8 +51,9 @@ def dataset_of(name: str, task: Any, datasets: Mapping[str, Dataset]) -> Dataset
     if dataset is None:
         known = ", ".join(d.data_source for d in datasets.values())
         problem = (
-            f"spec.dataSchema.dataSource is {data_source!r}, which is not in the gateway's catalog ({known}); "
-            "to fill a copy under another name, keep the name in the spec and add --data-source"
+            f"spec.dataSchema.dataSource is {data_source!r}, which is not in the gateway's catalog ({known}): give its "
+            "data set file with --catalog or GATEWAY_CATALOG; or, to fill a copy under another name, keep the name in "
+            "the spec and add --data-source"
         )
         raise InvalidSpec(name, [problem])
     return dataset

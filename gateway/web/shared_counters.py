@@ -2,8 +2,10 @@
 
 from typing import Any, Final
 
-from coredis import ConnectionPool
+from coredis import ConnectionPool, Redis
+from coredis.exceptions import RedisError
 from limits.aio.storage import RedisStorage
+from limits.errors import StorageError
 
 from gateway.web.rate_limit_storage import Counter
 
@@ -15,6 +17,13 @@ class SharedCounters:
         self._connections: Final = ConnectionPool.from_url(url, decode_components=True)
         options: dict[str, Any] = {"connection_pool": self._connections}
         self._redis = RedisStorage(f"async+{url}", wrap_exceptions=True, key_prefix="gateway-limits", **options)
+
+    async def ping(self) -> None:
+        """Find out whether Redis responds and accepts the credentials."""
+        try:
+            await Redis(connection_pool=self._connections).ping()
+        except RedisError as error:
+            raise StorageError(error) from error
 
     async def increase(self, key: str, seconds: int) -> int:
         """Increase the counter by 1 and return its value. It expires so many seconds after it was created."""

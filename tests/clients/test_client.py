@@ -209,8 +209,9 @@ async def test_the_token_is_in_no_text_that_the_client_makes(open_client: Open, 
             texts += ["".join(traceback.format_exception(raised.value)), repr(raised.value)]
     assert TOKEN not in "\n".join(texts + logged)
     assert TOKEN not in SESSIONS.answer(REPORT).request.target
-    with pytest.raises(ValueError, match="without a user name"):
-        Client("https://user:password@gateway.example", TOKEN)
+    for user in ("user:password", ":password"):
+        with pytest.raises(ValueError, match="without a user name"):
+            Client(f"https://{user}@gateway.example", TOKEN)
     with pytest.raises(ValueError, match="token must be") as refused:
         Client("https://gateway.example", f"{TOKEN}\n")
     assert TOKEN not in str(refused.value)

@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from math import inf, nan
 from time import monotonic
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -90,10 +92,26 @@ async def test_a_pause_that_exceeds_the_time_is_not_begun(server: Server, open_c
     assert len(server.requests) == 1
 
 
+async def test_without_time_nothing_is_sent(server: Server, open_client: Open) -> None:
+    server.answers = [whole]
+    run = await open_client(server.url, limits=Limits(seconds=1e-9))
+    with pytest.raises(ReportingError, match="did not respond: the time is over") as raised:
+        await run(SESSIONS.answer(REPORT))
+    assert (raised.value.code, server.requests) == ("no_response", [])
+
+
+@pytest.mark.parametrize(
+    "limits", [{"attempts": 0}, {"seconds": 0}, {"seconds": -1}, {"seconds": inf}, {"seconds": nan}]
+)
+def test_limits_that_allow_no_request_are_rejected(limits: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        Limits(**limits)
+
+
 async def test_a_connection_that_fails_is_tried_again(open_client: Open) -> None:
     run = await open_client("http://127.0.0.1:1", limits=Limits(attempts=2))
     began = monotonic()
-    with pytest.raises(ReportingError, match="did not respond") as raised:
+    with pytest.raises(ReportingError, match=r"The gateway at http://127\.0\.0\.1:1 did not respond") as raised:
         await run(SESSIONS.answer(REPORT))
     assert (raised.value.code, raised.value.status, raised.value.request_id) == ("no_response", None, None)
     assert monotonic() - began >= 1
@@ -118,6 +136,7 @@ async def test_a_response_of_another_server_is_an_error(
             await run(operation)
         assert raised.value.code == "unexpected_response"
         assert raised.value.request_id is None
+        assert server.url in raised.value.detail
 
 
 @pytest.mark.parametrize("link", ["https://elsewhere.example/api/reporting/v1/orgs", "//elsewhere.example/", "/other"])

@@ -80,6 +80,13 @@ def test_the_parts_are_valid(part: str, tmp_path: Path) -> None:
         load_catalog([write(tmp_path, head + text + others)])
 
 
+def test_the_spec_fills_the_data_set_with_checked_rows(tmp_path: Path) -> None:
+    datasets = load_catalog([write(tmp_path, block("yaml"))])
+    spec = ingest.parse("orders-spec.json", block("json spec"), datasets, brings_files=True)
+    assert spec.rows is not None
+    assert [spec.rows.problem(line) for line in block("jsonl").encode().splitlines()] == [None] * 4
+
+
 @pytest.fixture(scope="module")
 def orders(druid: Druid, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """The page's rows in Druid, and a gateway with the page's file."""
@@ -88,25 +95,10 @@ def orders(druid: Druid, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
     data_source = f"test_orders_{secrets.token_hex(4)}"
     rows = folder / "rows.jsonl"
     rows.write_text(block("jsonl"))
-    task = json.loads((ROOT / "ingestion-specs" / "chat_sessions.json").read_text())
-    task["spec"]["dataSchema"] |= {
-        "dataSource": "shop-orders",
-        "timestampSpec": {"column": "__time", "format": "iso"},
-        "dimensionsSpec": {
-            "dimensions": [
-                "customer",
-                "ship_country",
-                {"name": "amount", "type": "double"},
-                {"name": "items", "multiValueHandling": "SORTED_SET"},
-            ]
-        },
-        "metricsSpec": [],
-    }
-    task["spec"]["dataSchema"]["granularitySpec"]["intervals"] = ["2024-03-01/2024-04-01"]
-    task["spec"]["tuningConfig"]["partitionsSpec"]["partitionDimensions"] = ["customer"]
-    spec = ingest.parse("orders.json", json.dumps(task), datasets, brings_files=True)
+    task = block("json spec").replace("/tmp/orders.jsonl", str(rows))
+    spec = ingest.parse("orders-spec.json", task, datasets, brings_files=False)
     cluster = ingest.DruidUrls.parse(overlord=druid.coordinator_url, broker=druid.broker_url)
-    asyncio.run(ingest.ingest(spec, cluster, files=[rows], data_source=data_source))
+    asyncio.run(ingest.ingest(spec, cluster, data_source=data_source))
     served = [replace(dataset, data_source=data_source) for dataset in datasets.values()]
     with serving_aside(settings_for(folder, druid.broker_url), organizations=[D], datasets=served) as gateway:
         yield gateway

@@ -20,7 +20,8 @@ gateway needs `GATEWAY_TOKEN_SECRET`, the addresses of Druid, and usually an acc
     export GATEWAY_DRUID_COORDINATOR_URL=http://coordinator.example:8081
     gateway accounts migrate && gateway serve
 
-- **Wrong values** stop the start with exit code 2 and a list of all problems. The messages never repeat a value.
+- **Wrong values** end every command with exit code 2 (`gateway check`: 1) and a list of all problems. The messages
+  never repeat a value.
 - **Unknown variables** that begin with `GATEWAY_` are rejected, with the nearest valid name. Exceptions are
   `GATEWAY_URL`, `GATEWAY_TOKEN`, `GATEWAY_ORGANIZATION_ID` and `GATEWAY_PARTNER_ORGANIZATION_ID`, which callers use
   (`var/demo.env`), `GATEWAY_IMAGE`, `GATEWAY_ENV_FILE` and `GATEWAY_DATABASE_PASSWORD` of
@@ -48,8 +49,11 @@ gateway needs `GATEWAY_TOKEN_SECRET`, the addresses of Druid, and usually an acc
       audience = "https://reports.example.com"
       jwks = "https://login.example.com/keys"
 
-- **`gateway check`** reads the settings as `gateway serve` does, and tries the account database, Druid and the data
-  set files.
+- **`gateway accounts`, `gateway catalog` and `gateway ingest`** read the settings that they need in the same way. An
+  option wins over them; so do, for `gateway ingest`, the variables `DRUID_OVERLORD_URL`, `DRUID_COORDINATOR_URL` and
+  `DRUID_BROKER_URL`.
+- **`gateway check`** reads the settings as `gateway serve` does, and tries the account database, Druid, the data set
+  files, the OAuth2 provider's keys and the Redis of the rate limits.
 - **PostgreSQL** URLs can have libpq's parameters `sslmode`, `sslrootcert`, `sslcert`, `sslkey`, `sslpassword`,
   `sslcrl`, `target_session_attrs`, `application_name`, `passfile`, `host`, `port` and `user`. For a private CA use
   `?sslmode=verify-full&sslrootcert=/path/to/ca.pem`.

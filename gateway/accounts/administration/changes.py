@@ -22,7 +22,8 @@ def parsed(kind: TypeAdapter[T], value: object) -> T:
         return kind.validate_python(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        raise Rejected(f"{value!r}: {first['msg'].removeprefix('Value error, ')}.") from None
+        # Of several values, the one that is wrong.
+        raise Rejected(f"{first['input']!r}: {first['msg'].removeprefix('Value error, ')}.") from None
 
 
 def encodable(text: str) -> str:

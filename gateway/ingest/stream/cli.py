@@ -10,7 +10,7 @@ from rich.live import Live
 
 from gateway.catalog.model import Dataset
 from gateway.ingest.clients import DruidUrls, connect
-from gateway.ingest.command import OVERLORD_URL, OverlordOption, run, urls
+from gateway.ingest.command import OverlordOption, run, urls
 from gateway.ingest.stream import display, lifecycle
 from gateway.ingest.stream.spec import parse
 from gateway.ingest.stream.status import Condition, StreamStatus
@@ -34,7 +34,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("list")
-def list_(*, as_json: AsJson = False, overlord: OverlordOption = OVERLORD_URL) -> None:
+def list_(*, as_json: AsJson = False, overlord: OverlordOption = None) -> None:
     """Show all streams of Druid."""
 
     async def ask() -> list[StreamStatus]:
@@ -49,7 +49,7 @@ def list_(*, as_json: AsJson = False, overlord: OverlordOption = OVERLORD_URL) -
 
 
 @app.command()
-def status(name: Name, *, as_json: AsJson = False, overlord: OverlordOption = OVERLORD_URL) -> None:
+def status(name: Name, *, as_json: AsJson = False, overlord: OverlordOption = None) -> None:
     """Show a stream's state once. The exit code is 1 if the stream is failing."""
 
     async def ask() -> StreamStatus:
@@ -71,7 +71,7 @@ def watch(
     *,
     as_json: AsJson = False,
     every: Annotated[float, typer.Option(min=0.2, help="Seconds between two updates.")] = 2.0,
-    overlord: OverlordOption = OVERLORD_URL,
+    overlord: OverlordOption = None,
 ) -> None:
     """Show a stream's lag, rows and failed tasks until Ctrl-C.
 
@@ -94,7 +94,7 @@ def watch(
 
 
 @app.command()
-def suspend(name: Name, *, overlord: OverlordOption = OVERLORD_URL) -> None:
+def suspend(name: Name, *, overlord: OverlordOption = None) -> None:
     """Stop reading, and return when all rows that were read are published. They stay available."""
     with Console(stderr=True).status("Publishing rows"):
         run(lifecycle.suspend(urls(overlord), name))
@@ -102,14 +102,14 @@ def suspend(name: Name, *, overlord: OverlordOption = OVERLORD_URL) -> None:
 
 
 @app.command()
-def resume(name: Name, *, overlord: OverlordOption = OVERLORD_URL) -> None:
+def resume(name: Name, *, overlord: OverlordOption = None) -> None:
     """Continue reading from where the stream was suspended."""
     run(lifecycle.resume(urls(overlord), name))
     _say(f"{name} is resumed. To see it: gateway ingest stream watch {name}")
 
 
 @app.command()
-def terminate(name: Name, *, overlord: OverlordOption = OVERLORD_URL) -> None:
+def terminate(name: Name, *, overlord: OverlordOption = None) -> None:
     """End a stream, and return when all rows that were read are published.
 
     The rows stay available. Started again with its spec, the stream continues from where it ended.

@@ -138,7 +138,7 @@ async def test_impossible_changes_are_rejected_with_a_sentence(accounts: Account
                 "the permissions are: reports",
             ),
             (administration.users.ensure("ann@example.com", B), "cannot be moved"),
-            (administration.users.grant("ann@example.com", "everything"), "no such permission"),
+            (administration.users.grant("ann@example.com", "everything"), "^'everything': no such permission"),
             (administration.users.set_active("c@d.e", active=False), "No user 'c@d.e' exists"),
             (administration.partnerships.create(A, A), "no partnership with itself"),
             (administration.partnerships.set_active(A, B, active=False), "has no partnership"),

@@ -100,6 +100,7 @@ async def test_a_cancelled_caller_does_not_cancel_the_fetch_of_the_others(
 
 async def test_keys_can_come_from_a_file_that_is_read_again(tmp_path: Path) -> None:
     file, clock = tmp_path / "keys.json", Hours()
+    file.write_text('{"keys": []}')
     async with KeySet(oauth_settings(str(file)), clock=clock) as keys:
         with pytest.raises(AccountsUnavailable):
             await keys.key("rsa", "RS256")
@@ -111,9 +112,9 @@ async def test_keys_can_come_from_a_file_that_is_read_again(tmp_path: Path) -> N
 @pytest.mark.parametrize("algorithm", ["HS256", "none", "RS1", ""])
 def test_only_asymmetric_algorithms_can_be_configured(algorithm: Algorithm) -> None:
     with pytest.raises(ValidationError):
-        oauth_settings("keys.json", algorithms={algorithm})
+        oauth_settings("https://login.example.com/keys", algorithms={algorithm})
     with pytest.raises(ValidationError):
-        oauth_settings("keys.json", algorithms=set())
+        oauth_settings("https://login.example.com/keys", algorithms=set())
 
 
 @pytest.mark.parametrize(
@@ -122,3 +123,9 @@ def test_only_asymmetric_algorithms_can_be_configured(algorithm: Algorithm) -> N
 def test_an_insecure_key_url_is_rejected(source: str) -> None:
     with pytest.raises(ValidationError):
         oauth_settings(source)
+
+
+def test_a_key_file_must_be_readable(tmp_path: Path) -> None:
+    for path in (tmp_path / "absent.json", tmp_path):
+        with pytest.raises(ValidationError, match="cannot read the file"):
+            oauth_settings(str(path))

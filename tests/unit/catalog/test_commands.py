@@ -71,6 +71,34 @@ def test_check_without_files_reads_the_configured_ones(environment: pytest.Monke
     assert run("catalog", "check")[0] == 1
 
 
+@pytest.fixture
+def settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    # The option sets this variable, which monkeypatch restores.
+    monkeypatch.setenv("GATEWAY_SETTINGS_FILE", "/nowhere")
+    return tmp_path / "gateway.toml"
+
+
+def test_the_commands_read_files_and_urls_of_the_settings_file(valid: Path, settings_file: Path) -> None:
+    settings_file.write_text(f'catalog = ["{valid}"]\n')
+    code, output = run("--settings", settings_file, "catalog", "check")
+    assert (code, output.startswith("orders: OK, 3 dimensions of shop-orders; not compared")) == (0, True)
+
+    urls = settings_file.with_name("url")
+    urls.write_text("http://127.0.0.1:1\n")
+    settings_file.write_text(f'catalog = "{valid}"\ndruid_broker_url_file = "{urls}"\n')
+    for command in (["check"], ["draft", "shop-orders"]):
+        code, output = run("--settings", settings_file, "catalog", *command)
+        assert (code, "http://127.0.0.1:1" in output) == (2, True), output
+
+
+def test_options_win_over_the_settings(valid: Path, settings_file: Path) -> None:
+    settings_file.write_text('catalog = "/nowhere"\ndruid_broker_url = "http://127.0.0.1:2"\n')
+    code, output = run("--settings", settings_file, "catalog", "check", valid, "--broker", "http://127.0.0.1:1")
+    assert code == 2
+    assert "http://127.0.0.1:1" in output
+    assert "http://127.0.0.1:2" not in output
+
+
 def test_check_prints_problems_as_json(wrong: Path) -> None:
     code, output = run("catalog", "check", wrong, "--json")
     assert code == 1
@@ -79,9 +107,21 @@ def test_check_prints_problems_as_json(wrong: Path) -> None:
 
 
 def test_check_rejects_a_url_that_is_none(valid: Path) -> None:
-    code, output = run("catalog", "check", valid, "--broker", "broker:8082")
+    for option in ("--broker", "--coordinator"):
+        urls = {"--broker": "http://127.0.0.1:1", option: "druid:8082"}
+        code, output = run("catalog", "check", valid, *(each for pair in urls.items() for each in pair))
+        assert code == 2
+        assert output.startswith(f"{option}: give a URL such as")
+
+
+@pytest.mark.parametrize(
+    "command", [["catalog", "check"], ["catalog", "draft", "orders"], ["ingest", "list"], ["serve"]]
+)
+def test_wrong_settings_end_each_command_alike(command: list[str], environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("GATEWAY_DRUID_BROKER_URL", "druid:8082")
+    code, output = run(*command)
     assert code == 2
-    assert "give a URL such as" in output
+    assert output.startswith("These settings are wrong:\n  GATEWAY_DRUID_BROKER_URL: give a URL such as")
 
 
 def test_the_schema_can_be_printed_for_editors() -> None:
@@ -142,8 +182,20 @@ def test_ingest_compares_a_spec_with_the_columns_of_the_files(valid: Path, tmp_p
         assert f"lacks {column}" in output
 
 
+def test_ingest_reads_the_files_of_the_settings_file(valid: Path, settings_file: Path, tmp_path: Path) -> None:
+    settings_file.write_text(f'catalog = "{valid}"\ndruid_coordinator_url = "http://127.0.0.1:1"\n')
+    code, output = run("--settings", settings_file, "ingest", spec_file(tmp_path), "--data", valid)
+    assert (code, "was not sent" in output) == (1, False), output
+    code, output = run("--settings", settings_file, "ingest", SPEC, "--catalog", tmp_path / "orders.yaml")
+    assert code == 1
+    assert (
+        "is not in the gateway's catalog (shop-orders): give its data set file with --catalog or GATEWAY_CATALOG"
+        in output
+    )
+
+
 def test_ingest_does_not_start_with_a_faulty_file(monkeypatch: pytest.MonkeyPatch, wrong: Path) -> None:
     monkeypatch.setenv("GATEWAY_CATALOG", str(wrong))
     code, output = run("ingest", SPEC)
-    assert code == 1
+    assert code == 2
     assert "wrong.yaml:14:11" in output.replace("\n", "")

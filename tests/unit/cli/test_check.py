@@ -8,6 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.cli import app
+from tests.redis import Redis
+from tests.unit.auth.oauth2_provider import OTHER_RSA, RSA, public
 from tests.unit.ingest.stand_in import StandIn
 
 MARKER = "marker-password"
@@ -126,7 +128,7 @@ def test_a_server_that_cannot_be_reached_or_is_no_druid_is_named(server: Druid, 
 def test_a_warning_is_no_failure(server: Druid, tmp_path: Path) -> None:
     migrate(tmp_path)
     file = tmp_path / "gateway.toml"
-    file.write_text(f'limits_url = "redis://:{MARKER}@h"')
+    file.write_text(f'druid_password = "{MARKER}"\ndruid_username = "operator"')
     file.chmod(0o644)
     code, findings = check(server, tmp_path, SETTINGS_FILE=str(file), COMPLETENESS="off")
     assert code == 0
@@ -142,3 +144,60 @@ def test_a_data_set_that_does_not_match_druid_is_a_failure(server: Druid, tmp_pa
     state, detail = findings["data set chat_sessions"]
     assert state == "failed"
     assert detail.startswith("Druid has no data source 'chat_sessions' (did you mean 'chat_session'?)")
+
+
+OAUTH = {"OAUTH_ISSUER": "https://login.example.com/", "OAUTH_AUDIENCE": "https://reports.example.com"}
+
+
+def test_the_keys_of_the_oauth2_provider_are_read(server: Druid, tmp_path: Path) -> None:
+    migrate(tmp_path)
+    file = tmp_path / "keys.json"
+    file.write_text(json.dumps({"keys": [public(RSA, "rsa"), public(OTHER_RSA, "other")]}))
+    code, findings = check(server, tmp_path, OAUTH_JWKS=str(file), **OAUTH)
+    assert (code, findings["oauth"]) == (0, ("ok", f"2 keys of {file}"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ("http://127.0.0.1:1/keys", "connection refused"),
+        ("{url}/keys", "status 404"),
+        ("{url}/b/status", "no usable key"),
+    ],
+)
+def test_keys_that_cannot_be_used_are_a_failure(keys: str, reason: str, server: Druid, tmp_path: Path) -> None:
+    url = keys.format(url=server.url)
+    code, findings = check(server, tmp_path, OAUTH_JWKS=url, **OAUTH)
+    remedy = "Check the provider, GATEWAY_OAUTH_JWKS and GATEWAY_OAUTH_ALGORITHMS."
+    assert (code, findings["oauth"]) == (1, ("failed", f"{url} has no keys: {reason}. {remedy}"))
+
+
+def test_a_key_file_that_cannot_be_read_is_a_wrong_setting(server: Druid, tmp_path: Path) -> None:
+    code, findings = check(server, tmp_path, OAUTH_JWKS="/nonexistent", **OAUTH)
+    assert code == 1
+    assert findings["settings"] == (
+        "failed",
+        "GATEWAY_OAUTH_JWKS: cannot read the file: No such file or directory",
+    )
+
+
+def test_the_redis_of_the_rate_limits_is_tried(server: Druid, tmp_path: Path) -> None:
+    migrate(tmp_path)
+    redis = Redis(tmp_path)
+    name = f"Redis 127.0.0.1:{redis.port}"
+    try:
+        code, findings = check(server, tmp_path, LIMITS_URL=redis.url.get_secret_value())
+        assert (code, findings["limits"]) == (0, ("ok", f"{name} responds"))
+        code, findings = check(server, tmp_path, LIMITS_URL=f"redis://:{MARKER}@127.0.0.1:{redis.port}")
+        assert (code, findings["limits"][0]) == (1, "failed")
+        assert findings["limits"][1].startswith(f"{name} cannot be used: invalid username-password pair")
+    finally:
+        redis.stop()
+    code, findings = check(server, tmp_path, LIMITS_URL=redis.url.get_secret_value())
+    remedy = "Check that it runs and that GATEWAY_LIMITS_URL is right."
+    assert (code, findings["limits"]) == (1, ("failed", f"{name} cannot be used: connection refused. {remedy}"))
+
+
+def test_a_redis_url_with_a_wrong_port_is_a_failure(server: Druid, tmp_path: Path) -> None:
+    code, findings = check(server, tmp_path, LIMITS_URL=f"redis://:{MARKER}@host:port")
+    assert (code, findings["limits"][0]) == (1, "failed")

@@ -67,6 +67,7 @@ SETTINGS: tuple[dict[str, str], ...] = (
     {"OAUTH_JWKS": f"https://u:{MARKER}@h/keys"},
     {"OAUTH_JWKS": "http://login.example.com/keys"},
     {"OAUTH_JWKS": "https://[h/keys"},
+    {"OAUTH_JWKS": "/nonexistent"},
     {"DRUID_COORDINATOR": f"http://u:{MARKER}@h"},
     {"TOKEN_SECRETS": MARKER},
     {"\udcff": MARKER},

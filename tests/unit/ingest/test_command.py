@@ -1,7 +1,6 @@
 """The commands of `gateway ingest` as processes: signals, terminals, secrets, and wrong inputs."""
 
 import asyncio
-import base64
 import bz2
 import gzip
 import lzma
@@ -9,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,12 +21,6 @@ SPEC = ROOT / "ingestion-specs" / "chat_sessions.json"
 HAND_COUNTED = ROOT / "ingestion-specs" / "samples" / "hand_counted.jsonl"
 ROWS = Path(__file__).parent / "rows"
 SECRET = "mark-er-pass"
-
-
-@pytest.fixture
-def druid() -> Iterator[StandIn]:
-    with StandIn().running() as druid:
-        yield druid
 
 
 def command(*arguments: object) -> list[str]:
@@ -249,32 +241,3 @@ def test_wrong_arguments_end_in_a_sentence(arguments: list[object], druid: Stand
     assert code in {1, 2}
     assert output
     assert "\x1b" not in output
-
-
-@pytest.mark.parametrize(
-    ("variables", "words"),
-    [
-        ({"GATEWAY_DRUID_USERNAME": "operator"}, "belong together"),
-        ({"GATEWAY_DRUID_CA_FILE": "/nowhere"}, "GATEWAY_DRUID_CA_FILE: cannot read the file"),
-        (
-            {"GATEWAY_DRUID_USERNAME": "operator", "GATEWAY_DRUID_PASSWORD": SECRET},
-            "differ from the credentials in a URL of Druid",
-        ),
-    ],
-)
-def test_unusable_credentials_end_in_a_sentence(variables: dict[str, str], words: str, druid: StandIn) -> None:
-    overlord = f"http://other:{SECRET}@{druid.netloc}"
-    code, output = run(druid, "list", DRUID_OVERLORD_URL=overlord, **variables)
-    assert code == 1
-    assert words in " ".join(output.split())
-    assert SECRET not in output
-    assert druid.requests == []
-
-
-def test_the_gateways_credentials_are_sent_to_the_overlord(druid: StandIn) -> None:
-    druid.status, druid.body = 200, b"[]"
-    code, _ = run(druid, "list", GATEWAY_DRUID_USERNAME="operator", GATEWAY_DRUID_PASSWORD=SECRET)
-    assert code == 0
-    [(_, _, authorization)] = druid.requests
-    assert authorization is not None
-    assert base64.b64decode(authorization.removeprefix("Basic ")).decode() == f"operator:{SECRET}"
