@@ -146,7 +146,7 @@ async def test_a_long_outage_is_logged_again_with_the_age_of_what_is_known(
     coordinator: tuple[Coordinator, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told, url = coordinator
-    monkeypatch.setattr("gateway.druid.completeness.availability.REMIND_EVERY", 0.2)
+    monkeypatch.setattr("gateway.druid.completeness.outage.REMIND_EVERY", 0.2)
     with capture_logs() as lines:
         async with knowing(url, "x", period=0.01):
             told.segments = None
