@@ -85,9 +85,10 @@ class Availability:
         """Return the data sources of which nothing is known that is recent enough."""
         return tuple(each for each in self._known if self.age_of(each) > self._max_age)
 
-    def knows_any(self) -> bool:
-        """Whether recent knowledge of at least one data source exists."""
-        return len(self.unknown()) < len(self._known) or not self._known
+    @property
+    def data_sources(self) -> tuple[str, ...]:
+        """All of them, known or not."""
+        return tuple(self._known)
 
     def existing(self, data_source: str) -> ExistingData:
         """Return the data that exists. Raises DataNotKnown."""

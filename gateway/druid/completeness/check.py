@@ -39,11 +39,12 @@ class CompletenessCheck:
 
     def unknown(self) -> tuple[str, ...]:
         """Return the data sources whose data is not known well enough to answer queries on them."""
-        return self._availability.unknown()
+        return tuple(dict.fromkeys((*self._availability.unknown(), *self._realtime.unknown())))
 
     def knows_any(self) -> bool:
         """Whether queries on at least one data source can be answered."""
-        return self._availability.knows_any()
+        data_sources = self._availability.data_sources
+        return len(self.unknown()) < len(data_sources) or not data_sources
 
     def unpublished(self, data_source: str) -> tuple[TimeRange, ...]:
         """Return the time of rows that streams have read and not published."""
@@ -55,8 +56,9 @@ class CompletenessCheck:
         try:
             return await self._checked(request, data_source, queried)
         except DataNotKnown as error:
-            age = round(self._availability.age_of(data_source), 1)
-            _log.error("data_not_known", data_source=data_source, coverage_age=age)
+            coverage_age = round(self._availability.age_of(data_source), 1)
+            realtime_age = round(self._realtime.age_of(data_source), 1)
+            _log.error("data_not_known", data_source=data_source, coverage_age=coverage_age, realtime_age=realtime_age)
             raise DataUnavailable(
                 "It is not known at the moment which data exists. Retry soon.", headers=RETRY_SOON
             ) from error
@@ -78,6 +80,7 @@ class CompletenessCheck:
         return response._replace(received_at=loop.time())
 
     async def _check_before(self, request: RoutedRequest, data_source: str, queried: TimeRange) -> None:
+        self._realtime.require_known(data_source)
         try:
             missing = await self._appended.missing_before(data_source, queried, request.broker, request.deadline)
         except InvalidDruidResponse as error:
@@ -108,7 +111,7 @@ class CompletenessCheck:
             if missing := await self._appended.missing(data_source, queried, request.broker, request.deadline):
                 raise _unavailable(data_source, missing)
             if missing := await self._realtime.missing(data_source, queried, began, request.broker):
-                raise _unavailable(data_source, missing, realtime_age=self._realtime.age)
+                raise _unavailable(data_source, missing, realtime_age=self._realtime.age_of(data_source))
         except (NoAnswer, InvalidDruidResponse) as error:
             raise _uncertain() from error
 

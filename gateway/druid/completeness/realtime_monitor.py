@@ -9,6 +9,8 @@ replaces them.
 import asyncio
 from collections.abc import Awaitable, Iterable, Mapping
 from contextlib import suppress
+from math import isfinite
+from time import monotonic
 from types import TracebackType
 from typing import Self
 
@@ -18,7 +20,7 @@ from prometheus_client import Gauge
 from gateway.druid.api.broker import Broker, NoAnswer
 from gateway.druid.api.http import describe
 from gateway.druid.broker_pool import Brokers
-from gateway.druid.completeness.availability import Availability
+from gateway.druid.completeness.availability import Availability, DataNotKnown
 from gateway.druid.completeness.outage import Outage
 from gateway.druid.completeness.realtime_state import RealtimeRows, after_check
 from gateway.druid.intervals import ALWAYS, TimeRange, span
@@ -41,15 +43,27 @@ _START_SECONDS = 10.0
 class _Stream:
     """The realtime rows of one data source: checked regularly, and after each query of their time."""
 
-    def __init__(self, data_source: str, availability: Availability) -> None:
+    def __init__(self, data_source: str, availability: Availability, max_age: float) -> None:
         self._data_source = data_source
         self._availability = availability
+        self._max_age = max_age
+        self._has_had_rows = False
         self._known: dict[Segment, RealtimeRows] = {}
         self._checking = asyncio.Lock()
-        self._began = self.searched_at = float("-inf")
+        self._began = self._searched_at = float("-inf")
         self.was_searched = asyncio.Event()
         self._search_outage = Outage(data_source, failed="streams_not_searched", again="streams_searched_again")
         self._check_outage = Outage(data_source, failed="rows_not_counted", again="rows_counted_again")
+
+    @property
+    def age(self) -> float:
+        """Seconds since all time was searched; infinite before the first time."""
+        return monotonic() - self._searched_at
+
+    @property
+    def is_known(self) -> bool:
+        """Whether all time was searched, and recently, if the data source ever had rows that only tasks had."""
+        return self.age <= self._max_age if self._has_had_rows else isfinite(self.age)
 
     async def search_forever(self, brokers: Brokers, period: float) -> None:
         """Search all time for segments that only tasks have, every `period` seconds."""
@@ -71,9 +85,9 @@ class _Stream:
         try:
             await work
         except (NoAnswer, InvalidDruidResponse) as error:
-            outage.failure(describe(error.__cause__ or error), now(), age=now() - self.searched_at)
+            outage.failure(describe(error.__cause__ or error), now(), age=self.age)
         except Exception as error:  # noqa: BLE001 - see above
-            outage.failure(type(error).__name__, now(), age=now() - self.searched_at, traceback=True)
+            outage.failure(type(error).__name__, now(), age=self.age, traceback=True)
         else:
             outage.success(now())
             return True
@@ -88,13 +102,13 @@ class _Stream:
         return await self._search_at(last)
 
     async def _search_at(self, broker: Broker) -> None:
-        began = asyncio.get_running_loop().time()
+        began, deadline = monotonic(), asyncio.get_running_loop().time() + _SEARCH_SECONDS
         # Without the lock: the list may take long, and meanwhile reports wait for checks.
-        candidates = await broker.candidates(self._data_source, ALWAYS, began + _SEARCH_SECONDS)
+        candidates = await broker.candidates(self._data_source, ALWAYS, deadline)
         found = [each.segment.time_range for each in candidates if each.tasks]
         async with self._checking:
             await self._check(broker, found)
-        self.searched_at = began
+        self._searched_at = began
 
     async def _check_known(self, brokers: Brokers) -> None:
         # The same broker as long as it answers: another one may learn of new segments a moment later.
@@ -163,6 +177,7 @@ class _Stream:
 
     def _update(self, after: dict[Segment, RealtimeRows], began: float) -> None:
         before, self._known, self._began = self._known, after, began
+        self._has_had_rows = self._has_had_rows or bool(after)
         for segment in before.keys() | after.keys():
             was, now = before.get(segment), after.get(segment)
             is_missing = now is not None and now.is_missing_rows
@@ -180,21 +195,21 @@ class _Stream:
 
 
 class RealtimeMonitor:
-    """Monitors the streams into each data source. An async context manager: it does so in the background.
+    """Monitors the streams into the data sources of `availability`, in the background. An async context manager.
 
-    `age` shows the seconds since all time was searched, for the data source that was searched least recently.
+    `age` shows the seconds since all time was searched, for the data source that was searched least recently. Queries
+    on one that has a stream need a search that is not older than `max_age` seconds.
     """
 
     def __init__(
-        self, brokers: Brokers, availability: Availability, data_sources: Iterable[str], *, period: float, age: Gauge
+        self, brokers: Brokers, availability: Availability, *, period: float, max_age: float, age: Gauge
     ) -> None:
         self._brokers = brokers
-        self._streams = {data_source: _Stream(data_source, availability) for data_source in data_sources}
+        self._streams = {each: _Stream(each, availability, max_age) for each in availability.data_sources}
         self._period = period
         age.set_function(lambda: self.age)
 
     async def __aenter__(self) -> Self:
-        self._now = asyncio.get_running_loop().time
         streams = self._streams.values()
         self._tasks = [
             *(asyncio.create_task(each.search_forever(self._brokers, self._period)) for each in streams),
@@ -215,7 +230,20 @@ class RealtimeMonitor:
     @property
     def age(self) -> float:
         """Seconds since every data source was searched; infinite until each was, once."""
-        return max((self._now() - each.searched_at for each in self._streams.values()), default=0.0)
+        return max((each.age for each in self._streams.values()), default=0.0)
+
+    def age_of(self, data_source: str) -> float:
+        """Seconds since this data source was searched; infinite before the first time."""
+        return self._streams[data_source].age
+
+    def unknown(self) -> tuple[str, ...]:
+        """Return the data sources whose streams are not known well enough."""
+        return tuple(name for name, each in self._streams.items() if not each.is_known)
+
+    def require_known(self, data_source: str) -> None:
+        """Raises DataNotKnown if this data source is one of them."""
+        if not self._streams[data_source].is_known:
+            raise DataNotKnown(data_source)
 
     async def missing(self, data_source: str, queried: TimeRange, began: float, broker: Broker) -> TimeRange | None:
         """Return the first time whose rows may be missing in a response, or None. Raises as _Stream.missing."""

@@ -77,7 +77,7 @@ async def checking(druid: Druid, next_link: NextLink[RoutedRequest]) -> AsyncIte
             Brokers([broker], i.broker_up) as brokers,
             Coordinator([ServiceUrl(url)]) as coordinator,
             Availability(coordinator, sources, period=60, max_age=300, age=i.coverage_age_seconds) as availability,
-            RealtimeMonitor(brokers, availability, sources, period=60, age=i.realtime_age_seconds) as realtime,
+            RealtimeMonitor(brokers, availability, period=60, max_age=300, age=i.realtime_age_seconds) as realtime,
         ):
             yield Checked(CompletenessCheck(availability, realtime, next_link), broker)
 

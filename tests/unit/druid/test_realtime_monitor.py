@@ -14,7 +14,7 @@ from gateway.druid.api.broker import Broker
 from gateway.druid.api.coordinator import Coordinator
 from gateway.druid.api.urls import ServiceUrl
 from gateway.druid.broker_pool import Brokers
-from gateway.druid.completeness.availability import Availability
+from gateway.druid.completeness.availability import Availability, DataNotKnown
 from gateway.druid.completeness.realtime_monitor import RealtimeMonitor
 from gateway.druid.intervals import TimeRange
 from gateway.druid.segments import ServedSegment
@@ -70,7 +70,11 @@ class FaultyBroker(Broker):
 
 @asynccontextmanager
 async def monitoring(
-    druid: Druid, new_broker: Callable[[ServiceUrl], Broker] = Broker, *others: str, period: float = 60
+    druid: Druid,
+    new_broker: Callable[[ServiceUrl], Broker] = Broker,
+    *others: str,
+    period: float = 60,
+    max_age: float = 300,
 ) -> AsyncIterator[tuple[RealtimeMonitor, Broker]]:
     app = web.Application()
     app.router.add_get("/druid/v2/datasources/x/candidates", druid.list_candidates)
@@ -84,7 +88,9 @@ async def monitoring(
             Brokers([*(Broker(ServiceUrl(each)) for each in others), broker], i.broker_up) as brokers,
             Coordinator([ServiceUrl(url)]) as coordinator,
             Availability(coordinator, ["x"], period=60, max_age=300, age=i.coverage_age_seconds) as availability,
-            RealtimeMonitor(brokers, availability, ["x"], period=period, age=i.realtime_age_seconds) as monitor,
+            RealtimeMonitor(
+                brokers, availability, period=period, max_age=max_age, age=i.realtime_age_seconds
+            ) as monitor,
         ):
             yield monitor, broker
 
@@ -171,3 +177,35 @@ async def test_an_outage_is_a_warning_then_an_error_every_few_minutes_and_its_en
 async def test_another_broker_is_searched_if_one_does_not_respond() -> None:
     async with monitoring(Druid(), Broker, "http://127.0.0.1:1") as (monitor, _):
         assert monitor.unpublished("x") == (DAY,)
+
+
+async def test_a_data_source_is_not_known_before_its_first_search() -> None:
+    druid = Druid(None)
+    async with monitoring(druid, period=0.01) as (monitor, _):
+        assert monitor.unknown() == ("x",)
+        with pytest.raises(DataNotKnown):
+            monitor.require_known("x")
+        druid.candidates = []
+        await until(lambda: monitor.unknown() == ())
+        monitor.require_known("x")
+
+
+async def test_a_data_source_with_a_stream_is_not_known_once_the_last_search_is_too_old() -> None:
+    druid = Druid()
+    async with monitoring(druid, period=0.01, max_age=1) as (monitor, _):
+        assert monitor.unknown() == ()
+        druid.candidates = None
+        await until(lambda: monitor.unknown() == ("x",))
+        with pytest.raises(DataNotKnown):
+            monitor.require_known("x")
+        druid.candidates = [IN_A_TASK]
+        await until(lambda: monitor.unknown() == ())
+
+
+async def test_a_data_source_without_a_stream_needs_one_search_only() -> None:
+    druid = Druid([IN_A_TASK | {"locations": [{"type": "historical"}]}])
+    async with monitoring(druid, period=0.01, max_age=0.2) as (monitor, _):
+        druid.candidates = None
+        await until(lambda: monitor.age > 0.5)
+        monitor.require_known("x")
+        assert monitor.unknown() == ()
