@@ -74,6 +74,8 @@ class CompletenessCheck:
         )
         response = await self._next.run(probing)
         if response.uncovered is None:
+            # Its rows must not be in memory beside those of the next response: the lease covers only one.
+            del response
             response = await self._run_again(probing, data_source, queried)
         await self._check_uncovered(data_source, response.uncovered or ())
         await self._check_after(request, data_source, queried, began)
@@ -92,15 +94,23 @@ class CompletenessCheck:
         """Ask a broker that did not list all uncovered time what it serves, and send the query again if it is all.
 
         The broker has just started, or cannot list so much. What it learned after it planned the first query is not in
-        that response, so the one counts that it plans after it was seen to know everything.
+        that response, so the one counts that it plans after it was seen to know everything. If it does not list all
+        uncovered time in that one either, it must serve everything afterwards, too: what was there before and after was
+        there for the response.
         """
         try:
-            candidates = await request.broker.candidates(data_source, queried, request.deadline)
-            served = [each.segment.time_range for each in candidates if each.servers]
-            await self._check_uncovered(data_source, complement(served, queried))
-            return await self._next.run(request)
+            await self._check_served(request, data_source, queried)
+            response = await self._next.run(request)
+            if response.uncovered is None:
+                await self._check_served(request, data_source, queried)
         except NoAnswer as error:
             raise _uncertain() from error
+        return response
+
+    async def _check_served(self, request: RoutedRequest, data_source: str, queried: TimeRange) -> None:
+        candidates = await request.broker.candidates(data_source, queried, request.deadline)
+        served = [each.segment.time_range for each in candidates if each.servers]
+        await self._check_uncovered(data_source, complement(served, queried))
 
     async def _check_uncovered(self, data_source: str, uncovered: Iterable[TimeRange]) -> None:
         if missing := await self._availability.missing(data_source, uncovered):
