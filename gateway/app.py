@@ -174,8 +174,8 @@ async def _druid(
             realtime = RealtimeMonitor(
                 brokers,
                 await stack.enter_async_context(availability),
-                data_sources,
                 period=settings.coverage_period,
+                max_age=settings.completeness_max_age,
                 age=instruments.realtime_age_seconds,
             )
             completeness = CompletenessCheck(availability, await stack.enter_async_context(realtime), context)

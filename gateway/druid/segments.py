@@ -34,8 +34,7 @@ class Segment:
         is_tombstone = shard_spec.get("type") == "tombstone"
         return cls(
             TimeRange.parse(description["interval"]),
-            description["version"],
-            partition,
+            *_identity(description["version"], partition),
             0 if is_tombstone else description.get("size", 0),
             is_tombstone,
             partition < shard_spec.get("numCorePartitions", shard_spec.get("partitions", 0)),
@@ -44,8 +43,8 @@ class Segment:
     @classmethod
     def from_candidate(cls, description: Description) -> Self:
         """Read a segment as the broker's list of candidates describes it. Raises KeyError, TypeError or ValueError."""
-        time_range = TimeRange.parse(description["interval"])
-        return cls(time_range, description["version"], description["partitionNumber"], description.get("size", 0))
+        identity = _identity(description["version"], description["partitionNumber"])
+        return cls(TimeRange.parse(description["interval"]), *identity, description.get("size", 0))
 
     def id(self, data_source: str) -> str:
         """Return Druid's name for the segment."""
@@ -59,6 +58,13 @@ class Segment:
     def is_replaced(self, others: Iterable["Segment"]) -> bool:
         """Whether one of the others is a newer version of this segment's time, or of a part of it."""
         return any(other.version > self.version and other.time_range.overlaps(self.time_range) for other in others)
+
+
+def _identity(version: object, partition: object) -> tuple[str, int]:
+    """Return both, which are compared and become part of names. Raises TypeError if one is of another type."""
+    if isinstance(version, str) and isinstance(partition, int) and not isinstance(partition, bool):
+        return version, partition
+    raise TypeError("the version is not a text, or the partition not a number")
 
 
 _TASKS = frozenset({"indexer-executor", "realtime"})

@@ -125,8 +125,8 @@ class CompletenessSettings(BaseModel):
     )
     completeness_max_age: Seconds = Field(
         default=300.0,
-        description="Seconds for which the Coordinator's last response about a data source is valid. Reports on it are "
-        "errors (503) afterwards, until the Coordinator responds again.",
+        description="Seconds for which the Coordinator's last response about a data source is valid; with streams, a "
+        "Broker's, too. Reports on it are errors (503) afterwards, until both respond again.",
     )
     coverage_period: Seconds = Field(
         default=10.0, description="Seconds between two requests to the Coordinator for the segments that exist."

@@ -123,7 +123,9 @@ class Instruments:
             of_workers="livemax",
         )
         self.realtime_age_seconds = gauge(
-            "realtime_age_seconds", "Seconds since the rows of streaming tasks were last checked.", of_workers="livemax"
+            "realtime_age_seconds",
+            "Seconds since the segments of streaming tasks were last searched.",
+            of_workers="livemax",
         )
 
         self.schema_age_seconds = gauge(

@@ -29,6 +29,7 @@ class Broker:
     rows: int | None = 7
     looks: int = 0
     dropped: bool = False
+    lists: bool = True
 
     async def query(self, request: web.Request) -> web.Response:
         query = await request.json()
@@ -46,7 +47,7 @@ class Broker:
     async def candidates(self, _: web.Request) -> web.Response:
         self.looks += 1
         found: list[Any] = [SEGMENT | {"locations": [{"type": self.server}]}] if self.server else []
-        return web.json_response(found)
+        return web.json_response(found, status=200 if self.lists else 500)
 
     async def metadata(self, _: web.Request) -> web.Response:
         return web.json_response([])
@@ -75,7 +76,7 @@ async def broker() -> Broker:
 
 
 @asynccontextmanager
-async def gateway_before(broker: Broker, start: Start) -> AsyncIterator[Client]:
+async def gateway_before(broker: Broker, start: Start, **settings: Any) -> AsyncIterator[Client]:
     app = web.Application()
     app.router.add_post("/druid/v2", broker.query)
     app.router.add_get("/druid/v2/datasources/chat_sessions/candidates", broker.candidates)
@@ -86,7 +87,7 @@ async def gateway_before(broker: Broker, start: Start) -> AsyncIterator[Client]:
     app.router.add_get(f"{of_data_source}/unusedSegments", broker.unused)
     async with TestServer(app) as server:
         url = str(server.make_url("/"))
-        client = await start(url, druid_coordinator_url=url, coverage_period=1)
+        client = await start(url, druid_coordinator_url=url, coverage_period=1, **settings)
         await broker.looked()
         yield client
 
@@ -150,3 +151,14 @@ async def test_one_check_serves_all_waiting_requests(broker: Broker, start: Star
         assert {answer.status for answer in answers} == {200}
         # One that was running, one after it, and a few for later responses; not one per request.
         assert broker.looks - before < len(days)
+
+
+async def test_503_once_it_is_not_known_which_rows_only_tasks_have(broker: Broker, start: Start) -> None:
+    async with gateway_before(broker, start, completeness_max_age=2) as client:
+        assert (await client.post(ELSEWHERE)).status == 200
+        broker.lists = False
+        async with asyncio.timeout(10):
+            while (await client.post(ELSEWHERE)).status == 200:  # noqa: ASYNC110 - only asking tells
+                await asyncio.sleep(0.05)
+        assert_problem(await client.post(ELSEWHERE), 503, "data_unavailable")
+        assert (await client.send("GET", "/readyz")).json["unknown_data_sources"] == ["chat_sessions"]

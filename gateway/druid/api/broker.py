@@ -111,17 +111,24 @@ class Broker:
     async def candidates(self, data_source: str, time_range: TimeRange, deadline: float) -> list[ServedSegment]:
         """Return the segments of this time that the broker knows, and where they are.
 
-        A segment that cannot be read is not among them. Raises NoAnswer or InvalidDruidResponse.
+        A segment that cannot be read is not among them. Raises NoAnswer, or InvalidDruidResponse, also if there are
+        segments and none can be read.
         """
         url = self._url / quoted(*_QUERIES.split("/"), "datasources", data_source, "candidates")
         params = {"intervals": str(time_range), "numCandidates": "-1"}
-        served = []
+        served: list[ServedSegment] = []
+        unreadable = 0
         async for part in sliced(await self._rows(self._session.get(url, params=params), deadline)):
             for each in part:
                 try:
                     served.append(ServedSegment.from_candidate(each))
                 except (AttributeError, KeyError, TypeError, ValueError):
-                    _log.warning("candidate_not_readable", data_source=data_source, broker=self.name)
+                    unreadable += 1
+        if unreadable:
+            # One line: there may be thousands.
+            _log.warning("candidates_not_readable", data_source=data_source, broker=self.name, segments=unreadable)
+            if not served:
+                raise InvalidDruidResponse("The database did not give a complete response.")
         return served
 
     async def row_counts(self, data_source: str, segments: Iterable[Segment], deadline: float) -> Mapping[Segment, int]:

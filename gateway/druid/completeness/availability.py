@@ -19,13 +19,12 @@ from prometheus_client import Gauge
 from gateway.druid.api.coordinator import Coordinator
 from gateway.druid.api.http import ServiceError
 from gateway.druid.completeness.existing_data import ExistingData, read_existing_data
+from gateway.druid.completeness.outage import Outage
 from gateway.druid.intervals import TimeRange, intersect, merge
 from gateway.druid.segments import Segment, current
 
 _log = structlog.get_logger(__name__)
 
-REMIND_EVERY = 300.0
-"""Seconds between two log lines about a coordinator that still does not respond."""
 _NEVER = float("-inf")
 
 
@@ -37,10 +36,9 @@ class DataNotKnown(Exception):
 class _Knowledge:
     """What is known of one data source. Times are those of time.monotonic."""
 
+    outage: Outage
     data: ExistingData | None = None
     asked_at: float = _NEVER
-    failing_since: float | None = None
-    reminded_at: float = _NEVER
 
 
 class Availability:
@@ -56,7 +54,10 @@ class Availability:
         self._coordinator = coordinator
         self._period = period
         self._max_age = max_age
-        self._known = {data_source: _Knowledge() for data_source in data_sources}
+        self._known = {
+            each: _Knowledge(Outage(each, failed="coverage_not_refreshed", again="coverage_refreshed_again"))
+            for each in data_sources
+        }
         age.set_function(lambda: self.age)
 
     async def __aenter__(self) -> Self:
@@ -84,9 +85,10 @@ class Availability:
         """Return the data sources of which nothing is known that is recent enough."""
         return tuple(each for each in self._known if self.age_of(each) > self._max_age)
 
-    def knows_any(self) -> bool:
-        """Whether recent knowledge of at least one data source exists."""
-        return len(self.unknown()) < len(self._known) or not self._known
+    @property
+    def data_sources(self) -> tuple[str, ...]:
+        """All of them, known or not."""
+        return tuple(self._known)
 
     def existing(self, data_source: str) -> ExistingData:
         """Return the data that exists. Raises DataNotKnown."""
@@ -142,23 +144,10 @@ class Availability:
         try:
             known.data = await read_existing_data(data_source, self._coordinator.used_segments(data_source))
         except ServiceError as error:
-            self._log_failure(data_source, known, str(error), asked_at)
+            known.outage.failure(str(error), asked_at, age=self.age_of(data_source))
         except Exception:  # noqa: BLE001 - see below
             # A fault of ours must not end the refreshing of this data source for good.
             _log.exception("coverage_refresh_failed", data_source=data_source)
         else:
             known.asked_at = asked_at
-            if known.failing_since is not None:
-                away = round(asked_at - known.failing_since, 1)
-                _log.info("coverage_refreshed_again", data_source=data_source, away=away)
-                known.failing_since = None
-
-    def _log_failure(self, data_source: str, known: _Knowledge, error: str, now: float) -> None:
-        """Warn the first time, which may be a restart, and log an error every few minutes while it lasts."""
-        age = round(self.age_of(data_source), 1)
-        if known.failing_since is None:
-            known.failing_since = known.reminded_at = now
-            _log.warning("coverage_not_refreshed", data_source=data_source, error=error, age=age)
-        elif now - known.reminded_at >= REMIND_EVERY:
-            known.reminded_at = now
-            _log.error("coverage_not_refreshed", data_source=data_source, error=error, age=age)
+            known.outage.success(asked_at)

@@ -39,11 +39,12 @@ class CompletenessCheck:
 
     def unknown(self) -> tuple[str, ...]:
         """Return the data sources whose data is not known well enough to answer queries on them."""
-        return self._availability.unknown()
+        return tuple(dict.fromkeys((*self._availability.unknown(), *self._realtime.unknown())))
 
     def knows_any(self) -> bool:
         """Whether queries on at least one data source can be answered."""
-        return self._availability.knows_any()
+        data_sources = self._availability.data_sources
+        return len(self.unknown()) < len(data_sources) or not data_sources
 
     def unpublished(self, data_source: str) -> tuple[TimeRange, ...]:
         """Return the time of rows that streams have read and not published."""
@@ -55,8 +56,9 @@ class CompletenessCheck:
         try:
             return await self._checked(request, data_source, queried)
         except DataNotKnown as error:
-            age = round(self._availability.age_of(data_source), 1)
-            _log.error("data_not_known", data_source=data_source, coverage_age=age)
+            coverage_age = round(self._availability.age_of(data_source), 1)
+            realtime_age = round(self._realtime.age_of(data_source), 1)
+            _log.error("data_not_known", data_source=data_source, coverage_age=coverage_age, realtime_age=realtime_age)
             raise DataUnavailable(
                 "It is not known at the moment which data exists. Retry soon.", headers=RETRY_SOON
             ) from error
@@ -72,12 +74,15 @@ class CompletenessCheck:
         )
         response = await self._next.run(probing)
         if response.uncovered is None:
+            # Its rows must not be in memory beside those of the next response: the lease covers only one.
+            del response
             response = await self._run_again(probing, data_source, queried)
         await self._check_uncovered(data_source, response.uncovered or ())
         await self._check_after(request, data_source, queried, began)
         return response._replace(received_at=loop.time())
 
     async def _check_before(self, request: RoutedRequest, data_source: str, queried: TimeRange) -> None:
+        self._realtime.require_known(data_source)
         try:
             missing = await self._appended.missing_before(data_source, queried, request.broker, request.deadline)
         except InvalidDruidResponse as error:
@@ -89,15 +94,23 @@ class CompletenessCheck:
         """Ask a broker that did not list all uncovered time what it serves, and send the query again if it is all.
 
         The broker has just started, or cannot list so much. What it learned after it planned the first query is not in
-        that response, so the one counts that it plans after it was seen to know everything.
+        that response, so the one counts that it plans after it was seen to know everything. If it does not list all
+        uncovered time in that one either, it must serve everything afterwards, too: what was there before and after was
+        there for the response.
         """
         try:
-            candidates = await request.broker.candidates(data_source, queried, request.deadline)
-            served = [each.segment.time_range for each in candidates if each.servers]
-            await self._check_uncovered(data_source, complement(served, queried))
-            return await self._next.run(request)
+            await self._check_served(request, data_source, queried)
+            response = await self._next.run(request)
+            if response.uncovered is None:
+                await self._check_served(request, data_source, queried)
         except NoAnswer as error:
             raise _uncertain() from error
+        return response
+
+    async def _check_served(self, request: RoutedRequest, data_source: str, queried: TimeRange) -> None:
+        candidates = await request.broker.candidates(data_source, queried, request.deadline)
+        served = [each.segment.time_range for each in candidates if each.servers]
+        await self._check_uncovered(data_source, complement(served, queried))
 
     async def _check_uncovered(self, data_source: str, uncovered: Iterable[TimeRange]) -> None:
         if missing := await self._availability.missing(data_source, uncovered):
@@ -108,7 +121,7 @@ class CompletenessCheck:
             if missing := await self._appended.missing(data_source, queried, request.broker, request.deadline):
                 raise _unavailable(data_source, missing)
             if missing := await self._realtime.missing(data_source, queried, began, request.broker):
-                raise _unavailable(data_source, missing, realtime_age=self._realtime.age)
+                raise _unavailable(data_source, missing, realtime_age=self._realtime.age_of(data_source))
         except (NoAnswer, InvalidDruidResponse) as error:
             raise _uncertain() from error
 

@@ -64,7 +64,7 @@ async def test_a_data_source_without_segments_has_data_for_no_time(coordinator: 
     async with knowing(coordinator[1], "x", "empty") as known:
         assert await known.missing("empty", [TimeRange(0, 1)]) is None
         assert await known.missing("x", [TimeRange(-5, 1)]) == TimeRange(0, 1)
-        assert known.knows_any()
+        assert known.unknown() == ()
 
 
 async def test_time_without_data_is_never_missing(coordinator: tuple[Coordinator, str]) -> None:
@@ -118,7 +118,7 @@ async def test_nothing_is_known_before_the_coordinator_responded_once(coordinato
     async with knowing(url, "x") as known:
         with pytest.raises(DataNotKnown):
             await known.missing("x", [])
-        assert not known.knows_any()
+        assert known.unknown() == ("x",)
         assert known.age == float("inf")
 
 
@@ -146,7 +146,7 @@ async def test_a_long_outage_is_logged_again_with_the_age_of_what_is_known(
     coordinator: tuple[Coordinator, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told, url = coordinator
-    monkeypatch.setattr("gateway.druid.completeness.availability.REMIND_EVERY", 0.2)
+    monkeypatch.setattr("gateway.druid.completeness.outage.REMIND_EVERY", 0.2)
     with capture_logs() as lines:
         async with knowing(url, "x", period=0.01):
             told.segments = None
@@ -199,7 +199,6 @@ async def test_a_data_source_that_cannot_be_read_does_not_affect_the_others(
     told, url = coordinator
     told.others = [segment("yesterday/today")]
     async with knowing(url, "x", "broken") as known:
-        assert known.knows_any()
         assert known.unknown() == ("broken",)
         assert await known.missing("x", [TimeRange(0, 1)]) == TimeRange(0, 1)
         with pytest.raises(DataNotKnown):
@@ -212,14 +211,14 @@ async def test_what_is_older_than_the_maximum_age_is_not_known(coordinator: tupl
         known.existing("x")
         told.segments = None
         async with asyncio.timeout(5):
-            while known.knows_any():  # noqa: ASYNC110 - only asking tells
+            while not known.unknown():  # noqa: ASYNC110 - only asking tells
                 await asyncio.sleep(0.01)
         assert known.unknown() == ("x",)
         with pytest.raises(DataNotKnown):
             known.existing("x")
         told.segments = [segment()]
         async with asyncio.timeout(5):
-            while not known.knows_any():  # noqa: ASYNC110 - only asking tells
+            while known.unknown():  # noqa: ASYNC110 - only asking tells
                 await asyncio.sleep(0.01)
 
 

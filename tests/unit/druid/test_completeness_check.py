@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -77,7 +78,7 @@ async def checking(druid: Druid, next_link: NextLink[RoutedRequest]) -> AsyncIte
             Brokers([broker], i.broker_up) as brokers,
             Coordinator([ServiceUrl(url)]) as coordinator,
             Availability(coordinator, sources, period=60, max_age=300, age=i.coverage_age_seconds) as availability,
-            RealtimeMonitor(brokers, availability, sources, period=60, age=i.realtime_age_seconds) as realtime,
+            RealtimeMonitor(brokers, availability, period=60, max_age=300, age=i.realtime_age_seconds) as realtime,
         ):
             yield Checked(CompletenessCheck(availability, realtime, next_link), broker)
 
@@ -131,6 +132,47 @@ async def test_a_broker_that_does_not_list_uncovered_time_is_asked_again_if_it_s
             with pytest.raises(DataUnavailable):
                 await checked.run()
             assert len(next_link.requests) == 1
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+async def test_a_broker_that_never_lists_uncovered_time_must_serve_everything_before_and_after_the_query(
+    is_lost: bool,  # noqa: FBT001 - a case
+) -> None:
+    druid = Druid([CORE], served=[0])
+
+    async def respond(request: RoutedRequest) -> DruidResponse:
+        if is_lost and len(next_link.requests) == 2:
+            druid.served = []
+        return responded([len(next_link.requests)], request.lease, None)
+
+    next_link = NextLink(respond)
+    async with checking(druid, next_link) as checked:
+        if is_lost:
+            with pytest.raises(DataUnavailable):
+                await checked.run()
+        else:
+            assert (await checked.run()).rows == [2]
+    assert druid.checks == 2
+
+
+async def test_the_rows_of_a_response_that_does_not_count_are_dropped_before_the_next_one() -> None:
+    class Rows(list[Any]):
+        """A list that can be referred to weakly."""
+
+    dropped: list[bool] = []
+
+    async def respond(request: RoutedRequest) -> DruidResponse:
+        if dropped_rows:
+            dropped.append(dropped_rows[0]() is None)
+            return responded([7], request.lease)
+        rows = Rows([3])
+        dropped_rows.append(weakref.ref(rows))
+        return responded([], request.lease, None)._replace(rows=rows)
+
+    dropped_rows: list[weakref.ref[Rows]] = []
+    async with checking(Druid([CORE], served=[0]), NextLink(respond)) as checked:
+        assert (await checked.run()).rows == [7]
+    assert dropped == [True]
 
 
 async def test_appended_segments_are_checked_before_and_after_the_query() -> None:
