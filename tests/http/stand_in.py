@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, closing, suppress
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -160,6 +161,14 @@ async def answering_bytes(answer: bytes, *, reset: bool = False) -> AsyncIterato
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         # asyncio leaks a connection that arrives while the server closes: let those of the gateway arrive before.
         await asyncio.sleep(0.05)
+
+
+@contextmanager
+def silent() -> Iterator[socket.socket]:
+    """A listening socket: the system accepts connections, and nothing ever answers, as if a process were frozen."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0)
+        yield listener
 
 
 async def read_request(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
