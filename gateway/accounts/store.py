@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -127,6 +127,14 @@ class Accounts:
         """Return the schema's revision. Raises `DatabaseNotReady`, whose message says what to do."""
         with self._not_ready_on_failure():
             return await schema.check(self.engine)
+
+    async def is_ready(self) -> bool:
+        """Whether the database responds as soon as a lookup needs it to, and this release accepts its schema."""
+        with suppress(DatabaseNotReady, TimeoutError):
+            async with asyncio.timeout(_TIMEOUT):
+                await self.check_schema()
+                return True
+        return False
 
     @asynccontextmanager
     async def administration(self) -> AsyncIterator[Administration]:

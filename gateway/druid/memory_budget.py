@@ -4,12 +4,16 @@ Responses that are stored for reuse count, too, and are dropped before a respons
 budget. One organization may use half of the budget, except for a single response.
 """
 
+import asyncio
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self
 
 from prometheus_client import Gauge
 
+from gateway.druid.slices import SLICE
 from gateway.errors import MemoryExhausted
 
 GROWTH = 6
@@ -46,15 +50,30 @@ class MemoryBudget:
     def change(self, organization_id: str, before: int, after: int) -> None:
         """Take `after` bytes instead of `before`. Raises MemoryExhausted if there are not as many."""
         growth = after - before
-        if growth > 0:
-            while self._total + growth > self._limit:
-                self._reclaim(None)
-            while after < (theirs := self._used[organization_id] + growth) and theirs > self._limit // 2:
-                self._reclaim(organization_id)
+        for _ in self._reclaimed(organization_id, growth, after):
+            pass
         self._total += growth
         self._used[organization_id] += growth
         if not self._used[organization_id]:
             del self._used[organization_id]
+
+    async def make_room(self, organization_id: str, before: int, after: int) -> None:
+        """Drop as much of what is stored as `change` would. Other tasks run meanwhile: there may be 100,000 entries."""
+        with suppress(MemoryExhausted):
+            for number, _ in enumerate(self._reclaimed(organization_id, after - before, after), start=1):
+                if number % SLICE == 0:
+                    await asyncio.sleep(0)
+
+    def _reclaimed(self, organization_id: str, growth: int, after: int) -> Iterator[None]:
+        """Release one stored lease per step until there is enough memory. Raises MemoryExhausted if there is none."""
+        while growth > 0:
+            if self._total + growth > self._limit:
+                self._reclaim(None)
+            elif after < (theirs := self._used[organization_id] + growth) and theirs > self._limit // 2:
+                self._reclaim(organization_id)
+            else:
+                return
+            yield
 
     def _reclaim(self, organization_id: str | None) -> None:
         if not any(each.reclaim(organization_id) for each in self._stored):
@@ -116,6 +135,12 @@ class MemoryLease:
             self._allocation = own
         else:
             self._allocation.resize(size)
+
+    async def grow(self, size: int) -> None:
+        """Cover this many bytes, as `resize`. Other tasks run while much of what is stored is dropped for it."""
+        allocation = self._allocation
+        await allocation.budget.make_room(allocation.organization_id, self.size, size)
+        self.resize(size)
 
     def cover_beside(self, size: int) -> None:
         """Cover so many bytes beside those that it may share with others, until it is resized or released.

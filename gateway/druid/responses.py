@@ -29,9 +29,10 @@ from gateway.query.filters import caller_values
 
 _LARGEST_ERROR = 1 << 16
 """Bytes of an error that is read, and of a query for which its message is logged: larger ones repeat many values."""
-_LONGEST_MESSAGE = 2_000
+_LONGEST_TEXT = 2_000
 _WORD = re.compile(r"\w{4,}")
-_TIMEOUT_LIMIT = re.compile(r"timeout = \d+ is more than enforced limit of (\d+)")
+_TIMEOUT_LIMIT = re.compile(r"Configured timeout = \d+ is more than enforced limit of ([1-9]\d{3,17})\.")
+"""Druid's whole message, so that no text of a caller that it repeats is one; and no limit below a second."""
 
 _log = structlog.get_logger(__name__)
 
@@ -99,46 +100,46 @@ def error_in(status: int, raw: bytearray, query: bytes) -> Exception:
     except ValueError:
         told = {}
     told = told if isinstance(told, dict) else {}
-    reason, message = told.get("error"), str(told.get("errorMessage"))
-    if status == 400 and (limit := _TIMEOUT_LIMIT.search(message)):
+    reason, error_class, message = told.get("error"), told.get("errorClass"), str(told.get("errorMessage"))
+    if status == 400 and (limit := _TIMEOUT_LIMIT.fullmatch(message)):
         return TimeoutAboveLimit(int(limit[1]))
-    shown = _redacted(message, query)
+    shown = _redacted({"error": reason, "error_class": error_class, "message": message}, query)
     if status in ACCESS_DENIED:
         # Often an HTML page of a proxy, which says nothing about the reason.
-        reason, shown = "access denied", ACCESS_DENIED[status]
-    _log.error(
-        "druid_rejected_query", druid_status=status, error=reason, error_class=told.get("errorClass"), message=shown
-    )
+        shown |= {"error": "access denied", "message": ACCESS_DENIED[status]}
+    _log.error("druid_rejected_query", druid_status=status, **shown)
     if status == 400 and reason == "Resource limit exceeded":
         return ReportTooLarge(
             "The report needs more memory than one report may have. Group by fewer dimensions, filter more, or choose "
             "a shorter interval."
         )
-    if str(told.get("errorClass")).endswith("SegmentMissingException") or message.startswith(
-        "No results found for seg"
-    ):
+    if str(error_class).endswith("SegmentMissingException") or message.startswith("No results found for seg"):
         return SegmentsMissing("The database could not answer.")
     kind, detail, headers = _ERRORS.get(status, (InvalidDruidResponse, "The database could not answer.", {}))
     return kind(detail, headers=headers)
 
 
-def _redacted(message: str, query: bytes) -> str:
-    """Return the beginning of Druid's message without what the caller wrote: Druid may repeat values and names.
+def _redacted(told: Mapping[str, object], query: bytes) -> dict[str, str | None]:
+    """Return the beginnings of Druid's texts without what the caller wrote: Druid may repeat values and names.
 
     It may write them with escapes of its own, so that each of their words is removed, too.
     """
     if len(query) > _LARGEST_ERROR:
-        return "…"
+        return dict.fromkeys(told, "…")
     native = orjson.loads(query)
-    values = [value for value in caller_values(native) if value]
-    if len(message) > _LONGEST_MESSAGE:
-        # Without the last word, which may be the beginning of one of theirs.
-        message = re.sub(r"\w*\Z", "…", message[:_LONGEST_MESSAGE], count=1)
-    for value in sorted(values, key=len, reverse=True):
-        message = message.replace(value, "…")
+    values = sorted({*caller_values(native)} - {""}, key=len, reverse=True)
     texts = [*values, *_names(native)]
     words = set(_WORD.findall(" ".join((*texts, json.dumps(texts), json.dumps(texts, ensure_ascii=False)))))
-    return _WORD.sub(lambda found: "…" if found[0] in words else found[0], message)
+
+    def without(text: str) -> str:
+        if len(text) > _LONGEST_TEXT:
+            # Without the last word, which may be the beginning of one of theirs.
+            text = re.sub(r"(?<!\w)\w*+\Z", "…", text[:_LONGEST_TEXT], count=1)
+        for value in values:
+            text = text.replace(value, "…")
+        return _WORD.sub(lambda found: "…" if found[0] in words else found[0], text)
+
+    return {key: None if text is None else without(str(text)) for key, text in told.items()}
 
 
 def _names(native: Mapping[str, Any]) -> Iterator[str]:

@@ -74,7 +74,7 @@ class Reuse:
 
     async def _from_memory(self, request: DruidRequest, stored: StoredResponse) -> DruidResponse:
         lease = self._budget.lease(request.query.tenant.owner_organization_id)
-        lease.resize(GROWTH * len(stored.body))
+        await lease.grow(GROWTH * len(stored.body))
         rows = await parse_rows(stored.body)
         version, uncovered = (stored.known.version, stored.known.uncovered) if stored.known else (None, None)
         return DruidResponse(
@@ -84,7 +84,7 @@ class Reuse:
     async def _from_druid(self, request: DruidRequest, key: bytes, stored: StoredResponse | None) -> DruidResponse:
         response = await self._next.run(KeyedRequest(*request, key=key, known=self._known(key, stored)))
         if self._seconds and response.origin != "shared":
-            self._store(request, key, response)
+            await self._store(request, key, response)
         # The rows stay in memory until the caller has them, and the body does only if it is stored.
         return response._replace(body=b"")
 
@@ -94,7 +94,11 @@ class Reuse:
             return None
         return stored.known if stored and stored.known else NOTHING_KNOWN
 
-    def _store(self, request: DruidRequest, key: bytes, response: DruidResponse) -> None:
+    async def _store(self, request: DruidRequest, key: bytes, response: DruidResponse) -> None:
+        organization_id, size = request.query.tenant.owner_organization_id, len(key) + len(response.body)
+        if response.version is not None or self._age(response.sent_at) < self._seconds:
+            await self._stored.make_room(key, size, organization_id, self._budget)
+        # A newer response may have been stored meanwhile.
         before = self._stored.get(key)
         if before is not None and before.sent_at > response.sent_at:
             return
@@ -104,8 +108,7 @@ class Reuse:
             return
         known = None if response.version is None else Known(response.version, response.body, response.uncovered)
         value = StoredResponse(response.body, response.query_id, response.sent_at, known)
-        size = len(key) + len(response.body)
-        self._stored.put(key, value, size, request.query.tenant.owner_organization_id, self._budget)
+        self._stored.put(key, value, size, organization_id, self._budget)
         if response.version is None:
             self._expiring.append((response.sent_at + self._seconds, key))
             if len(self._expiring) == 1:

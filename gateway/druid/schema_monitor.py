@@ -14,12 +14,11 @@ from gateway.catalog.model import Dataset
 from gateway.druid.api.coordinator import Coordinator
 from gateway.druid.broker_pool import Brokers
 from gateway.druid.chain import DruidRequest, DruidResponse, Link
+from gateway.druid.periodic import Periodic
 from gateway.druid.schema_reader import BrokerNotReached, SchemaNotRead, SchemaReader
 from gateway.errors import RETRY_SOON, DataSetUnavailable, DruidUnavailable
 from gateway.telemetry.instruments import Instruments
 
-FIRST_SECONDS: Final = 20.0
-"""How long the start waits for the first comparison. Data sets that were not compared yet are not served."""
 REMIND_EVERY: Final = 300.0
 """Seconds between two log lines about a data set whose columns still cannot be read."""
 _RETRY_LATER: Final = {"Retry-After": "60"}
@@ -84,6 +83,7 @@ class _Watched:
 class SchemaMonitor:
     """Compares each data set with Druid every `period` seconds. An async context manager: it does so in the background.
 
+    Entering it waits for the first comparisons, but not for long: a data set that was not compared yet is not served.
     The instruments show the age of the oldest comparison, and which data sets are served.
     """
 
@@ -96,36 +96,21 @@ class SchemaMonitor:
         *,
         period: float,
     ) -> None:
-        self._brokers = brokers
-        self._period = period
         self._watched = {dataset.name: _Watched(dataset, coordinator) for dataset in datasets}
+        self._comparing = Periodic([partial(each.compare, brokers) for each in self._watched.values()], period=period)
         instruments.schema_age_seconds.set_function(lambda: self.age)
         for name in self._watched:
             instruments.data_set_available.labels(name).set_function(partial(self._is_served, name))
 
     async def __aenter__(self) -> Self:
         self._now = asyncio.get_running_loop().time
-        first = [asyncio.create_task(each.compare(self._brokers)) for each in self._watched.values()]
-        self._tasks = [
-            asyncio.create_task(self._watch(each, task))
-            for each, task in zip(self._watched.values(), first, strict=True)
-        ]
-        if first:
-            await asyncio.wait(first, timeout=FIRST_SECONDS)
+        await self._comparing.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _watch(self, watched: _Watched, first: asyncio.Task[None]) -> None:
-        await first
-        while True:
-            await asyncio.sleep(self._period)
-            await watched.compare(self._brokers)
+        await self._comparing.__aexit__(kind, error, trace)
 
     def _is_served(self, name: str) -> bool:
         return self._watched[name].is_served

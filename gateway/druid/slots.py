@@ -50,7 +50,10 @@ class Slot:
 
 
 class Slots:
-    """`slots` for running queries, and a queue of `queue` more. An async context manager: it awaits cancellations."""
+    """`slots` for running queries, and a queue of `queue` more.
+
+    An async context manager: leaving it awaits the cancellations of queries for as long as they would keep their slots.
+    """
 
     def __init__(self, *, slots: int, queue: int, instruments: LaneInstruments) -> None:
         self._slots = slots
@@ -73,8 +76,13 @@ class Slots:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if pending := self._cancellations | self._releases:
-            await asyncio.wait(pending)
+        if self._releases:
+            # Each of them waits for a bounded time.
+            await asyncio.wait(self._releases)
+        late = list(self._cancellations)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
     @property
     def running(self) -> int:

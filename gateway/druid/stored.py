@@ -1,11 +1,13 @@
 """What is stored for identical requests, in the order of its last use, within a memory budget."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from gateway.druid.memory_budget import MemoryBudget, MemoryLease
+from gateway.druid.slices import SLICE
 from gateway.errors import MemoryExhausted
 
 _OVERHEAD = 1_024
@@ -46,6 +48,18 @@ class Stored(Generic[K, V]):
         """Return the value that was not used for the longest time, with its key."""
         return next(((key, entry.value) for key, entry in self._entries.items()), None)
 
+    async def make_room(self, key: K, size: int, organization_id: str, budget: MemoryBudget) -> None:
+        """Drop old values, so that `put` of a large one has nothing more to drop. Other tasks run meanwhile."""
+        size += _OVERHEAD
+        if size > self._limit // 8:
+            return
+        await budget.make_room(organization_id, 0, size)
+        dropped = 0
+        while self.size + size - self._size_of(key) > self._limit and self.reclaim(None):
+            dropped += 1
+            if dropped % SLICE == 0:
+                await asyncio.sleep(0)
+
     def put(self, key: K, value: V, size: int, organization_id: str, budget: MemoryBudget) -> None:
         """Store a value of this many bytes if its memory, and others' that are dropped for it, suffices."""
         size += _OVERHEAD
@@ -62,6 +76,10 @@ class Stored(Generic[K, V]):
         self.size += size
         while self.size > self._limit:
             self.reclaim(None)
+
+    def _size_of(self, key: K) -> int:
+        entry = self._entries.get(key)
+        return 0 if entry is None else entry.lease.size
 
     def drop(self, key: K) -> None:
         """Remove the value with this key, if there is one."""

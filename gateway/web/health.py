@@ -7,8 +7,6 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.accounts.schema import DatabaseNotReady
-from gateway.accounts.store import Accounts
 from gateway.query.literals import Json
 from gateway.web.context import SERVICES, Services
 from gateway.web.encoders import json_response
@@ -41,7 +39,7 @@ def readiness() -> Handler:
 
 
 async def _check(services: Services) -> tuple[bool, Json]:
-    accounts, druid = await asyncio.gather(_has_schema(services.accounts), services.druid.readiness())
+    accounts, druid = await asyncio.gather(services.accounts.is_ready(), services.druid.readiness())
     is_ready = accounts and druid.is_ready and druid.serves_any
     return is_ready, {
         "status": "ready" if is_ready else "not ready",
@@ -50,11 +48,3 @@ async def _check(services: Services) -> tuple[bool, Json]:
         "unknown_data_sources": list(druid.unknown_data_sources),
         "unavailable_data_sets": {name: list(reasons) for name, reasons in druid.unavailable_data_sets.items()},
     }
-
-
-async def _has_schema(accounts: Accounts) -> bool:
-    try:
-        await accounts.check_schema()
-    except DatabaseNotReady:
-        return False
-    return True

@@ -7,6 +7,7 @@ import gc
 import signal
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, cast
 
 import structlog
@@ -67,6 +68,7 @@ async def serve(
 ) -> None:
     """Serve the application until SIGINT or SIGTERM, or until `stop` is set; call `ready` once it listens.
 
+    They also end a start that waits for another service.
     `listeners` are sockets that other processes accept connections from, too. Without them, the address is that of the
     settings.
     """
@@ -75,7 +77,8 @@ async def serve(
         loop.add_signal_handler(number, stop.set)
     runner = Runner(app, settings)
     try:
-        await runner.setup()
+        if not await _set_up(runner, stop):
+            return
         sites: list[web.BaseSite] = [SharedSocket(runner, listener) for listener in listeners]
         for site in sites or [web.TCPSite(runner, settings.host, settings.port)]:
             await site.start()
@@ -89,6 +92,17 @@ async def serve(
         await _say_goodbye(app, runner, min(_GOODBYE_SECONDS, settings.shutdown_timeout))
     finally:
         await runner.cleanup()
+
+
+async def _set_up(runner: Runner, stop: asyncio.Event) -> bool:
+    """Start the application; return false if `stop` was set before."""
+    starting, stopping = asyncio.create_task(runner.setup()), asyncio.create_task(stop.wait())
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (starting, stopping):
+        task.cancel()
+    with suppress(asyncio.CancelledError):
+        await starting
+    return not starting.cancelled()
 
 
 async def _say_goodbye(app: web.Application, runner: Runner, seconds: float) -> None:

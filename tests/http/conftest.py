@@ -63,11 +63,13 @@ class Process:
 def start_process(tmp_path: Path) -> StartProcess:
     """Start the command in front of a broker's URL, with JSON logs; further keywords are settings.
 
-    With several workers it is ready once all of them are.
+    With several workers it is ready once all of them are. Without `ready` the process may still be starting.
     """
 
     @asynccontextmanager
-    async def start(broker_url: str, *, workers: int = 1, **changes: object) -> AsyncIterator[Process]:
+    async def start(
+        broker_url: str, *, workers: int = 1, ready: bool = True, **changes: object
+    ) -> AsyncIterator[Process]:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         settings = settings_for(tmp_path, broker_url, port=port)
@@ -96,9 +98,9 @@ def start_process(tmp_path: Path) -> StartProcess:
         try:
             gateway = Gateway(f"http://127.0.0.1:{port}", tokens, settings, web.Application())
             async with Client(gateway) as client:
-                ready = b'"listening"' if workers == 1 else b'"workers_ready"'
+                event = b'"listening"' if workers == 1 else b'"workers_ready"'
                 async with asyncio.timeout(30 * workers):
-                    while ready not in log.read_bytes():
+                    while ready and event not in log.read_bytes():
                         assert process.returncode is None, log.read_text()
                         await asyncio.sleep(0.05)
                 yield Process(client, log, process)

@@ -40,7 +40,10 @@ async def measured_stalls() -> AsyncIterator[Stalls]:
 
     ticking = asyncio.create_task(tick())
     try:
+        # It begins before, and ends after, what is measured.
+        await asyncio.sleep(0)
         yield stalls
+        await asyncio.sleep(2 * _TICK)
     finally:
         ticking.cancel()
         await asyncio.gather(ticking, return_exceptions=True)

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, closing, suppress
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,7 +70,8 @@ class StandIn:
     """`queries` and `cancelled` (ids) in the order in which they came; `answer` may be replaced at any time, and so may
     `candidates`, the answer to which servers have the data.
 
-    `cancelled_at` has the time of each id's first cancellation. It has the columns of `datasets`.
+    `cancelled_at` has the time of each id's first cancellation. It has the columns of `datasets`. While it is `frozen`,
+    cancellations get no response and no effect.
 
     As in Druid, a query that runs is ended by its cancellation, and any other cancellation is forgotten.
     """
@@ -79,6 +81,7 @@ class StandIn:
     candidates: Handler = field(default_factory=lambda: error(404))
     datasets: Sequence[Dataset] = tuple(DATASETS.values())
     healthy: bool = True
+    frozen: bool = False
     probes: int = 0
     queries: list[Asked] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
@@ -115,12 +118,14 @@ class StandIn:
 
     async def _delete(self, request: web.Request) -> web.Response:
         query_id = request.match_info["id"]
-        if query_id in self.running:
+        if query_id in self.running and not self.frozen:
             self.running[query_id].cancel()
         async with self._changed:
             self.cancelled.append(query_id)
             self.cancelled_at.setdefault(query_id, asyncio.get_running_loop().time())
             self._changed.notify_all()
+        if self.frozen:
+            await never(request)
         return web.Response(status=202)
 
     async def _readiness(self, _: web.Request) -> web.Response:
@@ -160,6 +165,14 @@ async def answering_bytes(answer: bytes, *, reset: bool = False) -> AsyncIterato
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         # asyncio leaks a connection that arrives while the server closes: let those of the gateway arrive before.
         await asyncio.sleep(0.05)
+
+
+@contextmanager
+def silent() -> Iterator[socket.socket]:
+    """A listening socket: the system accepts connections, and nothing ever answers, as if a process were frozen."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0)
+        yield listener
 
 
 async def read_request(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from tests.http.asking import COUNT
 from tests.http.conftest import StartProcess
-from tests.http.stand_in import StandIn, never, respond, row
+from tests.http.stand_in import StandIn, never, respond, row, silent
 
 SLOW = COUNT | {"interval": {"start": "2019-02-01", "end": "2019-02-02"}, "totals": True, "granularity": "hour"}
 
@@ -64,3 +64,36 @@ async def test_an_idle_process_ends_at_once(start_process: StartProcess, druid_s
         assert (await process.client.post()).status == 200
         process.process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.process.wait(), 10) == 0
+
+
+async def test_a_frozen_broker_does_not_delay_the_end(start_process: StartProcess, druid_stand_in: StandIn) -> None:
+    druid_stand_in.answer, druid_stand_in.frozen = never, True
+    async with start_process(druid_stand_in.url, shutdown_timeout=1) as process:
+        slow = asyncio.create_task(process.client.post())
+        await druid_stand_in.wait_for(queries=1)
+        process.process.send_signal(signal.SIGTERM)
+        # Of the supervisor's ten seconds beyond the time for requests, it must not need more than a few.
+        assert await asyncio.wait_for(process.process.wait(), 7) == 0
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await slow
+        [query] = druid_stand_in.queries
+        assert set(druid_stand_in.cancelled) == {query.id}
+        [line] = [line for line in process.lines() if line["event"] == "druid_query_not_cancelled"]
+        assert line["druid_query_id"] == query.id
+
+
+@pytest.mark.parametrize(
+    ("setting", "url"),
+    [("druid_coordinator_url", "http://127.0.0.1:{}"), ("database_url", "postgresql://user@127.0.0.1:{}/accounts")],
+)
+async def test_a_start_that_waits_for_another_service_ends_at_once(
+    start_process: StartProcess, druid_stand_in: StandIn, setting: str, url: str
+) -> None:
+    with silent() as service:
+        changes = {setting: url.format(service.getsockname()[1])}
+        async with start_process(druid_stand_in.url, ready=False, **changes) as process:
+            connected = asyncio.get_running_loop().sock_accept(service)
+            with (await asyncio.wait_for(connected, 30))[0]:
+                process.process.send_signal(signal.SIGTERM)
+                assert await asyncio.wait_for(process.process.wait(), 5) == 0
+            assert [line["event"] for line in process.lines() if line["level"] != "warning"] == []

@@ -33,15 +33,19 @@ async def cancel(
 
     `exchange` is that of the query, sent at `sent_at` (the event loop's time). `seconds` measures each cancellation.
     """
-    await asyncio.wait({exchange.begun}, timeout=max(0.0, sent_at + _KNOWN_AFTER - asyncio.get_running_loop().time()))
-    for pause in _CANCEL_AGAIN:
-        await _cancel_once(broker, query_id, seconds)
-        await asyncio.wait({exchange.begun}, timeout=pause)
-        if exchange.begun.done():
-            break
-    else:
-        _log.warning("druid_query_not_cancelled", druid_query_id=query_id)
-    exchange.close()
+    known_in = max(0.0, sent_at + _KNOWN_AFTER - asyncio.get_running_loop().time())
+    try:
+        await asyncio.wait({exchange.begun}, timeout=known_in)
+        for pause in _CANCEL_AGAIN:
+            await _cancel_once(broker, query_id, seconds)
+            await asyncio.wait({exchange.begun}, timeout=pause)
+            if exchange.begun.done():
+                break
+    finally:
+        # Also if the gateway stops and does not wait any longer.
+        if not exchange.begun.done():
+            _log.warning("druid_query_not_cancelled", druid_query_id=query_id)
+        exchange.close()
 
 
 async def _cancel_once(broker: Broker, query_id: str, seconds: Histogram) -> None:

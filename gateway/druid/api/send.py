@@ -49,7 +49,7 @@ class Send:
             if confirmed is not None:
                 timer.outcome = "confirmed"
                 version, body, uncovered = confirmed.version, confirmed.body, confirmed.uncovered
-                request.lease.resize(GROWTH * len(body))
+                await request.lease.grow(GROWTH * len(body))
             elif response.status == 200:
                 version, body, uncovered = version_in(response.headers), response.body, uncovered_in(response.headers)
             else:

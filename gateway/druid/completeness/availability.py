@@ -5,11 +5,11 @@ if requested with `uncoveredIntervalsLimit` (https://druid.apache.org/docs/33.0.
 in both is missing from the response.
 """
 
-import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -21,6 +21,7 @@ from gateway.druid.api.http import ServiceError
 from gateway.druid.completeness.existing_data import ExistingData, read_existing_data
 from gateway.druid.completeness.outage import Outage
 from gateway.druid.intervals import TimeRange, intersect, merge
+from gateway.druid.periodic import Periodic
 from gateway.druid.segments import Segment, current
 
 _log = structlog.get_logger(__name__)
@@ -44,6 +45,7 @@ class _Knowledge:
 class Availability:
     """Asks the coordinator for the data of each data source, every `period` seconds. An async context manager.
 
+    Entering it waits for the first lists, but not for long: a data source without one is unknown until it arrives.
     While the coordinator does not respond, what is known remains valid for `max_age` seconds. `age` shows how old it
     is for the data source that was refreshed least recently. One data source never affects another.
     """
@@ -52,25 +54,26 @@ class Availability:
         self, coordinator: Coordinator, data_sources: Iterable[str], *, period: float, max_age: float, age: Gauge
     ) -> None:
         self._coordinator = coordinator
-        self._period = period
         self._max_age = max_age
+<<<<<<< HEAD
         self._known = {
             each: _Knowledge(Outage(each, failed="coverage_not_refreshed", again="coverage_refreshed_again"))
             for each in data_sources
         }
+=======
+        self._known = {data_source: _Knowledge() for data_source in data_sources}
+        self._refreshing = Periodic([partial(self._refresh, each) for each in self._known], period=period)
+>>>>>>> stop-fixes
         age.set_function(lambda: self.age)
 
     async def __aenter__(self) -> Self:
-        await asyncio.gather(*(self._refresh(each) for each in self._known))
-        self._tasks = [asyncio.create_task(self._refresh_forever(each)) for each in self._known]
+        await self._refreshing.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._refreshing.__aexit__(kind, error, trace)
 
     @property
     def age(self) -> float:
@@ -133,11 +136,6 @@ class Availability:
         except ServiceError as error:
             _log.warning("missing_data_not_confirmed", data_source=data_source, error=str(error))
             return None
-
-    async def _refresh_forever(self, data_source: str) -> None:
-        while True:
-            await asyncio.sleep(self._period)
-            await self._refresh(data_source)
 
     async def _refresh(self, data_source: str) -> None:
         known, asked_at = self._known[data_source], time.monotonic()

@@ -1,5 +1,6 @@
 """A PostgreSQL that is down, frozen, restarted or rejects the password."""
 
+import asyncio
 import signal
 import threading
 import time
@@ -13,6 +14,7 @@ from gateway.accounts.schema import DatabaseNotReady
 from gateway.accounts.settings import AccountSettings
 from gateway.accounts.store import Accounts
 from gateway.errors import AccountsUnavailable
+from tests.http.stand_in import silent
 
 SECRET = SecretStr("s" * 32)
 
@@ -69,9 +71,20 @@ async def test_a_frozen_database_causes_503_in_time_and_recovers(postgresql: Ser
             with pytest.raises(AccountsUnavailable):
                 await accounts.token("bbbbbbbb")
             assert time.monotonic() - begun < 5
+            begun = time.monotonic()
+            assert not await accounts.is_ready()
+            assert time.monotonic() - begun < 5
         finally:
             postgresql.signal(signal.SIGCONT)
+        assert await accounts.is_ready()
         assert await accounts.token("bbbbbbbb") is None
+
+
+async def test_a_database_that_never_answers_is_not_ready() -> None:
+    with silent() as server:
+        url = f"postgresql://u:hidden@127.0.0.1:{server.getsockname()[1]}/x"
+        async with asyncio.timeout(5), Accounts(_settings(url)) as accounts:
+            assert not await accounts.is_ready()
 
 
 async def test_a_restarted_database_causes_no_error(own_postgresql: Server) -> None:

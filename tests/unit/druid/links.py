@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Generic, TypeVar
 
 from gateway.druid.api.broker import Broker
@@ -20,6 +21,7 @@ from gateway.druid.intervals import TimeRange
 from gateway.druid.memory_budget import MemoryBudget, MemoryLease
 from gateway.druid.reuse import key_of
 from gateway.druid.slots import LaneInstruments, Slot, Slots
+from gateway.druid.stored import Stored
 from gateway.query.compile import DruidQuery, compile_time_range
 from gateway.telemetry.instruments import Instruments
 from gateway.tenancy.tenant import Tenant
@@ -44,6 +46,15 @@ def query(tenant: Tenant = TENANT, **changes: Any) -> DruidQuery:
 
 def budget(limit: int = 1 << 30) -> MemoryBudget:
     return MemoryBudget(limit, INSTRUMENTS.answers_bytes)
+
+
+def fill_with_small_entries(stored: Stored[Any, Any], memory: MemoryBudget) -> None:
+    """Store entries of several organizations, as large as those of short responses, until older ones are dropped."""
+    for number in count():
+        before = stored.size
+        stored.put(object(), b"[]", 50, f"organization {number % 8}", memory)
+        if stored.size == before:
+            return
 
 
 def new_slots(slots: int, queue: int) -> Slots:

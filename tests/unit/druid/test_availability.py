@@ -27,8 +27,11 @@ class Coordinator:
         self.asked: list[list[str]] = []
         self.others: list[Any] = []
         self.refused = 0
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
 
     async def answer(self, request: web.Request) -> web.Response:
+        await self.may_answer.wait()
         self.refused += self.segments is None
         found = self.segments if request.query["datasources"] == "x" else self.others
         return web.json_response(found, status=500 if self.segments is None else 200)
@@ -120,6 +123,34 @@ async def test_nothing_is_known_before_the_coordinator_responded_once(coordinato
             await known.missing("x", [])
         assert known.unknown() == ("x",)
         assert known.age == float("inf")
+
+
+async def test_a_silent_coordinator_delays_the_start_only_for_a_while(
+    coordinator: tuple[Coordinator, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, url = coordinator
+    told.may_answer.clear()
+    monkeypatch.setattr("gateway.druid.periodic.FIRST_SECONDS", 0.1)
+    async with asyncio.timeout(5), knowing(url, "x") as known:
+        assert known.unknown() == ("x",)
+        with pytest.raises(DataNotKnown):
+            known.existing("x")
+        # The first request goes on.
+        told.may_answer.set()
+        await until(known.knows_any)
+        assert await known.missing("x", [TimeRange(0, 1)]) == TimeRange(0, 1)
+
+
+async def test_a_start_that_is_cancelled_leaves_no_request_behind(coordinator: tuple[Coordinator, str]) -> None:
+    told, url = coordinator
+    told.may_answer.clear()
+    with capture_logs() as lines:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1), knowing(url, "x"):
+                pytest.fail("the coordinator did not respond")
+        assert not any("Periodic" in repr(task) for task in asyncio.all_tasks())
+    assert lines == []
+    told.may_answer.set()
 
 
 async def test_an_outage_of_the_coordinator_is_logged_when_it_begins_and_when_it_ends(

@@ -1,11 +1,15 @@
 """The memory of responses in transit: bounded, and fair between organizations."""
 
+import asyncio
 from contextlib import suppress
 
 import pytest
 
+from gateway.druid.memory_budget import MemoryBudget
+from gateway.druid.stored import Stored
 from gateway.errors import MemoryExhausted
-from tests.unit.druid.links import budget
+from tests.http.stalls import measured_stalls
+from tests.unit.druid.links import INSTRUMENTS, budget, fill_with_small_entries
 
 
 def test_a_released_lease_frees_its_memory() -> None:
@@ -134,3 +138,39 @@ def test_what_is_made_of_a_response_counts_beside_it_until_it_takes_its_place(en
     second.cover_beside(5)
     first.release()
     assert memory.used == 0
+
+
+async def test_dropping_many_stored_entries_lets_others_run() -> None:
+    stored: Stored[int, bytes] = Stored(1 << 26)
+    memory = MemoryBudget(1 << 26, INSTRUMENTS.answers_bytes, stored)
+    fill_with_small_entries(stored, memory)
+    with memory.lease("b") as lease:
+        async with measured_stalls() as stalls:
+            await lease.grow(60 << 20)
+        assert lease.size == 60 << 20
+        assert memory.used <= 1 << 26
+        assert stored.size < 4 << 20
+    assert stalls.longest < 0.02
+
+
+async def test_memory_that_is_taken_while_stored_entries_are_dropped_is_not_given_twice() -> None:
+    stored: Stored[int, bytes] = Stored(1 << 24)
+    memory = MemoryBudget(1 << 24, INSTRUMENTS.answers_bytes, stored)
+    fill_with_small_entries(stored, memory)
+    with memory.lease("b") as one, memory.lease("c") as other:
+        outcomes = await asyncio.gather(one.grow(9 << 20), other.grow(9 << 20), return_exceptions=True)
+        assert [type(each) for each in outcomes].count(MemoryExhausted) == 1
+        assert sorted((one.size, other.size)) == [0, 9 << 20]
+    assert memory.used == stored.size == 0
+
+
+async def test_a_large_entry_takes_the_place_of_many_without_a_stall() -> None:
+    stored: Stored[int, bytes] = Stored(1 << 27)
+    memory = MemoryBudget(1 << 28, INSTRUMENTS.answers_bytes, stored)
+    fill_with_small_entries(stored, memory)
+    async with measured_stalls() as stalls:
+        await stored.make_room(-1, 16_000_000, "a", memory)
+        stored.put(-1, b"large", 16_000_000, "a", memory)
+    assert stored.get(-1) == b"large"
+    assert 100 << 20 < stored.size <= 1 << 27
+    assert stalls.longest < 0.02

@@ -11,7 +11,16 @@ from gateway.druid.memory_budget import GROWTH, MemoryBudget
 from gateway.druid.reuse import Reuse, StoredResponse
 from gateway.druid.stored import Stored
 from gateway.errors import DruidUnavailable, MemoryExhausted
-from tests.unit.druid.links import INSTRUMENTS, OTHER_TENANT, NextLink, query, requested, soon
+from tests.http.stalls import measured_stalls
+from tests.unit.druid.links import (
+    INSTRUMENTS,
+    OTHER_TENANT,
+    NextLink,
+    fill_with_small_entries,
+    query,
+    requested,
+    soon,
+)
 
 SECONDS = 0.2
 
@@ -190,6 +199,20 @@ async def test_stored_responses_are_dropped_before_a_response_is_rejected() -> N
     assert druid.memory.used < used
     # The response that was used last is dropped last.
     assert await druid.ask(intervals="2019-01-01/2020-01-01") == ([9], "druid")
+
+
+async def test_a_large_response_from_memory_takes_the_place_of_many_small_ones_without_a_stall() -> None:
+    druid = Druid(seconds=60, limit=1 << 26)
+    druid.body = orjson.dumps([["x" * 1_000, number] for number in range(4_000)])
+    # The oldest are dropped first.
+    fill_with_small_entries(druid.stored, druid.memory)
+    rows, _ = await druid.ask()
+    fill_with_small_entries(druid.stored, druid.memory)
+    before = druid.stored.size
+    async with measured_stalls() as stalls:
+        assert await druid.ask() == (rows, "memory")
+    assert before - druid.stored.size > 15 << 20
+    assert stalls.longest < 0.02
 
 
 async def test_an_organization_at_its_share_loses_its_own_stored_responses() -> None:

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import orjson
 import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
@@ -12,14 +13,26 @@ from structlog.testing import capture_logs
 from gateway.druid.api.broker import Broker, NoAnswer
 from gateway.druid.api.send import Send
 from gateway.druid.api.urls import ServiceUrl
-from gateway.druid.chain import DruidResponse
+from gateway.druid.chain import DruidResponse, Known
 from gateway.druid.intervals import TimeRange
+from gateway.druid.memory_budget import GROWTH, MemoryBudget
 from gateway.druid.query_context import AddContext
 from gateway.druid.responses import TimeoutAboveLimit
+from gateway.druid.stored import Stored
 from gateway.druid.tenant_guard import TenantGuard
 from gateway.errors import DataUnavailable, DeadlineExceeded, InternalError, MemoryExhausted, ReportTooLarge
+from tests.http.stalls import measured_stalls
 from tests.http.stand_in import StandIn, answering_bytes, error, never, respond, respond_with, row, standing_in
-from tests.unit.druid.links import INSTRUMENTS, budget, leased, new_slots, query, requested, routed
+from tests.unit.druid.links import (
+    INSTRUMENTS,
+    budget,
+    fill_with_small_entries,
+    leased,
+    new_slots,
+    query,
+    requested,
+    routed,
+)
 
 DAY = TimeRange(0, 86_400_000)
 SECRET = "what-a-caller-filters-by"
@@ -149,6 +162,22 @@ async def test_a_response_that_exceeds_the_memory_budget_frees_what_it_took(drui
         with request.lease, pytest.raises(MemoryExhausted):
             await guarded().run(request)
     assert memory.used == 0
+
+
+async def test_a_large_confirmed_response_takes_the_place_of_many_small_ones_without_a_stall(druid: StandIn) -> None:
+    druid.answer = respond_with(b"", status=304)
+    stored: Stored[int, bytes] = Stored(1 << 26)
+    memory = MemoryBudget(1 << 26, INSTRUMENTS.answers_bytes, stored)
+    fill_with_small_entries(stored, memory)
+    known = Known("v1", orjson.dumps([["x" * 1_000, number] for number in range(5_000)]), ())
+    async with Broker(ServiceUrl(druid.url)) as broker:
+        lease = memory.lease("b")
+        request = routed(requested(), broker, known)._replace(lease=lease).with_context(queryId="id", timeout=5000)
+        async with measured_stalls() as stalls:
+            response = await guarded().run(request)
+    assert len(response.rows) == 5_000
+    assert lease.size == GROWTH * len(known.body)
+    assert stalls.longest < 0.02
 
 
 async def test_a_timeout_that_druid_rejects_is_told_apart_from_other_errors(druid: StandIn) -> None:

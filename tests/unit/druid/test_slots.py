@@ -164,6 +164,28 @@ async def test_an_abandoned_query_keeps_its_slot_until_its_cancellation_has_ende
     ended.set()
 
 
+async def test_leaving_ends_cancellations_that_take_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.druid.slots._CANCEL_SECONDS", 0.05)
+    slots, quick, never = new_slots(2, 4), asyncio.Event(), asyncio.Event()
+    outcomes = []
+
+    async def cancellation(ended: asyncio.Event) -> None:
+        try:
+            await ended.wait()
+            outcomes.append("complete")
+        except asyncio.CancelledError:
+            outcomes.append("not complete")
+            raise
+
+    async with asyncio.timeout(5), slots:
+        async with slots.acquire("a", soon()) as slot:
+            slot.release_after(cancellation(quick))
+            slot.release_after(cancellation(never))
+        asyncio.get_running_loop().call_later(0.01, quick.set)
+    assert outcomes == ["complete", "not complete"]
+    assert (slots.running, slots.cancelling) == (0, 0)
+
+
 async def _until(ended: asyncio.Event) -> None:
     await ended.wait()
 
