@@ -55,15 +55,11 @@ class Availability:
     ) -> None:
         self._coordinator = coordinator
         self._max_age = max_age
-<<<<<<< HEAD
         self._known = {
             each: _Knowledge(Outage(each, failed="coverage_not_refreshed", again="coverage_refreshed_again"))
             for each in data_sources
         }
-=======
-        self._known = {data_source: _Knowledge() for data_source in data_sources}
         self._refreshing = Periodic([partial(self._refresh, each) for each in self._known], period=period)
->>>>>>> stop-fixes
         age.set_function(lambda: self.age)
 
     async def __aenter__(self) -> Self:

@@ -137,7 +137,7 @@ async def test_a_silent_coordinator_delays_the_start_only_for_a_while(
             known.existing("x")
         # The first request goes on.
         told.may_answer.set()
-        await until(known.knows_any)
+        await until(lambda: not known.unknown())
         assert await known.missing("x", [TimeRange(0, 1)]) == TimeRange(0, 1)
 
 
