@@ -27,7 +27,7 @@ class _Compressor(Protocol):
     def flush(self) -> bytes: ...
 
 
-_CODINGS: Final[Mapping[str, Callable[[], _Compressor]]] = {
+CODINGS: Final[Mapping[str, Callable[[], _Compressor]]] = {
     "zstd": zstd.ZstdCompressor,
     "gzip": lambda: zlib.compressobj(_GZIP_LEVEL, wbits=_GZIP),
 }
@@ -39,12 +39,12 @@ async def compress(request: web.Request, response: web.Response, organization_id
     body = response.body
     if not isinstance(body, bytes) or len(body) < SMALLEST:
         return False
-    coding = preferred_coding(request.headers.getall("Accept-Encoding", ()), list(_CODINGS))
+    coding = preferred_coding(request.headers.getall("Accept-Encoding", ()), list(CODINGS))
     if coding is None:
         return False
     context, view = request[CONTEXT], memoryview(body)
     worker = context.services.worker
-    compressor = _CODINGS[coding]()
+    compressor = CODINGS[coding]()
     parts = []
     for start in range(0, len(body), _SLICE):
         piece = view[start : start + _SLICE]
@@ -60,12 +60,12 @@ class PrecompressedDocument:
     def __init__(self, body: bytes) -> None:
         view = memoryview(body)
         self._bodies: dict[str | None, bytes] = {None: body}
-        for coding, create in _CODINGS.items():
+        for coding, create in CODINGS.items():
             compressor = create()
             self._bodies[coding] = compressor.compress(view) + compressor.flush()
 
     def response(self, request: web.Request, content_type: str) -> web.Response:
         """Return the document in the coding that the caller prefers."""
-        coding = preferred_coding(request.headers.getall("Accept-Encoding", ()), list(_CODINGS))
+        coding = preferred_coding(request.headers.getall("Accept-Encoding", ()), list(CODINGS))
         headers = {"Vary": "Accept-Encoding"} | ({} if coding is None else {"Content-Encoding": coding})
         return web.Response(body=self._bodies[coding], content_type=content_type, headers=headers)

@@ -12,6 +12,7 @@ from gateway.druid.chain import DruidResponse
 from gateway.query.compile import DruidQuery
 from gateway.query.respond import Answer
 from gateway.query.zones import TZDATA_VERSION
+from gateway.web.compression import CODINGS
 from gateway.web.response_format import WantedResponse
 
 _RELEASE: Final = (version("druid-gateway"), TZDATA_VERSION)
@@ -48,11 +49,12 @@ def known_tag(request: web.Request, etag: str | None) -> str | None:
     """Return the ETag in If-None-Match that names this content, in whichever coding; None if there is none."""
     if etag is None or "If-None-Match" not in request.headers:
         return None
+    ours = {_quoted(etag, coding) for coding in (None, *CODINGS)}
     for each in ",".join(request.headers.getall("If-None-Match")).split(","):
         tag = each.strip().removeprefix("W/")
         if tag == "*":
-            return f'"{etag}"'
-        if tag.strip('"').partition("-")[0] == etag:
+            return _quoted(etag)
+        if tag in ours:
             return tag
     return None
 
@@ -66,5 +68,9 @@ def mark_cacheable(response: web.Response, etag: str | None) -> None:
     """Let the caller store the response if it has an ETag. Each coding has an ETag of its own."""
     if etag is not None:
         coding = response.headers.get("Content-Encoding")
-        response.headers["ETag"] = f'"{etag}-{coding}"' if coding else f'"{etag}"'
+        response.headers["ETag"] = _quoted(etag, coding)
         response.headers["Cache-Control"] = _REVALIDATE
+
+
+def _quoted(etag: str, coding: str | None = None) -> str:
+    return f'"{etag}-{coding}"' if coding else f'"{etag}"'

@@ -98,6 +98,16 @@ async def test_post_has_no_etag_and_is_never_304(revalidating: Client) -> None:
         assert "etag" not in post.headers
 
 
+@pytest.mark.parametrize(
+    "form", ["{}", '"{}-x; evil=1"', "{}-gzip", '"{}-gzip', '"{}-br"', '""{}""', '"{} "', '"{}-"', '"{}-gzip-gzip"']
+)
+async def test_a_tag_that_the_gateway_does_not_make_is_200(revalidating: Client, form: str) -> None:
+    first = await send(revalidating, "GET", link(revalidating))
+    tag = form.format(first.headers["etag"].strip('"'))
+    again = await send(revalidating, "GET", link(revalidating), {"If-None-Match": tag})
+    assert (again.status, again.headers["etag"]) == (200, first.headers["etag"])
+
+
 @pytest.mark.parametrize(("form", "status"), [("W/{}", 304), ('"x", {}', 304), ("*", 304), ('"x"', 200), ("", 200)])
 async def test_if_none_match_is_a_list_of_tags(revalidating: Client, form: str, status: int) -> None:
     first = await send(revalidating, "GET", link(revalidating))
