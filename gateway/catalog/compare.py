@@ -167,6 +167,7 @@ def _rows(dataset: Dataset, found: DataSource, schema: Schema) -> Iterator[Misma
             "the data source is rolled up, so that a count would be the number of Druid's rows and not of the "
             f"ingested ones: add `rows: {{count_metric: …}}`{alternatives(counts)}",
         )
+        return
     step = 1 if dataset.rows is None else dataset.rows.step
     if wrong := sorted(each for each in schema.granularities if step % _STEPS.get(each, step + 1)):
         yield Mismatch(

@@ -80,6 +80,10 @@ class Encoded:
     omitted: tuple[str, ...]
 
 
+async def _joined(parts: Sequence[bytes], size: int) -> bytes:
+    return b"".join(parts) if size <= _LARGEST_JOIN else await asyncio.to_thread(b"".join, parts)
+
+
 async def encode(answer: Answer, form: Format, account: Callable[[int], None]) -> Encoded:
     """Encode the whole answer before any of it is sent: encoding may still fail.
 
@@ -116,13 +120,13 @@ async def encode(answer: Answer, form: Format, account: Callable[[int], None]) -
         for each in answer.other_slices():
             warnings |= dict.fromkeys(each.warnings)
             if each.count:
-                other.append(orjson.dumps(each.rows)[1:-1])
+                other.append((b"," if other else b"") + orjson.dumps(each.rows)[1:-1])
                 size += len(other[-1])
             await let_others_run()
-    members = answer.members(warnings, orjson.Fragment(b"".join((b"[", b",".join(other), b"]"))))
+    rest = await _joined([b"[", *other, b"]"], size)
+    members = answer.members(warnings, orjson.Fragment(rest))
     parts.append(encoder.tail(members))
-    body = b"".join(parts) if size <= _LARGEST_JOIN else await asyncio.to_thread(b"".join, parts)
-    return Encoded(body, count, () if form.has_members else tuple(members))
+    return Encoded(await _joined(parts, size), count, () if form.has_members else tuple(members))
 
 
 def json_response(body: Json) -> web.Response:
