@@ -66,9 +66,14 @@ def _hint(name: str, known: Iterable[str]) -> str:
     return f"did you mean {short[nearest[0]]}?" if nearest else "`gateway serve --help` lists every setting"
 
 
+def split_at_commas(text: str) -> list[str]:
+    """Return the parts of a list as it is written in the environment and in options."""
+    return [each.strip() for each in text.split(",") if each.strip()]
+
+
 def separated_by_commas(value: object) -> object:
-    """Return the parts of a text, which is how a list is written in the environment; anything else as it is."""
-    return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+    """Return the parts of a text, anything else as it is."""
+    return split_at_commas(value) if isinstance(value, str) else value
 
 
 def settings_file() -> dict[str, Any]:

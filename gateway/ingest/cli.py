@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from gateway.catalog.load import CatalogInvalid, load_catalog
 from gateway.catalog.model import Dataset
+from gateway.configuration import split_at_commas
 from gateway.druid.api.overlord import Overlord
 from gateway.druid.tasks import Phase, Report, State, TaskStatus
 from gateway.ingest.batch import display
@@ -243,7 +244,7 @@ def list_(
 
 
 def _datasets(catalog: str | None) -> Mapping[str, Dataset]:
-    files = settings().catalog if catalog is None else map(Path, filter(None, map(str.strip, catalog.split(","))))
+    files = settings().catalog if catalog is None else map(Path, split_at_commas(catalog))
     try:
         return load_catalog(files)
     except CatalogInvalid as error:

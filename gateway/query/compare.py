@@ -39,8 +39,9 @@ def _previous_period(whole: Interval, until: int) -> Interval:
 
 def _previous_year(whole: Interval, until: int) -> Interval:
     start = a_year_earlier(whole.start, whole.zone)
-    local_end = datetime_of(wall_time(whole.end, whole.zone))
-    if (local_end.month, local_end.day) == (2, 29) and wall_time(whole.end, whole.zone) % DAY:
+    local_end = wall_time(whole.end, whole.zone)
+    date = datetime_of(local_end)
+    if (date.month, date.day) == (2, 29) and local_end % DAY:
         # It ends within a day that the year before lacks. By that day's name it would lose a day, maybe its only one.
         return _cut(_moved(whole, start), whole, until)
     # Where the clocks go back, an interval can end at an earlier local time than it starts.

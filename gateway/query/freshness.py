@@ -18,18 +18,18 @@ def freshness(plan: Plan, now: int, unpublished: Iterable[Ends]) -> Json:
     stream has not published yet.
     """
     interval, open_times = plan.interval, list(unpublished)
-    starts = _starts(plan)
-    partial = set(_partial(starts, plan.whole_end, plan, now, open_times))
+    partial = set(_partial(plan, plan.whole_end, now, open_times))
     if plan.compared is not None:
-        earlier = plan.earlier()
-        partial.update(_partial(_starts(earlier), plan.compared.interval.end, earlier, now, open_times))
+        partial.update(_partial(plan.earlier(), plan.compared.interval.end, now, open_times))
     overlapping = [since for since, until in open_times if since < interval.end and interval.start < until]
     # Where ingestion rounds times down, rows of now have the time at which the current step began.
     reached = now if plan.dataset.rows is None else now - now % plan.dataset.rows.step
     complete_until = max(interval.start, min(interval.end, reached, *overlapping))
     return {
         "complete_until": format_moment(complete_until, interval.zone),
-        "partial": [format_moment(start, interval.zone) for index, start in enumerate(starts) if index in partial],
+        "partial": [
+            format_moment(start, interval.zone) for index, start in enumerate(_starts(plan)) if index in partial
+        ],
     }
 
 
@@ -37,8 +37,9 @@ def _starts(plan: Plan) -> Sequence[int]:
     return (plan.interval.start,) if plan.buckets is None else plan.buckets.starts
 
 
-def _partial(starts: Sequence[int], whole_end: int, plan: Plan, now: int, open_times: Sequence[Ends]) -> Iterator[int]:
+def _partial(plan: Plan, whole_end: int, now: int, open_times: Sequence[Ends]) -> Iterator[int]:
     """Yield the index of each bucket that is not over, or overlaps the open times."""
+    starts = _starts(plan)
     ends = (*starts[1:], _end(plan, starts[-1], whole_end)) if starts else ()
     for index, (start, end) in enumerate(zip(starts, ends, strict=True)):
         if end > now or any(start < until and since < end for since, until in open_times):

@@ -80,7 +80,8 @@ class Encoded:
     omitted: tuple[str, ...]
 
 
-async def _joined(parts: Sequence[bytes], size: int) -> bytes:
+async def _joined(parts: Sequence[bytes]) -> bytes:
+    size = sum(map(len, parts))
     return b"".join(parts) if size <= _LARGEST_JOIN else await asyncio.to_thread(b"".join, parts)
 
 
@@ -115,18 +116,19 @@ async def encode(answer: Answer, form: Format, account: Callable[[int], None]) -
             count, size = count + len(columns[0]), size + len(parts[-1])
             await let_others_run()
         await let_others_run()
-    other: list[bytes] = []
+    other: object = ()
     if answer.has_other:
+        rest: list[bytes] = []
         for each in answer.other_slices():
             warnings |= dict.fromkeys(each.warnings)
             if each.count:
-                other.append((b"," if other else b"") + orjson.dumps(each.rows)[1:-1])
-                size += len(other[-1])
+                rest.append((b"," if rest else b"") + orjson.dumps(each.rows)[1:-1])
+                size += len(rest[-1])
             await let_others_run()
-    rest = await _joined([b"[", *other, b"]"], size)
-    members = answer.members(warnings, orjson.Fragment(rest))
+        other = orjson.Fragment(await _joined([b"[", *rest, b"]"]))
+    members = answer.members(warnings, other)
     parts.append(encoder.tail(members))
-    return Encoded(await _joined(parts, size), count, () if form.has_members else tuple(members))
+    return Encoded(await _joined(parts), count, () if form.has_members else tuple(members))
 
 
 def json_response(body: Json) -> web.Response:

@@ -23,13 +23,16 @@ class JsonEncoder:
     def rows(self, columns: Columns) -> bytes:
         """Return the rows as arrays, separated from those before them."""
         separator, self._separator = self._separator, b","
-        rows = orjson.dumps(list(zip(*columns, strict=True)))
-        # A view, because the rows may be megabytes long.
-        return b"".join((separator, memoryview(rows)[1:-1]))
+        return _inner(separator, orjson.dumps(list(zip(*columns, strict=True))))
 
     def tail(self, members: Json) -> bytes:
         """Return the remaining members."""
-        return b"]," + orjson.dumps(members)[1:] if members else b"]}"
+        return _inner(b"],", orjson.dumps(members), b"}") if members else b"]}"
+
+
+def _inner(before: bytes, encoded: bytes, after: bytes = b"") -> bytes:
+    """Return what is between the brackets, without copying it twice: it may be megabytes long."""
+    return b"".join((before, memoryview(encoded)[1:-1], after))
 
 
 class JsonLinesEncoder:
