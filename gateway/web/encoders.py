@@ -20,8 +20,8 @@ from gateway.web.json_encoders import JsonEncoder, JsonLinesEncoder
 
 JSON: Final = "application/json"
 
-_LARGEST_JOIN: Final = 1 << 22
-"""Bytes that are joined in the event loop, in three milliseconds. A thread joins more, which does not block others."""
+_LARGEST_JOIN: Final = 1 << 20
+"""Bytes that are joined in the event loop. More are joined in a thread: from there on, bytes.join releases the GIL."""
 _PAUSE_EVERY: Final = 0.002
 """Seconds of encoding after which other requests run. One slice of an answer takes about three milliseconds."""
 _PIECE: Final = 1 << 18
