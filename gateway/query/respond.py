@@ -102,10 +102,13 @@ class Answer:
             nothing = [[None] * len(columns[0])] * groups if columns else []
             yield Slice([*columns[:times], *nothing, *columns[times:]], tuple(warnings))
 
-    def members(self, warnings: Mapping[ReportWarning, None], other: object = ()) -> Json:
-        """Return what the answer has beside its columns and rows, given the warnings and `other` rows of all slices."""
+    def members(self, warnings: Mapping[ReportWarning, None]) -> Json:
+        """Return what the answer has beside its columns and rows, given the warnings of all slices.
+
+        `other` is the first member, without its rows.
+        """
         found = dict.fromkeys([*self.advice, *warnings, *(() if self.totals is None else self.totals.warnings)])
-        members: Json = {"other": other} if self.has_other else {}
+        members: Json = {"other": []} if self.has_other else {}
         if self.totals is not None:
             members["totals"] = self.totals.rows[0]
         if self._plan.report.interval.relative:

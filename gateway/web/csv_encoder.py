@@ -39,6 +39,10 @@ class CsvEncoder:
         pieces[width - 1 :: width] = [f"{before[:-1]}\r\n"] * count
         return "".join(pieces).encode()
 
+    def other(self, _: Columns) -> bytes:
+        """Return nothing: a reader would take them for rows of the groups."""
+        return b""
+
     def tail(self, _: Json) -> bytes:
         """Return nothing: lines are rows only."""
         return b""

@@ -39,8 +39,11 @@ class Encoder(Protocol):
     def rows(self, columns: Columns) -> bytes:
         """Return the next rows, of which there is at least one."""
 
+    def other(self, columns: Columns) -> bytes:
+        """Return the next rows of `other`, of which there is at least one. They follow all other rows."""
+
     def tail(self, members: Json) -> bytes:
-        """Return what follows the rows. `members` is what the answer has beside them."""
+        """Return what follows the rows. `members` is what the answer has beside them, `other` without its rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +83,6 @@ class Encoded:
     omitted: tuple[str, ...]
 
 
-async def _joined(parts: Sequence[bytes]) -> bytes:
-    size = sum(map(len, parts))
-    return b"".join(parts) if size <= _LARGEST_JOIN else await asyncio.to_thread(b"".join, parts)
-
-
 async def encode(answer: Answer, form: Format, account: Callable[[int], None]) -> Encoded:
     """Encode the whole answer before any of it is sent: encoding may still fail.
 
@@ -116,19 +114,18 @@ async def encode(answer: Answer, form: Format, account: Callable[[int], None]) -
             count, size = count + len(columns[0]), size + len(parts[-1])
             await let_others_run()
         await let_others_run()
-    other: object = ()
-    if answer.has_other:
-        rest: list[bytes] = []
-        for each in answer.other_slices():
-            warnings |= dict.fromkeys(each.warnings)
-            if each.count:
-                rest.append((b"," if rest else b"") + orjson.dumps(each.rows)[1:-1])
-                size += len(rest[-1])
-            await let_others_run()
-        other = orjson.Fragment(await _joined([b"[", *rest, b"]"]))
-    members = answer.members(warnings, other)
+    # Also if there were no slices: Druid's rows were looked through.
+    await let_others_run()
+    for each in answer.other_slices() if answer.has_other else ():
+        warnings |= dict.fromkeys(each.warnings)
+        if each.count:
+            parts.append(encoder.other(each.columns))
+            size += len(parts[-1])
+        await let_others_run()
+    members = answer.members(warnings)
     parts.append(encoder.tail(members))
-    return Encoded(await _joined(parts), count, () if form.has_members else tuple(members))
+    body = b"".join(parts) if size <= _LARGEST_JOIN else await asyncio.to_thread(b"".join, parts)
+    return Encoded(body, count, () if form.has_members else tuple(members))
 
 
 def json_response(body: Json) -> web.Response:

@@ -15,6 +15,7 @@ class JsonEncoder:
     def __init__(self, columns: Sequence[Column]) -> None:
         self._fields = [{"name": column.name, "type": column.kind} for column in columns]
         self._separator = b""
+        self._before_other = b'],"other":['
 
     def head(self) -> bytes:
         """Return the columns."""
@@ -25,8 +26,15 @@ class JsonEncoder:
         separator, self._separator = self._separator, b","
         return _inner(separator, orjson.dumps(list(zip(*columns, strict=True))))
 
+    def other(self, columns: Columns) -> bytes:
+        """Return rows of the member `other`, the first one after the rows."""
+        before, self._before_other = self._before_other, b","
+        return _inner(before, orjson.dumps(list(zip(*columns, strict=True))))
+
     def tail(self, members: Json) -> bytes:
         """Return the remaining members."""
+        if self._before_other == b",":
+            members = {name: member for name, member in members.items() if name != "other"}
         return _inner(b"],", orjson.dumps(members), b"}") if members else b"]}"
 
 
@@ -51,6 +59,10 @@ class JsonLinesEncoder:
             orjson.dumps(dict(zip(self._names, row, strict=True)), option=orjson.OPT_APPEND_NEWLINE)
             for row in zip(*columns, strict=True)
         )
+
+    def other(self, _: Columns) -> bytes:
+        """Return nothing: a reader would take them for rows of the groups."""
+        return b""
 
     def tail(self, _: Json) -> bytes:
         """Return nothing: lines are rows only."""

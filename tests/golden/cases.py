@@ -136,7 +136,9 @@ def _response(answer: Answer) -> dict[str, Any]:
     slices = [*answer.slices()]
     others = [*answer.other_slices()] if answer.has_other else []
     warnings = dict.fromkeys(warning for each in [*slices, *others] for warning in each.warnings)
-    members = answer.members(warnings, [row for each in others for row in each.rows])
+    members = answer.members(warnings)
+    if answer.has_other:
+        members["other"] = [row for each in others for row in each.rows]
     if "warnings" in members:
         members["warnings"] = [asdict(each) for each in members["warnings"]]
     return {

@@ -83,8 +83,9 @@ def _answer(body: object, tenant: Tenant, schema: ReportSchema, now: int, druid:
         planned = with_groups(planned, top, found.query, found.rows)
     answer = respond(planned, {name: result(query) for name, query in compile_queries(planned).items()})
     rows = [row for each in answer.slices() for row in each.rows]
-    other = [row for each in answer.other_slices() for row in each.rows] if answer.has_other else []
-    members = answer.members({}, other)
+    members = answer.members({})
+    if answer.has_other:
+        members["other"] = [row for each in answer.other_slices() for row in each.rows]
     warnings = [asdict(each) for each in members.pop("warnings", [])]
     fields = [{"name": column.name, "type": column.kind} for column in answer.columns]
     return json.loads(json.dumps({"fields": fields, "data": rows, "warnings": warnings, **members}))
